@@ -5,7 +5,7 @@
 muster_packages=(
   libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools lld-22 liblld-22-dev clang-22
   cmake ninja-build ccache git ca-certificates pkg-config
-  libflatbuffers-dev flatbuffers-compiler libfmt-dev libdnnl-dev libcli11-dev nlohmann-json3-dev
+  libflatbuffers-dev flatbuffers-compiler libfmt-dev libdnnl-dev libxxhash-dev libcli11-dev nlohmann-json3-dev
   libpcre2-dev libgtest-dev libgmock-dev libbenchmark-dev zlib1g-dev libzstd-dev
   python3 python3-venv python3-pip unzip
 )
