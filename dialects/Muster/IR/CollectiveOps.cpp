@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Constraints and result shapes of the collectives.
+#include "dialects/Muster/IR/AxesSyntax.h"
+#include "dialects/Muster/IR/MusterDialect.h"
+
+#include "llvm/ADT/StringSet.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace muster;
+
+MeshAttr muster::verifyAxes(Operation *op, ArrayAttr axes) {
+  std::string reason;
+  MeshAttr mesh = getMesh(op, [&](const Twine &text) { reason = text.str(); });
+  if (!mesh) {
+    op->emitOpError() << "cannot be checked because " << reason;
+    return {};
+  }
+  llvm::StringSet<> seen;
+  for (StringRef axis : axes.getAsValueRange<StringAttr>()) {
+    if (mesh.findAxis(axis) < 0) {
+      op->emitOpError() << "references unknown mesh axis '" << axis << "'";
+      return {};
+    }
+    if (!seen.insert(axis).second) {
+      op->emitOpError() << "expected distinct axes but got '" << axis << "' twice";
+      return {};
+    }
+  }
+  return mesh;
+}
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// `dim` is a dim of the tensor.
+static LogicalResult verifyDim(Operation *op, StringRef name, int64_t dim, RankedTensorType type) {
+  if (dim < 0 || dim >= type.getRank())
+    return op->emitOpError() << "expected '" << name << "' to be a dim of " << type << " but got " << dim;
+  return success();
+}
+
+/// All dims but `except` are equal, and so are rank and element type.
+static LogicalResult verifyOtherDims(Operation *op, RankedTensorType input, RankedTensorType result, ArrayRef<int64_t> except) {
+  if (input.getRank() != result.getRank() || input.getElementType() != result.getElementType())
+    return op->emitOpError() << "expected operand and result of one rank and element type but got " << input << " and " << result;
+  for (int64_t dim = 0; dim < input.getRank(); ++dim)
+    if (!llvm::is_contained(except, dim) && input.getDimSize(dim) != result.getDimSize(dim))
+      return op->emitOpError() << "expected dim " << dim << " of the result to have size " << input.getDimSize(dim) << " but got "
+                               << result.getDimSize(dim);
+  return success();
+}
+
+/// large = small * size of the group, where all three are known.
+static LogicalResult verifyTimes(Operation *op, ArrayAttr axes, RankedTensorType large, RankedTensorType small, int64_t dim) {
+  MeshAttr mesh = verifyAxes(op, axes);
+  if (!mesh)
+    return failure();
+  int64_t group = getGroupSize(mesh, axes);
+  if (ShapedType::isDynamic(group) || large.isDynamicDim(dim) || small.isDynamicDim(dim))
+    return success();
+  if (large.getDimSize(dim) != small.getDimSize(dim) * group)
+    return op->emitOpError() << "expected dim " << dim << " to have sizes in the ratio of the group's " << group << " ranks but got "
+                             << large.getDimSize(dim) << " and " << small.getDimSize(dim);
+  return success();
+}
+
+/// The input's sizes, with dim `dim` multiplied and divided.
+static void reifyScaled(Operation *op, OpBuilder &builder, Value input, ArrayRef<std::tuple<int64_t, bool>> scaled, ArrayAttr axes,
+                        ReifiedRankedShapedTypeDims &shapes) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, op->getLoc(), input);
+  int64_t group = getGroupSize(getMesh(op), axes);
+  for (auto [dim, multiply] : scaled) {
+    if (auto constant = getConstantIntValue(sizes[dim])) {
+      sizes[dim] = builder.getIndexAttr(multiply ? *constant * group : *constant / group);
+      continue;
+    }
+    Value value = getValueOrCreateConstantIndexOp(builder, op->getLoc(), sizes[dim]);
+    Value factor = arith::ConstantIndexOp::create(builder, op->getLoc(), group);
+    sizes[dim] = multiply ? arith::MulIOp::create(builder, op->getLoc(), value, factor).getResult()
+                          : arith::DivUIOp::create(builder, op->getLoc(), value, factor).getResult();
+  }
+  shapes.assign(1, sizes);
+}
+
+//===----------------------------------------------------------------------===//
+// all_gather, reduce_scatter, slice
+//===----------------------------------------------------------------------===//
+
+#define MUSTER_SCALING_COLLECTIVE(OpTy, GROWS)                                                                                             \
+  LogicalResult OpTy::verify() {                                                                                                           \
+    if (failed(verifyDim(*this, "dim", getDim(), typeOf(getInput()))))                                                                     \
+      return failure();                                                                                                                    \
+    return verifyOtherDims(*this, typeOf(getInput()), typeOf(getResult()), static_cast<int64_t>(getDim()));                                \
+  }                                                                                                                                        \
+  LogicalResult OpTy::verifySymbolUses(SymbolTableCollection &) {                                                                          \
+    return GROWS ? verifyTimes(*this, getAxes(), typeOf(getResult()), typeOf(getInput()), getDim())                                        \
+                 : verifyTimes(*this, getAxes(), typeOf(getInput()), typeOf(getResult()), getDim());                                       \
+  }                                                                                                                                        \
+  LogicalResult OpTy::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {                                         \
+    reifyScaled(*this, builder, getInput(), {{static_cast<int64_t>(getDim()), GROWS}}, getAxes(), shapes);                                 \
+    return success();                                                                                                                      \
+  }
+MUSTER_SCALING_COLLECTIVE(AllGatherOp, true)
+MUSTER_SCALING_COLLECTIVE(ReduceScatterOp, false)
+MUSTER_SCALING_COLLECTIVE(SliceOp, false)
+#undef MUSTER_SCALING_COLLECTIVE
+
+//===----------------------------------------------------------------------===//
+// Collectives that keep the shape
+//===----------------------------------------------------------------------===//
+
+#define MUSTER_SHAPE_KEEPING_COLLECTIVE(OpTy)                                                                                              \
+  LogicalResult OpTy::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {                                         \
+    shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getInput()));                                                                \
+    return success();                                                                                                                      \
+  }
+MUSTER_SHAPE_KEEPING_COLLECTIVE(AllReduceOp)
+MUSTER_SHAPE_KEEPING_COLLECTIVE(ExchangeOp)
+MUSTER_SHAPE_KEEPING_COLLECTIVE(BroadcastOp)
+MUSTER_SHAPE_KEEPING_COLLECTIVE(PermuteOp)
+#undef MUSTER_SHAPE_KEEPING_COLLECTIVE
+
+LogicalResult AllReduceOp::verify() { return success(); }
+LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &) { return success(verifyAxes(*this, getAxes()) != nullptr); }
+
+LogicalResult ExchangeOp::verify() { return verifyDim(*this, "dim 0", 0, typeOf(getInput())); }
+LogicalResult ExchangeOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = verifyAxes(*this, getAxes());
+  if (!mesh)
+    return failure();
+  int64_t group = getGroupSize(mesh, getAxes()), size = typeOf(getInput()).getDimSize(0);
+  if (!ShapedType::isDynamic(group) && !ShapedType::isDynamic(size) && size % group != 0) // (C2)
+    return emitOpError() << "expected dim 0 to be divisible by the group's " << group << " ranks but got " << size;
+  return success();
+}
+
+LogicalResult BroadcastOp::verify() { return success(); }
+LogicalResult BroadcastOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = verifyAxes(*this, getAxes());
+  if (!mesh)
+    return failure();
+  int64_t group = getGroupSize(mesh, getAxes()), root = getRoot();
+  if (root < 0 || (!ShapedType::isDynamic(group) && root >= group)) // (C2)
+    return emitOpError() << "expected a position of the group's " << group << " ranks but got " << root;
+  return success();
+}
+
+LogicalResult PermuteOp::verify() { return success(); }
+LogicalResult PermuteOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = verifyAxes(*this, getAxes());
+  if (!mesh)
+    return failure();
+  int64_t group = getGroupSize(mesh, getAxes());
+  if (ShapedType::isDynamic(group))
+    return emitOpError() << "unsupported on a mesh of symbolic size";
+  if (static_cast<int64_t>(getSources().size()) != group) // (C2)
+    return emitOpError() << "expected " << group << " sources but got " << getSources().size();
+  for (int64_t source : getSources())
+    if (source < -1 || source >= group)
+      return emitOpError() << "expected sources between -1 and " << group - 1 << " but got " << source;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// all_to_all
+//===----------------------------------------------------------------------===//
+
+LogicalResult AllToAllOp::verify() {
+  RankedTensorType type = typeOf(getInput());
+  if (failed(verifyDim(*this, "split", getSplit(), type)) || failed(verifyDim(*this, "concat", getConcat(), type))) // (C2)
+    return failure();
+  SmallVector<int64_t> except;
+  if (getSplit() != getConcat())
+    except = {static_cast<int64_t>(getSplit()), static_cast<int64_t>(getConcat())};
+  return verifyOtherDims(*this, type, typeOf(getResult()), except);
+}
+
+LogicalResult AllToAllOp::verifySymbolUses(SymbolTableCollection &) {
+  RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
+  if (getSplit() != getConcat()) { // (C3)
+    if (failed(verifyTimes(*this, getAxes(), input, result, getSplit())))
+      return failure();
+    return verifyTimes(*this, getAxes(), result, input, getConcat());
+  }
+  MeshAttr mesh = verifyAxes(*this, getAxes());
+  if (!mesh)
+    return failure();
+  int64_t group = getGroupSize(mesh, getAxes()), size = input.getDimSize(getSplit());
+  if (!ShapedType::isDynamic(group) && !ShapedType::isDynamic(size) && size % group != 0) // (C3)
+    return emitOpError() << "expected dim " << getSplit() << " to be divisible by the group's " << group << " ranks but got " << size;
+  return success();
+}
+
+LogicalResult AllToAllOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  SmallVector<std::tuple<int64_t, bool>> scaled;
+  if (getSplit() != getConcat())
+    scaled = {{static_cast<int64_t>(getSplit()), false}, {static_cast<int64_t>(getConcat()), true}};
+  reifyScaled(*this, builder, getInput(), scaled, getAxes(), shapes);
+  return success();
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Muster/IR/MusterDialect.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+using namespace mlir;
+using namespace muster;
+
+#include "dialects/Muster/IR/MusterDialect.cpp.inc"
+#include "dialects/Muster/IR/MusterEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Muster/IR/MusterAttributes.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Muster/IR/MusterTypes.cpp.inc"
+
+void MusterDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Muster/IR/MusterAttributes.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Muster/IR/MusterTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Muster/IR/MusterOps.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Discardable attributes
+//===----------------------------------------------------------------------===//
+
+LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
+  if (attr.getName() == attribute::mesh) {
+    auto symbol = dyn_cast<FlatSymbolRefAttr>(attr.getValue());
+    if (!symbol)
+      return op->emitOpError() << "expected attribute '" << attribute::mesh << "' to be a symbol but got " << attr.getValue();
+    if (!SymbolTable::lookupNearestSymbolFrom<MeshOp>(op, symbol))
+      return op->emitOpError() << "references unknown mesh " << symbol;
+    return success();
+  }
+  if (attr.getName() == attribute::bounds) {
+    auto bounds = dyn_cast<DictionaryAttr>(attr.getValue());
+    if (!bounds)
+      return op->emitOpError() << "expected attribute '" << attribute::bounds << "' to be a dictionary but got " << attr.getValue();
+    for (NamedAttribute bound : bounds) {
+      auto value = dyn_cast<IntegerAttr>(bound.getValue());
+      if (!value || value.getInt() < 1)
+        return op->emitOpError() << "expected the bound of dim '" << bound.getName() << "' to be an integer of at least 1 but got "
+                                 << bound.getValue();
+    }
+    return success();
+  }
+  if (attr.getName() == attribute::facts && !isa<FactsAttr>(attr.getValue()))
+    return op->emitOpError() << "expected attribute '" << attribute::facts << "' to be #muster.facts but got " << attr.getValue();
+  return success();
+}
+
+/// A layout on an argument or result fits the rank of its tensor and names axes of the mesh.
+static LogicalResult verifyPortAttribute(Operation *op, Type type, NamedAttribute attr, const Twine &what) {
+  if (attr.getName() != attribute::layout)
+    return success();
+  auto layout = dyn_cast<LayoutAttr>(attr.getValue());
+  if (!layout)
+    return op->emitOpError() << "expected attribute '" << attribute::layout << "' of " << what << " to be #muster.layout but got "
+                             << attr.getValue();
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return op->emitOpError() << "expected " << what << " with a layout to be a ranked tensor but got " << type;
+  if (tensor.getRank() != layout.getRank())
+    return op->emitOpError() << "expected the layout of " << what << " to have " << tensor.getRank() << " dims but got "
+                             << layout.getRank() << " in " << layout.getText();
+  std::string reason;
+  MeshAttr mesh = getMesh(op, [&](const Twine &text) { reason = text.str(); });
+  if (!mesh)
+    return op->emitOpError() << "cannot check the layout of " << what << " because " << reason;
+  for (LayoutDimAttr dim : layout.getDims())
+    for (LayoutTermAttr term : dim.getTerms())
+      for (AxisRefAttr axis : term.getAxes())
+        if (mesh.findAxis(axis.getName()) < 0)
+          return op->emitOpError() << "layout of " << what << " references unknown mesh axis '" << axis.getName() << "'";
+  for (PartialAttr partial : layout.getPartials())
+    for (AxisRefAttr axis : partial.getAxes())
+      if (mesh.findAxis(axis.getName()) < 0)
+        return op->emitOpError() << "layout of " << what << " references unknown mesh axis '" << axis.getName() << "'";
+  return success();
+}
+
+LogicalResult MusterDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned index, NamedAttribute attr) {
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  return function ? verifyPortAttribute(op, function.getArgumentTypes()[index], attr, "argument " + Twine(index)) : success();
+}
+
+LogicalResult MusterDialect::verifyRegionResultAttribute(Operation *op, unsigned, unsigned index, NamedAttribute attr) {
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  return function ? verifyPortAttribute(op, function.getResultTypes()[index], attr, "result " + Twine(index)) : success();
+}
+
+//===----------------------------------------------------------------------===//
+// Mesh of an operation
+//===----------------------------------------------------------------------===//
+
+MeshAttr muster::getMesh(Operation *op, function_ref<void(const Twine &)> emit) {
+  auto no = [&](const Twine &reason) {
+    if (emit)
+      emit(reason);
+    return MeshAttr();
+  };
+  for (Operation *parent = op; parent; parent = parent->getParentOp())
+    if (auto symbol = parent->getAttrOfType<FlatSymbolRefAttr>(attribute::mesh)) {
+      auto mesh = SymbolTable::lookupNearestSymbolFrom<MeshOp>(parent, symbol);
+      return mesh ? mesh.getMesh() : no("mesh @" + symbol.getValue() + " is unknown");
+    }
+  auto module = op->getParentOfType<ModuleOp>();
+  if (auto self = dyn_cast<ModuleOp>(op))
+    module = self;
+  if (!module)
+    return no("the operation is not in a module");
+  MeshAttr found;
+  for (auto mesh : module.getOps<MeshOp>()) {
+    if (found)
+      return no("the module has several meshes and the function names none");
+    found = mesh.getMesh();
+  }
+  return found ? found : no("the module has no mesh");
+}
+
+int64_t muster::getGroupSize(MeshAttr mesh, ArrayAttr axes) {
+  int64_t size = 1;
+  for (StringRef axis : axes.getAsValueRange<StringAttr>()) {
+    int64_t axisSize = mesh.getAxisSize(axis);
+    if (ShapedType::isDynamic(axisSize))
+      return ShapedType::kDynamic;
+    size *= axisSize;
+  }
+  return size;
+}
+
+FailureOr<RankedTensorType> muster::getLocalType(RankedTensorType logical, LayoutAttr layout, MeshAttr mesh,
+                                                 function_ref<void(const Twine &)> emit) {
+  FailureOr<SmallVector<int64_t>> shape = layout.getLocalShape(logical.getShape(), mesh, emit);
+  if (failed(shape))
+    return failure();
+  return RankedTensorType::get(*shape, logical.getElementType());
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The muster dialect: how a program is spread over ranks. See docs/dialects/Muster.md and the .td files beside this one.
+#pragma once
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/Muster/IR/MusterDialect.h.inc"
+#include "dialects/Muster/IR/MusterEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Muster/IR/MusterAttributes.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Muster/IR/MusterTypes.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Muster/IR/MusterOps.h.inc"
+
+namespace muster {
+
+/// Names of the dialect's discardable attributes.
+namespace attribute {
+inline constexpr llvm::StringLiteral mesh = "muster.mesh";
+inline constexpr llvm::StringLiteral layout = "muster.layout";
+inline constexpr llvm::StringLiteral bounds = "muster.bounds";
+inline constexpr llvm::StringLiteral name = "muster.name";
+inline constexpr llvm::StringLiteral facts = "muster.facts";
+} // namespace attribute
+
+/// The mesh that `op` runs on: the one its function names with `muster.mesh`, or the only mesh of the module. Null where there is none or
+/// the choice is open; `emit`, if given, then gets the reason.
+MeshAttr getMesh(mlir::Operation *op, llvm::function_ref<void(const llvm::Twine &)> emit = nullptr);
+
+/// Number of positions of a group: the product of the sizes of the named axes. kDynamic where an axis is symbolic.
+int64_t getGroupSize(MeshAttr mesh, mlir::ArrayAttr axes);
+
+/// The element-wise quotient of a tensor type's shape by the layout, as `LayoutAttr::getLocalShape`.
+mlir::FailureOr<mlir::RankedTensorType> getLocalType(mlir::RankedTensorType logical, LayoutAttr layout, MeshAttr mesh,
+                                                     llvm::function_ref<void(const llvm::Twine &)> emit);
+
+} // namespace muster

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Symbols, positions and counts. Collectives are in CollectiveOps.cpp.
+#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/Muster/IR/AxesSyntax.h"
+
+#include "llvm/ADT/StringSet.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace muster;
+
+//===----------------------------------------------------------------------===//
+// Custom syntax: "tp" or ["dp", "tp"]; sum, max, min
+//===----------------------------------------------------------------------===//
+
+ParseResult muster::parseAxes(OpAsmParser &parser, ArrayAttr &axes) {
+  SmallVector<Attribute> names;
+  auto parseOne = [&]() -> ParseResult {
+    std::string name;
+    if (parser.parseString(&name))
+      return failure();
+    names.push_back(parser.getBuilder().getStringAttr(name));
+    return success();
+  };
+  std::string single;
+  if (succeeded(parser.parseOptionalString(&single)))
+    names.push_back(parser.getBuilder().getStringAttr(single));
+  else if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseOne))
+    return failure();
+  axes = parser.getBuilder().getArrayAttr(names);
+  return success();
+}
+
+void muster::printAxes(OpAsmPrinter &printer, Operation *, ArrayAttr axes) {
+  if (axes.size() == 1)
+    printer << axes[0];
+  else
+    printer << axes;
+}
+
+ParseResult muster::parseReduction(OpAsmParser &parser, ReductionKindAttr &kind) {
+  StringRef keyword;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  std::optional<ReductionKind> symbol = symbolizeReductionKind(keyword);
+  if (!symbol)
+    return parser.emitError(loc) << "expected 'sum', 'max' or 'min' but got '" << keyword << "'";
+  kind = ReductionKindAttr::get(parser.getContext(), *symbol);
+  return success();
+}
+
+void muster::printReduction(OpAsmPrinter &printer, Operation *, ReductionKindAttr kind) {
+  printer << stringifyReductionKind(kind.getValue());
+}
+
+ParseResult muster::parseQuotient(OpAsmParser &parser, StringAttr &dividend, StringAttr &divisor) {
+  StringRef name;
+  if (parser.parseLess() || parser.parseKeyword(&name))
+    return failure();
+  dividend = parser.getBuilder().getStringAttr(name);
+  if (succeeded(parser.parseOptionalSlash())) {
+    if (parser.parseKeyword(&name))
+      return failure();
+    divisor = parser.getBuilder().getStringAttr(name);
+  }
+  return parser.parseGreater();
+}
+
+void muster::printQuotient(OpAsmPrinter &printer, Operation *, StringAttr dividend, StringAttr divisor) {
+  printer << "<" << dividend.getValue();
+  if (divisor)
+    printer << "/" << divisor.getValue();
+  printer << ">";
+}
+
+//===----------------------------------------------------------------------===//
+// Weights and states
+//===----------------------------------------------------------------------===//
+
+/// (C2) of weights and states: the layout names axes of the mesh, and they divide the shape.
+static LogicalResult verifySymbolLayout(Operation *op, RankedTensorType type, LayoutAttr layout) {
+  std::string reason;
+  MeshAttr mesh = getMesh(op, [&](const Twine &text) { reason = text.str(); });
+  if (!mesh)
+    return op->emitOpError() << "cannot check its layout because " << reason;
+  if (!layout.getPartials().empty())
+    return op->emitOpError() << "expected a layout without partial axes but got " << layout.getText();
+  return success(succeeded(layout.getLocalShape(type.getShape(), mesh, [&](const Twine &text) { op->emitOpError() << text; })));
+}
+
+LogicalResult WeightOp::verify() {
+  if (getLogicalType().getRank() != getLayout().getRank()) // (C1)
+    return emitOpError() << "expected a layout of " << getLogicalType().getRank() << " dims but got " << getLayout().getRank() << " in "
+                         << getLayout().getText();
+  return success();
+}
+
+LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &) { return verifySymbolLayout(*this, getLogicalType(), getLayout()); }
+
+LogicalResult StateOp::verify() {
+  RankedTensorType type = getLogicalType();
+  if (type.getRank() != getLayout().getRank()) // (C1)
+    return emitOpError() << "expected a layout of " << type.getRank() << " dims but got " << getLayout().getRank() << " in "
+                         << getLayout().getText();
+  for (int64_t dim = 1; dim < type.getRank(); ++dim)
+    if (type.isDynamicDim(dim))
+      return emitOpError() << "expected only dim 0 to be dynamic but got dim " << dim << " of " << type;
+  return success();
+}
+
+LogicalResult StateOp::verifySymbolUses(SymbolTableCollection &) { return verifySymbolLayout(*this, getLogicalType(), getLayout()); }
+
+LogicalResult LoadOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto weight = symbols.lookupNearestSymbolFrom<WeightOp>(*this, getWeightAttr());
+  if (!weight) // (C1)
+    return emitOpError() << "references unknown weight " << getWeightAttr();
+  MeshAttr mesh = getMesh(*this);
+  if (!mesh)
+    return success(); // The weight itself reports it.
+  FailureOr<RankedTensorType> local = getLocalType(weight.getLogicalType(), weight.getLayout(), mesh, [](const Twine &) {});
+  if (succeeded(local) && *local != getResult().getType()) { // (C2)
+    InFlightDiagnostic diagnostic = emitOpError() << "expected the rank's part " << *local << " but got " << getResult().getType();
+    diagnostic.attachNote(weight.getLoc()) << "weight declared here";
+    return diagnostic;
+  }
+  return success();
+}
+
+LogicalResult LoadOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, getAsIndexOpFoldResult(getContext(), cast<RankedTensorType>(getResult().getType()).getShape()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Position and claims
+//===----------------------------------------------------------------------===//
+
+LogicalResult CoordinateOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = getMesh(*this);
+  if (!mesh || mesh.findAxis(getAxis()) < 0) // (C1)
+    return emitOpError() << "references unknown mesh axis '" << getAxis() << "'";
+  return success();
+}
+
+LogicalResult AssertLayoutOp::verify() {
+  int64_t rank = cast<RankedTensorType>(getInput().getType()).getRank();
+  if (rank != getLayout().getRank()) // (C1)
+    return emitOpError() << "expected a layout of " << rank << " dims but got " << getLayout().getRank() << " in " << getLayout().getText();
+  return success();
+}
+
+LogicalResult AssertLayoutOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getInput()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Redistribute
+//===----------------------------------------------------------------------===//
+
+LogicalResult RedistributeOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType()), result = cast<RankedTensorType>(getResult().getType());
+  for (auto [layout, type, which] : {std::tuple(getFrom(), input, "from"), std::tuple(getTo(), result, "to")})
+    if (layout.getRank() != type.getRank()) // (C1)
+      return emitOpError() << "expected layout '" << which << "' to have " << type.getRank() << " dims but got " << layout.getRank()
+                           << " in " << layout.getText();
+  if (input.getElementType() != result.getElementType())
+    return emitOpError() << "expected element type " << input.getElementType() << " but got " << result.getElementType();
+  for (int64_t dim = 0; dim < input.getRank(); ++dim) {
+    auto names = [&](LayoutAttr layout) {
+      SmallVector<StringRef> list;
+      for (LayoutTermAttr term : layout.getDims()[dim].getTerms())
+        list.push_back(term.getName());
+      return list;
+    };
+    if (names(getFrom()) != names(getTo())) // (C1)
+      return emitOpError() << "expected the same dim names in both layouts but got " << getFrom().getText() << " and " << getTo().getText();
+  }
+  return success();
+}
+
+LogicalResult RedistributeOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = getMesh(*this);
+  if (!mesh)
+    return emitOpError() << "cannot be checked without a mesh";
+  auto input = cast<RankedTensorType>(getInput().getType()), result = cast<RankedTensorType>(getResult().getType());
+  auto ranksOf = [&](LayoutAttr layout, int64_t dim) -> std::optional<int64_t> {
+    int64_t ranks = 1;
+    for (LayoutTermAttr term : layout.getDims()[dim].getTerms())
+      for (AxisRefAttr axis : term.getAxes()) {
+        if (mesh.findAxis(axis.getName()) < 0) {
+          emitOpError() << "layout " << layout.getText() << " references unknown mesh axis '" << axis.getName() << "'";
+          return std::nullopt;
+        }
+        int64_t size = axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
+        if (ShapedType::isDynamic(size))
+          return 0; // Symbolic: checked by the layout verifier.
+        ranks *= size;
+      }
+    return ranks;
+  };
+  for (int64_t dim = 0; dim < input.getRank(); ++dim) {
+    std::optional<int64_t> from = ranksOf(getFrom(), dim), to = ranksOf(getTo(), dim);
+    if (!from || !to)
+      return failure();
+    if (*from && *to && !input.isDynamicDim(dim) && !result.isDynamicDim(dim) &&
+        input.getDimSize(dim) * *from != result.getDimSize(dim) * *to) // (C2)
+      return emitOpError() << "expected dim " << dim << " to have logical size " << input.getDimSize(dim) * *from << " but got "
+                           << result.getDimSize(dim) * *to;
+  }
+  for (PartialAttr partial : getTo().getPartials())
+    if (!llvm::is_contained(getFrom().getPartials(), partial)) // (C3)
+      return emitOpError() << "expected no partial axis in layout 'to' that layout 'from' lacks but got " << getTo().getText();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Counts
+//===----------------------------------------------------------------------===//
+
+LogicalResult LocalCountOp::verify() {
+  if (!getResult().getType().getAxes().empty()) // (C1)
+    return emitOpError() << "expected a count without axes but got " << getResult().getType();
+  return success();
+}
+
+LogicalResult ExchangeCountsOp::verify() {
+  CountsType input = getInput().getType(), result = getResult().getType();
+  if (input.getUnit() != result.getUnit() || input.getEpoch() != result.getEpoch()) // (C2)
+    return emitOpError() << "expected unit " << stringifyCountUnit(input.getUnit()) << " of batch " << input.getEpoch() << " but got "
+                         << stringifyCountUnit(result.getUnit()) << " of batch " << result.getEpoch();
+  llvm::StringSet<> seen;
+  for (StringAttr axis : input.getAxes())
+    seen.insert(axis.getValue());
+  for (StringAttr axis : result.getAxes())
+    if (!seen.insert(axis.getValue()).second) // (C1)
+      return emitOpError() << "expected axis '" << axis.getValue() << "' to be exchanged once but got it twice";
+  return success();
+}
+
+LogicalResult ExchangeCountsOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = getMesh(*this);
+  for (StringAttr axis : getResult().getType().getAxes())
+    if (!mesh || mesh.findAxis(axis.getValue()) < 0) // (C1)
+      return emitOpError() << "references unknown mesh axis " << axis;
+  return success();
+}
+
+#define GET_OP_CLASSES
+#include "dialects/Muster/IR/MusterOps.cpp.inc"

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef MUSTER_DIALECTS_MUSTER_IR_MUSTEROPS_TD
+#define MUSTER_DIALECTS_MUSTER_IR_MUSTEROPS_TD
+
+include "dialects/Muster/IR/MusterAttributes.td"
+include "dialects/Muster/IR/MusterTypes.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Muster_Op<string mnemonic, list<Trait> traits = []> : Op<Muster_Dialect, mnemonic, traits>;
+
+// No memory effect, so that unused ones go; never speculatable (not `Pure`), because every rank of a group must issue them alike.
+class Muster_Collective<string mnemonic, list<Trait> traits = []> : Muster_Op<mnemonic, traits # [
+    NoMemoryEffect, DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Symbols
+//===----------------------------------------------------------------------===//
+
+def Muster_MeshOp : Muster_Op<"mesh", [Symbol]> {
+  let summary = "Declare a mesh";
+  let description = [{
+    A mesh of ranks with named axes. Ranks number row-major, the last axis fastest.
+
+    ```mlir
+    muster.mesh @node <["dp" = 2, "tp" = 4]>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Muster_MeshAttr:$mesh);
+  let assemblyFormat = "$sym_name $mesh attr-dict";
+}
+
+def Muster_WeightOp : Muster_Op<"weight", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Declare a weight: a tensor that the weights file holds";
+  let description = [{
+    `type` is the logical type, `layout` says which part a rank holds. Entries share weights by name. `packing` is set by the compiler
+    where a library wants another order of elements than row-major; it does not change types.
+
+    Constraints:
+    - (C1) the logical type has a static shape and as many dims as the layout.
+    - (C2) every axis of the layout is an axis of the module's mesh, and the axes of a dim divide its size.
+
+    ```mlir
+    muster.weight @l3.q : tensor<576x576xf32> layout <[o/tp, i]>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyStaticShapeTensor>:$type, Muster_LayoutAttr:$layout,
+                       OptionalAttr<StrAttr>:$packing);
+  let assemblyFormat = "$sym_name `:` $type `layout` $layout (`packing` $packing^)? attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getLogicalType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
+  }];
+}
+
+def Muster_StateOp : Muster_Op<"state", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Declare a state: memory that lives from step to step";
+  let description = [{
+    One state per layer and kind, so that effects are known per symbol. A dynamic first dim is the number of pages, which the session
+    decides; every other dim is static.
+
+    Constraints:
+    - (C1) at most the first dim is dynamic, and the layout has as many dims as the type.
+    - (C2) every axis of the layout is an axis of the module's mesh, and the axes of a dim divide its size.
+
+    ```mlir
+    muster.state @l0.k : tensor<?x16x3x64xf32> layout <[page, slot, kv/tp, d]>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Muster_LayoutAttr:$layout);
+  let assemblyFormat = "$sym_name `:` $type `layout` $layout attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getLogicalType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
+  }];
+}
+
+def Muster_LoadOp : Muster_Op<"load", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+                                       DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "The rank's part of a weight";
+  let description = [{
+    Constraints:
+    - (C1) `weight` names a `muster.weight`.
+    - (C2) the result has the shape and element type of the rank's part.
+
+    ```mlir
+    %w = muster.load @l3.q : tensor<192x576xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$weight);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$weight attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Position and size
+//===----------------------------------------------------------------------===//
+
+def Muster_CoordinateOp : Muster_Op<"coordinate", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "The rank's coordinate on an axis";
+  let description = [{
+    Constraints:
+    - (C1) `axis` names an axis of the mesh.
+
+    ```mlir
+    %c = muster.coordinate "tp"
+    ```
+  }];
+  let arguments = (ins StrAttr:$axis);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$axis attr-dict";
+}
+
+def Muster_SizeOp : Muster_Op<"size", [Pure]> {
+  let summary = "A size of a symbolic program, or an exact quotient of sizes";
+  let description = [{
+    `muster.size <h/sp>` is the size of logical dim h divided by the size of axis sp; the quotient is exact by a fact of the
+    function (`muster.facts`). The only source of reshape sizes in symbolic programs: index arithmetic is not chased.
+
+    ```mlir
+    %hl = muster.size <h/sp>
+    ```
+  }];
+  let arguments = (ins StrAttr:$dividend, OptionalAttr<StrAttr>:$divisor);
+  let results = (outs Index:$result);
+  let assemblyFormat = "custom<Quotient>($dividend, $divisor) attr-dict";
+}
+
+def Muster_AssertLayoutOp : Muster_Op<"assert_layout", [NoMemoryEffect, AllTypesMatch<["input", "result"]>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "Claim a layout, to be proved";
+  let description = [{
+    The identity. The layout verifier proves that `input` has `layout`.
+
+    Constraints:
+    - (C1) the layout has as many dims as the tensor.
+
+    ```mlir
+    %y = muster.assert_layout %x : tensor<8x5xf32> layout <[t, o/tp]>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Muster_LayoutAttr:$layout);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `layout` $layout";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Collectives
+//===----------------------------------------------------------------------===//
+
+def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "From one layout to another, whatever collectives that takes";
+  let description = [{
+    `result` holds the same logical tensor as `input` in layout `to`. Builders state layouts at fixed points and leave the choice of
+    collectives to `expand-redistribute`. Both layouts are claims and are proved like any other.
+
+    Constraints:
+    - (C1) both layouts have as many dims as the tensors, with the same names in the same order.
+    - (C2) the local shapes agree: for each dim, size(input) * ranks(from) = size(result) * ranks(to) where both are static.
+    - (C3) `to` has no partial axis that `from` does not have.
+
+    Created by importers and model builders; none is left after `expand-redistribute`.
+
+    ```mlir
+    %y = muster.redistribute %x from <[t, o], partial(sum: tp)> to <[t, o]> : tensor<?x576xf32> -> tensor<?x576xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Muster_LayoutAttr:$from, Muster_LayoutAttr:$to);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `from` $from `to` $to attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Muster_AllGatherOp : Muster_Collective<"all_gather"> {
+  let summary = "Concatenate every rank's part of one dimension";
+  let description = [{
+    `result` holds the parts of all ranks of the group along `dim`, in the order of their position in the group.
+
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+    - (C2) dim(result, dim) = dim(input, dim) * size of the group; all other dims are equal.
+
+    Created by importers, model builders and `expand-redistribute`; none is left after `lower-collectives`.
+
+    ```mlir
+    %y = muster.all_gather %x on "tp" dim 1 : tensor<3x5xf32> -> tensor<3x20xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$dim);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `on` custom<Axes>($axes) `dim` $dim attr-dict `:` type($input) `->` type($result)";
+}
+
+def Muster_ReduceScatterOp : Muster_Collective<"reduce_scatter"> {
+  let summary = "Reduce over the group, keep the own part of one dimension";
+  let description = [{
+    Element-wise reduction over the ranks of the group, in the order of their position; each rank keeps its equal part of `dim`.
+
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+    - (C2) dim(input, dim) = dim(result, dim) * size of the group; all other dims are equal.
+
+    ```mlir
+    %y = muster.reduce_scatter %x sum on "tp" dim 0 : tensor<8x5xf32> -> tensor<2x5xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Muster_ReductionKindAttr:$kind, StrArrayAttr:$axes, I64Attr:$dim);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input custom<Reduction>($kind) `on` custom<Axes>($axes) `dim` $dim attr-dict `:` type($input) `->` type($result)";
+}
+
+def Muster_AllReduceOp : Muster_Collective<"all_reduce", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "Reduce over the group, result on every rank";
+  let description = [{
+    Element-wise reduction over the ranks of the group in the order of their position, so that every rank holds the same bits.
+
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+
+    ```mlir
+    %y = muster.all_reduce %x sum on "tp" : tensor<?x576xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, Muster_ReductionKindAttr:$kind, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input custom<Reduction>($kind) `on` custom<Axes>($axes) attr-dict `:` type($input)";
+}
+
+def Muster_AllToAllOp : Muster_Collective<"all_to_all"> {
+  let summary = "Split one dimension over the group, concatenate another";
+  let description = [{
+    Part j of `split` (equal parts, in order) goes to position j of the group; what arrives from position j becomes part j of `concat`.
+
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+    - (C2) `split` and `concat` are dims of the tensor.
+    - (C3) with P the size of the group: P divides dim(input, split); where the dims differ, dim(result, split) = dim(input, split) / P
+      and dim(result, concat) = dim(input, concat) * P; where they are the same, the shapes are equal.
+
+    ```mlir
+    %y = muster.all_to_all %x on "sp" split 2 concat 1 : tensor<1x6x4x5xf32> -> tensor<1x12x2x5xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$split, I64Attr:$concat);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `on` custom<Axes>($axes) `split` $split `concat` $concat attr-dict `:` type($input) `->` type($result)";
+}
+
+def Muster_ExchangeOp : Muster_Collective<"exchange", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "The raw all-to-all over the leading dimension";
+  let description = [{
+    The leading dim in equal parts: part i goes to position i, part j of the result comes from position j. What
+    `all_to_all_single` does, so that foreign chains are stated as written.
+
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+    - (C2) the size of the group divides dim 0.
+
+    ```mlir
+    %y = muster.exchange %x on "sp" : tensor<4x3x5xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `on` custom<Axes>($axes) attr-dict `:` type($input)";
+}
+
+def Muster_SliceOp : Muster_Collective<"slice"> {
+  let summary = "Keep the own part of one dimension";
+  let description = [{
+    The inverse of `all_gather`: no communication.
+
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+    - (C2) dim(input, dim) = dim(result, dim) * size of the group; all other dims are equal.
+
+    ```mlir
+    %y = muster.slice %x on "tp" dim 1 : tensor<3x20xf32> -> tensor<3x5xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$dim);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `on` custom<Axes>($axes) `dim` $dim attr-dict `:` type($input) `->` type($result)";
+}
+
+def Muster_BroadcastOp : Muster_Collective<"broadcast", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "Every rank of the group gets the value of one position";
+  let description = [{
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+    - (C2) 0 <= root < size of the group.
+
+    ```mlir
+    %y = muster.broadcast %x from 0 on "tp" : tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$root, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `from` $root `on` custom<Axes>($axes) attr-dict `:` type($input)";
+}
+
+def Muster_PermuteOp : Muster_Collective<"permute", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "Every rank of the group gets the value of the position named for it";
+  let description = [{
+    `sources[i]` is the position whose value position i receives; -1 gives zeros. A ring shift is `[3, 0, 1, 2]`.
+
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+    - (C2) `sources` has one entry a position, each -1 or a position.
+
+    ```mlir
+    %y = muster.permute %x sources [1, 0] on "pp" : tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$sources, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `sources` $sources `on` custom<Axes>($axes) attr-dict `:` type($input)";
+}
+
+//===----------------------------------------------------------------------===//
+// Step counts
+//===----------------------------------------------------------------------===//
+
+def Muster_LocalCountOp : Muster_Op<"local_count", [NoMemoryEffect]> {
+  let summary = "The rank's own count of a batch";
+  let description = [{
+    `size` is the number of `unit` in the rank's part of batch `epoch`.
+
+    Constraints:
+    - (C1) the result has no axes.
+
+    ```mlir
+    %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+    ```
+  }];
+  let arguments = (ins Index:$size);
+  let results = (outs Muster_CountsType:$result);
+  let assemblyFormat = "$size attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Muster_ExchangeCountsOp : Muster_Op<"exchange_counts", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Every rank's count of the group, on every rank";
+  let description = [{
+    Constraints:
+    - (C1) the axes of the result name distinct axes of the mesh, and `input` has none of them.
+    - (C2) unit and epoch are those of `input`.
+
+    ```mlir
+    %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+    ```
+  }];
+  let arguments = (ins Muster_CountsType:$input);
+  let results = (outs Muster_CountsType:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+class Muster_CountReduction<string mnemonic, string text> : Muster_Op<mnemonic, [Pure]> {
+  let summary = text;
+  let description = [{
+    ```mlir
+    %n = muster.}] # mnemonic # [{ %c : !muster.counts<[dp], tokens, @step>
+    ```
+  }];
+  let arguments = (ins Muster_CountsType:$counts);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$counts attr-dict `:` type($counts)";
+}
+def Muster_TotalOp : Muster_CountReduction<"total", "Sum of all counts">;
+def Muster_MaximumOp : Muster_CountReduction<"maximum", "Greatest count">;
+
+#endif
