@@ -15,7 +15,6 @@ def NN_Dialect : Dialect {
     Letters in the descriptions: t tokens, s sequences, h query heads, g key-value heads, d head dim, i inputs, o outputs.
     Unless an operation says otherwise, arithmetic is in the element type with f32 accumulation at least, and NaN propagates.
   }];
-  let useDefaultAttributePrinterParser = 1;
 }
 
 #endif
