@@ -373,16 +373,22 @@ LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError, A
   for (LayoutDimAttr dim : dims) {
     if (dim.getSegmented() && dim.getTerms().size() < 2) // (C3)
       return emitError() << "expected at least two segments but got " << dim.getTerms().size();
+    SmallVector<AxisRefAttr> outside = used, inside = used;
     for (LayoutTermAttr term : dim.getTerms()) {
       if (!names.insert(term.getName()).second) // (C2)
         return emitError() << "expected dim name '" << term.getName() << "' at most once in a layout but got it twice";
       if (dim.getSegmented() != (term.getExtent() != 0)) // (C3)
         return emitError() << "expected " << (dim.getSegmented() ? "an extent" : "no extent") << " on term '" << term.getName()
                            << "' but got " << term.getExtent();
+      if (dim.getSegmented())
+        used = outside; // Segments stand side by side: one axis may divide each of them.
       for (AxisRefAttr axis : term.getAxes())
         if (failed(claim(axis)))
           return failure();
+      inside.append(used.begin() + outside.size(), used.end());
     }
+    if (dim.getSegmented())
+      used = inside;
   }
   for (PartialAttr partial : partials)
     for (AxisRefAttr axis : partial.getAxes())
@@ -417,32 +423,60 @@ SmallVector<StringRef> LayoutAttr::getPlainAxes(int64_t dim) const {
   return axes;
 }
 
+/// Number of parts into which the axes of a term divide it; kDynamic where an axis is symbolic.
+static FailureOr<int64_t> getPartCount(LayoutAttr layout, LayoutTermAttr term, MeshAttr mesh, function_ref<void(const Twine &)> emit) {
+  int64_t parts = 1;
+  for (AxisRefAttr axis : term.getAxes()) {
+    if (mesh.findAxis(axis.getName()) < 0)
+      return emit("layout " + layout.getText() + " references unknown mesh axis '" + axis.getName() + "'"), failure();
+    int64_t size = axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
+    parts = ShapedType::isDynamic(size) || ShapedType::isDynamic(parts) ? ShapedType::kDynamic : parts * size;
+  }
+  return parts;
+}
+
+FailureOr<int64_t> LayoutAttr::getLocalSize(int64_t dim, int64_t logical, MeshAttr mesh, function_ref<void(const Twine &)> emit) const {
+  auto divide = [&](StringRef name, int64_t size, int64_t parts) -> FailureOr<int64_t> {
+    if (ShapedType::isDynamic(size) || ShapedType::isDynamic(parts))
+      return parts == 1 ? size : ShapedType::kDynamic;
+    if (size % parts != 0)
+      return emit("expected dim '" + name + "' of size " + Twine(size) + " to be divisible by " + Twine(parts) + " ranks in layout " +
+                  getText()),
+             failure();
+    return size / parts;
+  };
+  LayoutDimAttr dimAttr = getDims()[dim];
+  int64_t parts = 1, total = 0, local = 0;
+  for (LayoutTermAttr term : dimAttr.getTerms()) {
+    FailureOr<int64_t> termParts = getPartCount(*this, term, mesh, emit);
+    if (failed(termParts))
+      return failure();
+    parts = ShapedType::isDynamic(*termParts) || ShapedType::isDynamic(parts) ? ShapedType::kDynamic : parts * *termParts;
+    if (!dimAttr.getSegmented())
+      continue;
+    FailureOr<int64_t> segment = divide(term.getName(), term.getExtent(), *termParts);
+    if (failed(segment))
+      return failure();
+    total += term.getExtent();
+    local = ShapedType::isDynamic(*segment) || ShapedType::isDynamic(local) ? ShapedType::kDynamic : local + *segment;
+  }
+  if (!dimAttr.getSegmented())
+    return divide(dimAttr.getTerms().front().getName(), logical, parts);
+  if (!ShapedType::isDynamic(logical) && logical != total)
+    return emit("expected the segments of layout " + getText() + " to make " + Twine(logical) + " but got " + Twine(total)), failure();
+  return local;
+}
+
 FailureOr<SmallVector<int64_t>> LayoutAttr::getLocalShape(ArrayRef<int64_t> logical, MeshAttr mesh,
                                                           function_ref<void(const Twine &)> emit) const {
   if (static_cast<int64_t>(logical.size()) != getRank())
     return emit("expected a layout of " + Twine(logical.size()) + " dims but got " + Twine(getRank()) + " in " + getText()), failure();
   SmallVector<int64_t> local;
-  for (auto [dim, size] : llvm::zip_equal(getDims(), logical)) {
-    int64_t ranks = 1;
-    for (LayoutTermAttr term : dim.getTerms())
-      for (AxisRefAttr axis : term.getAxes()) {
-        if (mesh.findAxis(axis.getName()) < 0)
-          return emit("layout " + getText() + " references unknown mesh axis '" + axis.getName() + "'"), failure();
-        int64_t axisSize = axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
-        if (ShapedType::isDynamic(axisSize) || ShapedType::isDynamic(ranks))
-          ranks = ShapedType::kDynamic;
-        else
-          ranks *= axisSize;
-      }
-    if (ShapedType::isDynamic(size) || ShapedType::isDynamic(ranks)) {
-      local.push_back(ranks == 1 ? size : ShapedType::kDynamic);
-      continue;
-    }
-    if (size % ranks != 0)
-      return emit("expected dim '" + dim.getTerms().front().getName() + "' of size " + Twine(size) + " to be divisible by " +
-                  Twine(ranks) + " ranks in layout " + getText()),
-             failure();
-    local.push_back(size / ranks);
+  for (auto [dim, size] : llvm::enumerate(logical)) {
+    FailureOr<int64_t> part = getLocalSize(dim, size, mesh, emit);
+    if (failed(part))
+      return failure();
+    local.push_back(*part);
   }
   return local;
 }

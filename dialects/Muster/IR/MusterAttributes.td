@@ -118,9 +118,10 @@ def Muster_LayoutAttr : Muster_Attr<"Layout", "layout"> {
     `[b, s/sp, h, d]` reads "s divided by sp"; an axis that is not named is replicated.
 
     Constraints:
-    - (C1) an axis (or a part of it) divides at most one term, and is not both dividing and partial.
+    - (C1) an axis (or a part of it) divides at most one term, or several segments of one dim, and is not both dividing and partial.
     - (C2) a name occurs at most once.
-    - (C3) a segmented dim has at least two terms, each with an extent; other terms have none.
+    - (C3) a segmented dim has at least two terms, each with an extent; other terms have none. Extents are logical; each segment is
+      divided on its own, so that a rank's part of `{q:6/tp | k:2/tp}` is its part of q, then its part of k.
   }];
   let parameters = (ins OptionalArrayRefParameter<"LayoutDimAttr">:$dims, OptionalArrayRefParameter<"PartialAttr">:$partials);
   let hasCustomAssemblyFormat = 1;
@@ -134,6 +135,9 @@ def Muster_LayoutAttr : Muster_Attr<"Layout", "layout"> {
     /// Every dim is one term in contiguous order over whole axes, not ragged, and nothing is partial.
     bool isPlain() const;
     bool isPlainDim(int64_t dim) const;
+    /// Size of a rank's part of dim `dim` of logical size `logical`; failure with a text where sizes do not divide.
+    ::mlir::FailureOr<int64_t> getLocalSize(int64_t dim, int64_t logical, MeshAttr mesh,
+                                            ::llvm::function_ref<void(const ::llvm::Twine &)> emit) const;
     /// Shape of a rank's part of a tensor of `logical` shape; failure with a text where sizes do not divide. Dynamic stays dynamic.
     ::mlir::FailureOr<::llvm::SmallVector<int64_t>> getLocalShape(::llvm::ArrayRef<int64_t> logical, MeshAttr mesh,
                                                                   ::llvm::function_ref<void(const ::llvm::Twine &)> emit) const;

@@ -34,6 +34,21 @@ void MusterDialect::initialize() {
 // Discardable attributes
 //===----------------------------------------------------------------------===//
 
+/// A weight names one source, or one for each segment of its dim 0.
+static LogicalResult verifySources(Operation *op, Attribute attr) {
+  auto weight = dyn_cast<WeightOp>(op);
+  auto sources = dyn_cast<ArrayAttr>(attr);
+  if (!weight || !sources || !llvm::all_of(sources, [](Attribute source) { return isa<StringAttr>(source); }))
+    return op->emitOpError() << "expected attribute '" << attribute::sources << "' to be strings on a weight but got " << attr;
+  if (op->hasAttr(attribute::generator))
+    return op->emitOpError() << "expected '" << attribute::sources << "' or '" << attribute::generator << "' but got both";
+  LayoutAttr layout = weight.getLayout();
+  size_t expected = layout.getRank() && layout.getDims()[0].getSegmented() ? layout.getDims()[0].getTerms().size() : 1;
+  if (sources.size() != expected)
+    return op->emitOpError() << "expected " << expected << " sources for layout " << layout.getText() << " but got " << sources.size();
+  return success();
+}
+
 LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
   if (attr.getName() == attribute::mesh) {
     auto symbol = dyn_cast<FlatSymbolRefAttr>(attr.getValue());
@@ -55,6 +70,11 @@ LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttrib
     }
     return success();
   }
+  if (attr.getName() == attribute::sources)
+    return verifySources(op, attr.getValue());
+  if (attr.getName() == attribute::generator && (!isa<WeightOp>(op) || !isa<StringAttr>(attr.getValue())))
+    return op->emitOpError() << "expected attribute '" << attribute::generator << "' to be a string on a weight but got "
+                             << attr.getValue();
   if (attr.getName() == attribute::facts && !isa<FactsAttr>(attr.getValue()))
     return op->emitOpError() << "expected attribute '" << attribute::facts << "' to be #muster.facts but got " << attr.getValue();
   return success();

@@ -32,6 +32,8 @@ inline constexpr llvm::StringLiteral layout = "muster.layout";
 inline constexpr llvm::StringLiteral bounds = "muster.bounds";
 inline constexpr llvm::StringLiteral name = "muster.name";
 inline constexpr llvm::StringLiteral facts = "muster.facts";
+inline constexpr llvm::StringLiteral sources = "muster.sources";
+inline constexpr llvm::StringLiteral generator = "muster.generator";
 } // namespace attribute
 
 /// The mesh that `op` runs on: the one its function names with `muster.mesh`, or the only mesh of the module. Null where there is none or

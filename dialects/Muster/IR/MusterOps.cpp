@@ -202,6 +202,18 @@ LogicalResult RedistributeOp::verifySymbolUses(SymbolTableCollection &) {
     return ranks;
   };
   for (int64_t dim = 0; dim < input.getRank(); ++dim) {
+    if (getFrom().getDims()[dim].getSegmented() || getTo().getDims()[dim].getSegmented()) {
+      for (auto [layout, type] : {std::pair(getFrom(), input), std::pair(getTo(), result)}) { // (C2)
+        FailureOr<int64_t> local =
+            layout.getLocalSize(dim, ShapedType::kDynamic, mesh, [&](const Twine &text) { emitOpError() << text; });
+        if (failed(local))
+          return failure();
+        if (!ShapedType::isDynamic(*local) && !type.isDynamicDim(dim) && *local != type.getDimSize(dim))
+          return emitOpError() << "expected dim " << dim << " to have size " << *local << " in layout " << layout.getText() << " but got "
+                               << type.getDimSize(dim);
+      }
+      continue;
+    }
     std::optional<int64_t> from = ranksOf(getFrom(), dim), to = ranksOf(getTo(), dim);
     if (!from || !to)
       return failure();

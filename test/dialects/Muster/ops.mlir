@@ -6,6 +6,10 @@ muster.mesh @node <["dp" = 2, "tp" = 3]>
 
 // CHECK: muster.weight @q : tensor<576x576xf32> layout <[o/tp, i]>
 muster.weight @q : tensor<576x576xf32> layout <[o/tp, i]>
+// CHECK: muster.weight @qkv : tensor<15x7xf32> layout <[{q:9/tp | k:3/tp | v:3/tp}, i]> {muster.sources = ["q", "k", "v"]}
+muster.weight @qkv : tensor<15x7xf32> layout <[{q:9/tp | k:3/tp | v:3/tp}, i]> {muster.sources = ["q", "k", "v"]}
+// CHECK: muster.weight @cos : tensor<5x7xf32> layout <[p, e]> {muster.generator = "rope_cos"}
+muster.weight @cos : tensor<5x7xf32> layout <[p, e]> {muster.generator = "rope_cos"}
 // CHECK: muster.state @k : tensor<?x16x3x64xf32> layout <[page, slot, kv/tp, d]>
 muster.state @k : tensor<?x16x3x64xf32> layout <[page, slot, kv/tp, d]>
 
@@ -14,6 +18,8 @@ muster.state @k : tensor<?x16x3x64xf32> layout <[page, slot, kv/tp, d]>
 func.func @collectives(%x: tensor<2x6xf32> {muster.layout = #muster.layout<[t/(dp,tp), o]>}) {
   // CHECK: muster.load @q : tensor<192x576xf32>
   %w = muster.load @q : tensor<192x576xf32>
+  // CHECK: muster.load @qkv : tensor<5x7xf32>
+  %packed = muster.load @qkv : tensor<5x7xf32>
   // CHECK: muster.all_gather %{{.*}} on "tp" dim 1 : tensor<2x6xf32> -> tensor<2x18xf32>
   %0 = muster.all_gather %x on "tp" dim 1 : tensor<2x6xf32> -> tensor<2x18xf32>
   // CHECK: muster.all_gather %{{.*}} on ["dp", "tp"] dim 0 : tensor<2x6xf32> -> tensor<12x6xf32>
