@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -11,7 +12,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<muster::MusterDialect, muster::nn::NNDialect>();
+  registry.insert<muster::MusterDialect, muster::nn::NNDialect, muster::plan::PlanDialect>();
   mlir::registerAllPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Muster pass driver\n", registry));
 }
