@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Writes a small random Llama as a Hugging Face folder (config.json and safetensors), with NumPy alone.
+"""Writes a random Llama checkpoint of any small shape, the same weights in both formats.
 
-    make-tiny-llama.py FOLDER --seed 7 --hidden 60 --layers 2 --heads 6 --kv-heads 2 --head-dim 14 --ff 44 --vocab 101 --tied
+    make-tiny-llama.py FOLDER [--heads 6 --kv-heads 2 --untied --encoding Q8_0 ...]
 
-The same options and seed give the same bytes. Weights are normal, scaled so that every layer matters to the logits; norm
-scales lie around 1 and biases around 0.1, so that a forgotten one shows. `--shards N` spreads the tensors over N files with
-an index, `--dtype F32|F16|BF16` is how they are stored, `--rope-scaling` adds Llama 3's scaling.
-`--tokens N --tokens-out ids.npy` also writes a sequence of N random token ids (int32).
+makes FOLDER/config.json, FOLDER/model.safetensors (or several files with an index) and FOLDER/model.gguf. Both hold exactly the
+same numbers: what an encoding rounds is rounded before either file is written. GGUF stores the rows of q and k in pairs, as
+llama.cpp's converter does; safetensors stores them in halves. There is no tokenizer. Needs numpy alone.
 """
 import argparse
 import json
@@ -16,114 +15,213 @@ import struct
 
 import numpy as np
 
-
-def config_of(o):
-    config = {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
-        "hidden_size": o.hidden, "intermediate_size": o.ff, "num_hidden_layers": o.layers, "vocab_size": o.vocab,
-        "num_attention_heads": o.heads, "num_key_value_heads": o.kv_heads, "head_dim": o.head_dim or o.hidden // o.heads,
-        "max_position_embeddings": o.context, "rms_norm_eps": o.epsilon, "rope_theta": o.rope_base,
-        "tie_word_embeddings": o.tied, "attention_bias": o.attention_bias, "mlp_bias": o.mlp_bias,
-        "torch_dtype": {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}[o.dtype],
-    }
-    if o.rope_scaling:
-        config["rope_scaling"] = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-                                  "original_max_position_embeddings": 64}
-    return config
+# Name: GGUF's type number, elements and bytes of a block.
+ENCODINGS = {"F32": (0, 1, 4), "F16": (1, 1, 2), "BF16": (30, 1, 2), "Q4_0": (2, 32, 18), "Q4_1": (3, 32, 20), "Q8_0": (8, 32, 34)}
 
 
-def shapes_of(c):
-    """Name to shape, in the order in which Hugging Face lists them."""
-    h, f, d = c["hidden_size"], c["intermediate_size"], c["head_dim"]
-    q, kv = c["num_attention_heads"] * d, c["num_key_value_heads"] * d
-    shapes = {"model.embed_tokens.weight": (c["vocab_size"], h)}
-    for layer in range(c["num_hidden_layers"]):
-        p = f"model.layers.{layer}."
-        shapes[p + "input_layernorm.weight"] = shapes[p + "post_attention_layernorm.weight"] = (h,)
-        for name, rows, columns in (("q", q, h), ("k", kv, h), ("v", kv, h), ("o", h, q)):
-            shapes[f"{p}self_attn.{name}_proj.weight"] = (rows, columns)
-            if c["attention_bias"]:
-                shapes[f"{p}self_attn.{name}_proj.bias"] = (rows,)
-        for name, rows, columns in (("gate", f, h), ("up", f, h), ("down", h, f)):
-            shapes[f"{p}mlp.{name}_proj.weight"] = (rows, columns)
-            if c["mlp_bias"]:
-                shapes[f"{p}mlp.{name}_proj.bias"] = (rows,)
-    shapes["model.norm.weight"] = (h,)
-    if not c["tie_word_embeddings"]:
-        shapes["lm_head.weight"] = (c["vocab_size"], h)
-    return shapes
+def encode_bf16(values):
+    bits = values.view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
 
 
-def values_of(name, shape, generator):
+def as_bytes(halves):
+    return halves.astype(np.float16).view(np.uint8).reshape(-1, 2)
+
+
+def encode_blocks(values, encoding):
+    """ggml's reference quantisation of rows of 32; returns the blocks' bytes and the values that they decode to."""
+    blocks = values.reshape(-1, 32)
+    if encoding == "Q8_0":
+        scale = (np.abs(blocks).max(1, keepdims=True) / np.float32(127)).astype(np.float16)
+    elif encoding == "Q4_0":
+        extreme = np.take_along_axis(blocks, np.abs(blocks).argmax(1)[:, None], 1)
+        scale = (extreme / np.float32(-8)).astype(np.float16)
+    else:
+        low = blocks.min(1, keepdims=True).astype(np.float16)
+        scale = ((blocks.max(1, keepdims=True) - low.astype(np.float32)) / np.float32(15)).astype(np.float16)
+    factor = scale.astype(np.float32)
+    inverse = np.divide(np.float32(1), factor, out=np.zeros_like(factor), where=factor != 0)
+    if encoding == "Q8_0":
+        quants = np.clip(np.rint(blocks * inverse), -127, 127).astype(np.int8)
+        return np.hstack([as_bytes(scale), quants.view(np.uint8)]), quants.astype(np.float32) * factor
+    if encoding == "Q4_0":
+        quants = np.clip(np.rint(blocks * inverse) + 8, 0, 15).astype(np.uint8)
+        head, decoded = as_bytes(scale), (quants.astype(np.float32) - 8) * factor
+    else:
+        floor = low.astype(np.float32)
+        quants = np.clip(np.rint((blocks - floor) * inverse), 0, 15).astype(np.uint8)
+        head, decoded = np.hstack([as_bytes(scale), as_bytes(low)]), quants.astype(np.float32) * factor + floor
+    return np.hstack([head, quants[:, :16] | quants[:, 16:] << 4]), decoded
+
+
+def encode(values, encoding):
+    """Bytes of `values` in the encoding, and the float32 values that they decode to."""
+    values = np.ascontiguousarray(values, np.float32)
+    if encoding == "F32":
+        return values.tobytes(), values
+    if encoding == "F16":
+        halves = values.astype(np.float16)
+        return halves.tobytes(), halves.astype(np.float32)
+    if encoding == "BF16":
+        halves = encode_bf16(values)
+        return halves.tobytes(), (halves.astype(np.uint32) << 16).view(np.float32)
+    if values.shape[-1] % 32:
+        raise SystemExit(f"{encoding} needs rows of a multiple of 32 elements but got {values.shape[-1]}")
+    data, decoded = encode_blocks(values, encoding)
+    return data.tobytes(), decoded.reshape(values.shape)
+
+
+def in_pairs(values, heads):
+    """The order of q's and k's rows in GGUF: row (half, i) of a head becomes row (i, half)."""
+    rows = values.shape[0]
+    return values.reshape(heads, 2, rows // heads // 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+
+
+def tensor_list(o):
+    """(GGUF name, safetensors name, shape, heads whose rows are paired or 0), in the order of the model."""
+    query, kv = o.heads * o.head_dim, o.kv_heads * o.head_dim
+    parts = [("attn_norm.weight", "input_layernorm.weight", (o.hidden,), 0),
+             ("attn_q.weight", "self_attn.q_proj.weight", (query, o.hidden), o.heads),
+             ("attn_k.weight", "self_attn.k_proj.weight", (kv, o.hidden), o.kv_heads),
+             ("attn_v.weight", "self_attn.v_proj.weight", (kv, o.hidden), 0),
+             ("attn_output.weight", "self_attn.o_proj.weight", (o.hidden, query), 0),
+             ("ffn_norm.weight", "post_attention_layernorm.weight", (o.hidden,), 0),
+             ("ffn_gate.weight", "mlp.gate_proj.weight", (o.feed_forward, o.hidden), 0),
+             ("ffn_up.weight", "mlp.up_proj.weight", (o.feed_forward, o.hidden), 0),
+             ("ffn_down.weight", "mlp.down_proj.weight", (o.hidden, o.feed_forward), 0)]
+    biased = (["attn_q", "attn_k", "attn_v", "attn_output"] if o.attention_bias else []) + \
+             (["ffn_gate", "ffn_up", "ffn_down"] if o.mlp_bias else [])
+    parts += [(g.replace("weight", "bias"), s.replace("weight", "bias"), shape[:1], heads) for g, s, shape, heads in parts
+              if g.split(".")[0] in biased]
+    tensors = [("token_embd.weight", "model.embed_tokens.weight", (o.vocabulary, o.hidden), 0)]
+    for layer in range(o.layers):
+        tensors += [(f"blk.{layer}.{g}", f"model.layers.{layer}.{s}", shape, heads) for g, s, shape, heads in parts]
+    tensors.append(("output_norm.weight", "model.norm.weight", (o.hidden,), 0))
+    return tensors if o.tied else tensors + [("output.weight", "lm_head.weight", (o.vocabulary, o.hidden), 0)]
+
+
+def random_values(name, shape, rng):
+    values = rng.standard_normal(shape)
     if "norm" in name:
-        return 1 + 0.2 * generator.standard_normal(shape)
-    if name.endswith(".bias"):
-        return 0.1 * generator.standard_normal(shape)
-    return generator.standard_normal(shape) * (1.0 if "embed" in name else shape[1] ** -0.5)
+        return 1.0 + 0.1 * values
+    return 0.1 * values if name.endswith("bias") else values / np.sqrt(shape[-1])
 
 
-def bytes_of(values, dtype):
-    if dtype == "BF16":  # round to nearest, ties to even
-        bits = values.astype(np.float32).view(np.uint32)
-        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
-    return values.astype({"F32": np.float32, "F16": np.float16}[dtype]).tobytes()
+def rope_divisors(o):
+    """Llama 3's scaling as GGUF stores it: one divisor of each frequency."""
+    factor, low, high, context = o.llama3_scaling
+    wavelength = 2 * np.pi * o.rope_theta ** (np.arange(0, o.head_dim, 2) / o.head_dim)
+    smooth = (context / wavelength - low) / (high - low)
+    middle = 1 / ((1 - smooth) / factor + smooth)
+    return np.where(wavelength > context / low, factor, np.where(wavelength < context / high, 1.0, middle)).astype(np.float32)
 
 
-def write_safetensors(path, tensors, dtype):
-    """tensors: name to (shape, bytes)."""
-    header, offset = {}, 0
-    for name, (shape, data) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + len(data)]}
-        offset += len(data)
+def gguf_text(text):
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def write_gguf(path, o, tensors):
+    """`tensors`: (name, shape, encoding, bytes)."""
+    integers = {"block_count": o.layers, "embedding_length": o.hidden, "attention.head_count": o.heads,
+                "attention.head_count_kv": o.kv_heads, "attention.key_length": o.head_dim, "attention.value_length": o.head_dim,
+                "feed_forward_length": o.feed_forward, "context_length": o.context, "vocab_size": o.vocabulary,
+                "rope.dimension_count": o.head_dim}
+    floats = {"attention.layer_norm_rms_epsilon": o.epsilon, "rope.freq_base": o.rope_theta}
+    values = [gguf_text(key) + struct.pack("<I", 8) + gguf_text(text)
+              for key, text in {"general.architecture": "llama", "general.name": "tiny random llama"}.items()]
+    values += [gguf_text("llama." + key) + struct.pack("<II", 4, value) for key, value in integers.items()]
+    values += [gguf_text("llama." + key) + struct.pack("<If", 6, value) for key, value in floats.items()]
+    values += [gguf_text(f"tokenizer.ggml.{key}_token_id") + struct.pack("<II", 4, value) for key, value in (("bos", 1), ("eos", 2))]
+    header, data = [b"GGUF", struct.pack("<IQQ", 3, len(tensors), len(values)), *values], bytearray()
+    for name, shape, encoding, content in tensors:
+        data += bytes(-len(data) % 32)
+        header.append(gguf_text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), ENCODINGS[encoding][0], len(data)))
+        data += content
+    start = b"".join(header)
+    path.write_bytes(start + bytes(-len(start) % 32) + data)
+
+
+def write_safetensors(path, tensors):
+    """`tensors`: (name, shape, dtype, bytes)."""
+    header, data = {"__metadata__": {"format": "pt"}}, bytearray()
+    for name, shape, dtype, content in tensors:
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for _, data in tensors.values():
-            file.write(data)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-def write_model(folder, config, seed, dtype="F32", shards=1):
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    generator = np.random.default_rng(seed)
-    tensors = {n: (s, bytes_of(values_of(n, s, generator), dtype)) for n, s in shapes_of(config).items()}
+def write_shards(folder, tensors, shards):
     if shards == 1:
-        write_safetensors(folder / "model.safetensors", tensors, dtype)
-        return
-    names, index = list(tensors), {}
+        return write_safetensors(folder / "model.safetensors", tensors)
+    weight_map = {}
     for shard in range(shards):
-        file = f"model-{shard + 1:05}-of-{shards:05}.safetensors"
-        part = {n: tensors[n] for n in names[shard::shards]}
-        write_safetensors(folder / file, part, dtype)
-        index.update(dict.fromkeys(part, file))
-    total = sum(len(data) for _, data in tensors.values())
-    (folder / "model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {"total_size": total}, "weight_map": index}, indent=2) + "\n")
+        part = tensors[shard::shards]
+        name = f"model-{shard + 1:05}-of-{shards:05}.safetensors"
+        write_safetensors(folder / name, part)
+        weight_map.update({tensor[0]: name for tensor in part})
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
 
 
-def parse(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
-    for name, default in (("seed", 1), ("hidden", 60), ("layers", 2), ("heads", 6), ("kv-heads", 2), ("head-dim", 0), ("ff", 44),
-                          ("vocab", 101), ("context", 512), ("shards", 1), ("tokens", 0)):
-        parser.add_argument("--" + name, type=int, default=default)
-    parser.add_argument("--rope-base", type=float, default=10000.0)
-    parser.add_argument("--epsilon", type=float, default=1e-5)
-    parser.add_argument("--dtype", choices=["F32", "F16", "BF16"], default="F32")
-    for name in ("tied", "attention-bias", "mlp-bias", "rope-scaling"):
-        parser.add_argument("--" + name, action="store_true")
-    parser.add_argument("--tokens-out")
-    return parser.parse_args(arguments)
+def write_config(path, o):
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": o.attention_bias, "bos_token_id": 1,
+              "eos_token_id": 2, "head_dim": o.head_dim, "hidden_act": "silu", "hidden_size": o.hidden,
+              "intermediate_size": o.feed_forward, "max_position_embeddings": o.context, "mlp_bias": o.mlp_bias,
+              "num_attention_heads": o.heads, "num_hidden_layers": o.layers, "num_key_value_heads": o.kv_heads,
+              "rms_norm_eps": o.epsilon, "tie_word_embeddings": o.tied, "vocab_size": o.vocabulary}
+    rope = {"rope_type": "default"}
+    if o.llama3_scaling:
+        factor, low, high, context = o.llama3_scaling
+        rope = {"rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high,
+                "original_max_position_embeddings": int(context)}
+    if o.new_keys:  # as transformers 5 writes them
+        config |= {"dtype": "float32", "rope_parameters": rope | {"rope_theta": o.rope_theta}}
+    else:
+        config |= {"torch_dtype": "float32", "rope_theta": o.rope_theta, "rope_scaling": rope if o.llama3_scaling else None}
+    path.write_text(json.dumps(config, indent=2))
+
+
+def write_checkpoint(o):
+    folder = pathlib.Path(o.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(o.seed)
+    dtype = o.encoding if o.encoding in ("F16", "BF16") else "F32"
+    gguf, safetensors = [], []
+    for gguf_name, name, shape, heads in tensor_list(o):
+        values = random_values(gguf_name, shape, rng).astype(np.float32)
+        encoding = o.encoding if len(shape) == 2 else "F32"
+        # Safetensors has one type for all; GGUF keeps vectors in F32.
+        _, values = encode(values, encoding if len(shape) == 2 else dtype)
+        stored = encode(in_pairs(values, heads) if heads else values, encoding)[0]
+        gguf.append((gguf_name, shape, encoding, stored))
+        safetensors.append((name, shape, dtype, encode(values, dtype)[0]))
+    if o.llama3_scaling:
+        gguf.append(("rope_freqs.weight", (o.head_dim // 2,), "F32", rope_divisors(o).tobytes()))
+    write_gguf(folder / "model.gguf", o, gguf)
+    write_shards(folder, safetensors, o.shards)
+    write_config(folder / "config.json", o)
 
 
 def main():
-    options = parse()
-    write_model(options.folder, config_of(options), options.seed, options.dtype, options.shards)
-    if options.tokens:
-        ids = np.random.default_rng(options.seed + 1).integers(0, options.vocab, options.tokens, dtype=np.int32)
-        np.save(options.tokens_out or pathlib.Path(options.folder) / "tokens.npy", ids)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    for name, value in (("layers", 2), ("hidden", 48), ("heads", 6), ("kv-heads", 2), ("feed-forward", 66), ("vocabulary", 90),
+                        ("context", 256), ("shards", 1), ("seed", 1)):
+        parser.add_argument("--" + name, type=int, default=value, metavar="N", help=f"(default {value})")
+    parser.add_argument("--head-dim", type=int, metavar="N", help="(default hidden / heads)")
+    parser.add_argument("--encoding", choices=list(ENCODINGS), default="F32", help="of matrices (default F32)")
+    parser.add_argument("--rope-theta", type=float, default=10000.0)
+    parser.add_argument("--epsilon", type=float, default=1e-5)
+    parser.add_argument("--llama3-scaling", type=float, nargs=4, metavar=("FACTOR", "LOW", "HIGH", "CONTEXT"))
+    parser.add_argument("--untied", dest="tied", action="store_false", help="a head of its own")
+    parser.add_argument("--attention-bias", action="store_true")
+    parser.add_argument("--mlp-bias", action="store_true")
+    parser.add_argument("--new-keys", action="store_true", help="write rope_parameters and dtype, as transformers 5 does")
+    options = parser.parse_args()
+    if options.head_dim is None:
+        options.head_dim = options.hidden // options.heads
+    write_checkpoint(options)
 
 
 if __name__ == "__main__":

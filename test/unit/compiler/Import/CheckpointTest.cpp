@@ -2,6 +2,11 @@
 #include "TinyLlama.h"
 
 #include "compiler/Import/Checkpoint.h"
+#include "compiler/Import/GGUF/GgufCheckpoint.h"
+#include "compiler/Import/HuggingFace/HuggingFaceConfig.h"
+#include "compiler/Import/HuggingFace/JsonFile.h"
+
+#include "llvm/Support/CRC.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +16,7 @@
 #include <cstdlib>
 #include <numbers>
 #include <numeric>
+#include <random>
 
 using namespace muster;
 using namespace muster::test;
@@ -383,14 +389,99 @@ TEST(CheckpointTest, OtherPathsAreRefused) {
   EXPECT_THAT(openError(folder.path()), StartsWith("E3102 "));
 }
 
-TEST(CheckpointTest, ReadsSmolLM2) {
-  const char *root = std::getenv("MUSTER_SOURCE_ROOT");
-  const std::string path = std::string(root ? root : ".") + "/build/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-  if (!llvm::sys::fs::exists(path))
-    GTEST_SKIP() << path << " is not there";
-  const auto start = std::chrono::steady_clock::now();
-  auto checkpoint = llvm::cantFail(openCheckpoint(path));
-  const ModelConfig &config = checkpoint->config();
+// Opens what may be a checkpoint and reads all that it promises.
+void openAndRead(std::unique_ptr<llvm::MemoryBuffer> buffer) {
+  auto file = gguf::GgufFile::parse(std::move(buffer));
+  auto checkpoint = file ? gguf::makeCheckpoint(std::move(*file)) : file.takeError();
+  if (!checkpoint) {
+    const std::string error = llvm::toString(checkpoint.takeError());
+    ASSERT_THAT(error, ::testing::MatchesRegex("E3[0-9][0-9][0-9] .*"));
+    ASSERT_EQ(error.find('\n'), std::string::npos) << error;
+    return;
+  }
+  for (const Weight &weight : (*checkpoint)->weights())
+    rowsOf(**checkpoint, weight.canonicalName);
+}
+
+TEST(CheckpointTest, MutatedGgufHeadersNeverCrash) {
+  const GgufWriter writer = TinyLlama(false, true, true).gguf();
+  const std::string text = writer.file();
+  const size_t header = writer.header().size();
+  for (uint32_t seed = 0; seed < 10000; ++seed) {
+    std::mt19937 random(seed);
+    std::string mutated = text;
+    for (uint32_t changes = 1 + random() % 3; changes > 0; --changes)
+      mutated[random() % header] ^= static_cast<char>(1u << random() % 8);
+    openAndRead(llvm::MemoryBuffer::getMemBufferCopy(mutated, "mutated.gguf"));
+    if (HasFatalFailure())
+      FAIL() << "seed " << seed;
+  }
+}
+
+TEST(CheckpointTest, MutatedConfigsNeverCrash) {
+  std::string text;
+  llvm::json::Object object = TinyLlama().json();
+  object["rope_scaling"] = llvm::json::Object{{"rope_type", "llama3"},  {"factor", 8.0},
+                                              {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+                                              {"original_max_position_embeddings", 1000}};
+  llvm::raw_string_ostream(text) << llvm::json::Value(std::move(object));
+  int readable = 0;
+  for (uint32_t seed = 0; seed < 20000; ++seed) {
+    std::mt19937 random(seed);
+    std::string mutated = text;
+    for (uint32_t changes = 1 + random() % 3; changes > 0; --changes)
+      mutated[random() % mutated.size()] = "0123456789-[]{},:\"e."[random() % 20];
+    auto parsed = huggingface::parseJsonObject(mutated, "config.json");
+    if (!parsed) {
+      ASSERT_THAT(llvm::toString(parsed.takeError()), StartsWith("E3102 "));
+      continue;
+    }
+    auto config = huggingface::readConfig(*parsed, "config.json");
+    if (!config) {
+      const std::string error = llvm::toString(config.takeError());
+      ASSERT_THAT(error, StartsWith("E33")) << "seed " << seed;
+      ASSERT_EQ(error.find('\n'), std::string::npos) << error;
+      continue;
+    }
+    llvm::consumeError(validate(*config, "config.json"));
+    ++readable;
+  }
+  EXPECT_GT(readable, 1000) << "the mutations are too coarse to reach the fields";
+}
+
+// Every 64th byte of the header, 200 places of the rest.
+TEST(CheckpointTest, CutFilesAreRefused) {
+  const TinyLlama model;
+  const GgufWriter writer = model.gguf();
+  TemporaryFolder folder;
+  model.writeFolder(folder);
+  auto cutEverywhere = [&](const std::string &text, size_t header, const std::string &file, const std::string &opened) {
+    for (size_t size = 0; size < text.size(); size += size < header ? 64 : std::max<size_t>(1, (text.size() - header) / 200)) {
+      folder.write(file, text.substr(0, size));
+      ASSERT_THAT(openError(opened), ::testing::AnyOf(StartsWith("E30"), StartsWith("E310"))) << "cut at " << size;
+    }
+  };
+  cutEverywhere(writer.file(), writer.header().size(), "tiny.gguf", folder.path("tiny.gguf"));
+  folder.remove("tiny.gguf");
+  const std::string text = safetensors(model.tensors);
+  cutEverywhere(text, 4096, "model.safetensors", folder.path());
+  folder.write("model.safetensors", text);
+  EXPECT_EQ(openError(folder.path()), "");
+}
+
+class SmolLM2Test : public ::testing::Test {
+protected:
+  void SetUp() override {
+    const char *root = std::getenv("MUSTER_SOURCE_ROOT");
+    path = std::string(root ? root : ".") + "/build/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+    if (!llvm::sys::fs::exists(path))
+      GTEST_SKIP() << path << " is not there";
+  }
+  std::string path;
+};
+
+TEST_F(SmolLM2Test, Config) {
+  const ModelConfig config = llvm::cantFail(openCheckpoint(path))->config();
   EXPECT_EQ(config.layers, 30);
   EXPECT_EQ(config.hidden, 576);
   EXPECT_EQ(config.heads, 9);
@@ -401,24 +492,47 @@ TEST(CheckpointTest, ReadsSmolLM2) {
   EXPECT_EQ(config.contextLength, 8192);
   EXPECT_EQ(config.ropeTheta, 100000.0);
   EXPECT_EQ(config.rmsEpsilon, 1e-5);
+  EXPECT_FALSE(config.ropeScaling);
   EXPECT_TRUE(config.tiedEmbeddings);
   EXPECT_FALSE(config.attentionBias);
+  EXPECT_FALSE(config.mlpBias);
+  EXPECT_EQ(config.bosToken, 1);
+  EXPECT_THAT(config.eosTokens, ElementsAre(2));
   EXPECT_EQ(config.addBos, false);
   EXPECT_THAT(config.chatTemplate, HasSubstr("<|im_start|>"));
-  int64_t elements = 0;
-  double sum = 0.0;
+}
+
+// All 134,515,008 weights bit for bit; the sums come from Inputs/make-smollm2-checksums.py.
+TEST_F(SmolLM2Test, EveryWeight) {
+  auto checkpoint = llvm::cantFail(openCheckpoint(path));
+  uint32_t whole = 0;
+  std::map<std::string, uint32_t> sums;
+  std::chrono::duration<double> decoding{};
+  std::vector<float> rows(49152 * 576);
   for (const Weight &weight : checkpoint->weights()) {
-    std::vector<float> rows = rowsOf(*checkpoint, weight.canonicalName);
-    elements += static_cast<int64_t>(rows.size());
-    for (float value : rows)
-      sum += std::abs(value);
+    const int64_t count = std::accumulate(weight.shape().begin(), weight.shape().end(), int64_t(1), std::multiplies<>());
+    const auto start = std::chrono::steady_clock::now();
+    Checkpoint::readRows(weight, 0, weight.shape().front(), rows.data());
+    decoding += std::chrono::steady_clock::now() - start;
+    const llvm::ArrayRef<uint8_t> bytes(reinterpret_cast<const uint8_t *>(rows.data()), static_cast<size_t>(count) * 4);
+    whole = llvm::crc32(whole, bytes);
+    sums[weight.sourceName().str()] = llvm::crc32(bytes);
   }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  EXPECT_EQ(elements, 134515008);
-  EXPECT_TRUE(std::isfinite(sum));
-  EXPECT_GT(sum, 0.0);
-  RecordProperty("seconds", std::to_string(seconds.count()));
-  std::printf("opened and decoded %.1f M elements in %.3f s\n", static_cast<double>(elements) / 1e6, seconds.count());
+  EXPECT_EQ(sums["token_embd.weight"], 0x39786908u);
+  EXPECT_EQ(sums["blk.7.attn_k.weight"], 0xBCE1A95Du);
+  EXPECT_EQ(sums["blk.29.ffn_down.weight"], 0x975C5EF1u);
+  EXPECT_EQ(whole, 0xCF9F6559u);
+  std::printf("decoded 134.5 M elements in %.3f s\n", decoding.count());
+}
+
+TEST_F(SmolLM2Test, CutsAreRefused) {
+  auto file = llvm::cantFail(llvm::errorOrToExpected(llvm::MemoryBuffer::getFile(path, false, false)));
+  const llvm::StringRef text = file->getBuffer();
+  for (size_t i = 0; i < 200; ++i)
+    for (size_t size : {text.size() / 200 * i, size_t(1700000) / 200 * i}) {
+      auto cut = gguf::GgufFile::parse(llvm::MemoryBuffer::getMemBuffer(text.take_front(size), "cut", false));
+      ASSERT_THAT(errorOf(std::move(cut)), StartsWith("E30")) << "cut at " << size;
+    }
 }
 
 } // namespace
