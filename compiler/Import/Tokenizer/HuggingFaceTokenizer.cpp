@@ -4,6 +4,7 @@
 //
 // Every component of the file is looked at. One that is not known, or has an option that is not known, is E3214: it
 // might change the ids.
+#include "compiler/Import/HuggingFace/JsonFile.h"
 #include "compiler/Import/ImportError.h"
 #include "compiler/Import/Tokenizer/PatternDialect.h"
 #include "compiler/Import/Tokenizer/SectionBuilder.h"
@@ -40,8 +41,8 @@ llvm::Expected<std::optional<std::string>> readFile(const std::string &path) {
   return (*buffer)->getBuffer().str();
 }
 
-/// JSON text with its escaped surrogate pairs (\ud83d\ude00) written as the characters that they mean. LLVM's parser joins
-/// the halves with | instead of +, which gives other characters for every second plane, U+20000 on among them.
+/// JSON text with its escaped surrogate pairs (\ud83d\ude00) written as the characters that they mean. LLVM's parser
+/// joins the halves with | instead of +, which gives other characters for every second plane, U+20000 on among them.
 std::string decodeSurrogatePairs(llvm::StringRef text) {
   std::string out;
   out.reserve(text.size());
@@ -77,19 +78,7 @@ llvm::Expected<std::optional<json::Object>> readObject(const std::string &path) 
     return text.takeError();
   if (!*text)
     return std::nullopt;
-  auto value = json::parse(decodeSurrogatePairs(**text));
-  if (!value)
-    return wrongInput("E3213 {}: expected valid JSON but got an error: {}", path,
-                      llvm::StringRef(llvm::toString(value.takeError())).split('\n').first.str());
-  json::Object *object = value->getAsObject();
-  if (!object)
-    return wrongInput("E3213 {}: expected a JSON object but got another value", path);
-  return std::move(*object);
-}
-
-/// A JSON value as an error shows it.
-std::string shown(const json::Value *value) {
-  return value ? quoted(llvm::formatv("{0}", *value).str()) : std::string("none");
+  return huggingface::parseJsonObject(decodeSurrogatePairs(**text), path);
 }
 
 bool isAbsent(const json::Object &object, llvm::StringRef key) {
@@ -125,7 +114,7 @@ public:
 
 private:
   llvm::Error refuse(llvm::StringRef what, const json::Value *value) const {
-    return unsupportedInput("E3214 {}: unsupported {} {}", path, what, shown(value));
+    return unsupportedInput("E3214 {}: unsupported {} {}", path, what, huggingface::jsonText(value));
   }
 
   /// `key` of `object` as an object with a "type"; null where it is absent or null.
@@ -134,7 +123,8 @@ private:
       return nullptr;
     const json::Object *object = root.getObject(key);
     if (!object || !object->getString("type"))
-      return builder.error("expected an object with a type as {} but got {}", key, shown(root.get(key)));
+      return builder.error("expected an object with a type as {} but got {}", key,
+                           huggingface::jsonText(root.get(key)));
     return object;
   }
 
@@ -144,7 +134,7 @@ private:
       return otherwise;
     if (std::optional<bool> value = object.getBoolean(key))
       return *value;
-    return builder.error("expected true or false as {} but got {}", key, shown(object.get(key)));
+    return builder.error("expected true or false as {} but got {}", key, huggingface::jsonText(object.get(key)));
   }
 
   /// Refuses members of `object` that are not named in `known`.
@@ -159,7 +149,7 @@ private:
   llvm::Error importModel() {
     const json::Object *model = root.getObject("model");
     if (!model)
-      return builder.error("expected an object as model but got {}", shown(root.get("model")));
+      return builder.error("expected an object as model but got {}", huggingface::jsonText(root.get("model")));
     // Files of early versions name no type; only those of byte pairs have merges.
     llvm::StringRef type = model->getString("type").value_or(model->get("merges") ? "BPE" : "");
     if (type != "BPE")
@@ -191,12 +181,13 @@ private:
   llvm::Error importVocabulary(const json::Object &model) {
     const json::Object *vocabulary = model.getObject("vocab");
     if (!vocabulary)
-      return builder.error("expected an object as vocab but got {}", shown(model.get("vocab")));
+      return builder.error("expected an object as vocab but got {}", huggingface::jsonText(model.get("vocab")));
     std::vector<std::pair<int64_t, llvm::StringRef>> tokens;
     for (const auto &[text, id] : *vocabulary) {
       std::optional<int64_t> number = id.getAsInteger();
       if (!number)
-        return builder.error("expected an integer as id of token {} but got {}", quoted(text), shown(&id));
+        return builder.error("expected an integer as id of token {} but got {}", quoted(text),
+                             huggingface::jsonText(&id));
       tokens.emplace_back(*number, text);
     }
     llvm::sort(tokens); // an object has no order; errors name the lowest id
@@ -209,7 +200,7 @@ private:
   llvm::Error importMerges(const json::Object &model) {
     const json::Array *merges = model.getArray("merges");
     if (!merges)
-      return builder.error("expected an array as merges but got {}", shown(model.get("merges")));
+      return builder.error("expected an array as merges but got {}", huggingface::jsonText(model.get("merges")));
     for (auto [rank, merge] : llvm::enumerate(*merges)) {
       std::optional<llvm::StringRef> left, right;
       if (auto text = merge.getAsString()) {
@@ -221,7 +212,7 @@ private:
         right = (*pair)[1].getAsString();
       }
       if (!left || !right)
-        return builder.error("expected two tokens as merge {} but got {}", rank, shown(&merge));
+        return builder.error("expected two tokens as merge {} but got {}", rank, huggingface::jsonText(&merge));
       if (llvm::Error error = builder.addMerge(*left, *right))
         return error;
     }
@@ -233,13 +224,14 @@ private:
       return llvm::Error::success();
     const json::Array *tokens = root.getArray("added_tokens");
     if (!tokens)
-      return builder.error("expected an array as added_tokens but got {}", shown(root.get("added_tokens")));
+      return builder.error("expected an array as added_tokens but got {}",
+                           huggingface::jsonText(root.get("added_tokens")));
     for (const json::Value &value : *tokens) {
       const json::Object *token = value.getAsObject();
       std::optional<int64_t> id = token ? token->getInteger("id") : std::nullopt;
       std::optional<llvm::StringRef> content = token ? token->getString("content") : std::nullopt;
       if (!id || !content || content->empty())
-        return builder.error("expected an added token with id and content but got {}", shown(&value));
+        return builder.error("expected an added token with id and content but got {}", huggingface::jsonText(&value));
       if (llvm::Error error = checkMembers(
               *token, "added token", {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}))
         return error;
@@ -291,11 +283,13 @@ private:
     } else {
       const json::Array *list = (*top)->getArray("pretokenizers");
       if (!list)
-        return builder.error("expected an array as pretokenizers but got {}", shown((*top)->get("pretokenizers")));
+        return builder.error("expected an array as pretokenizers but got {}",
+                             huggingface::jsonText((*top)->get("pretokenizers")));
       for (const json::Value &value : *list) {
         const json::Object *object = value.getAsObject();
         if (!object || !object->getString("type"))
-          return builder.error("expected an object with a type in pretokenizers but got {}", shown(&value));
+          return builder.error("expected an object with a type in pretokenizers but got {}",
+                               huggingface::jsonText(&value));
         // After it, text is spelled in GPT-2's alphabet, and patterns would see that.
         if (isByteLevel)
           return refuse("pre_tokenizer component behind ByteLevel:", &value);
@@ -358,14 +352,16 @@ private:
       return refuse("Split behavior", object.get("behavior"));
     const json::Object *pattern = object.getObject("pattern");
     if (!pattern || pattern->size() != 1)
-      return builder.error("expected a Regex or a String as pattern but got {}", shown(object.get("pattern")));
+      return builder.error("expected a Regex or a String as pattern but got {}",
+                           huggingface::jsonText(object.get("pattern")));
     if (auto text = pattern->getString("String")) {
       builder.addStep(kind, literalPattern(*text));
       return llvm::Error::success();
     }
     auto regex = pattern->getString("Regex");
     if (!regex)
-      return builder.error("expected a Regex or a String as pattern but got {}", shown(object.get("pattern")));
+      return builder.error("expected a Regex or a String as pattern but got {}",
+                           huggingface::jsonText(object.get("pattern")));
     auto translated = translatePattern(*regex, path);
     if (!translated)
       return translated.takeError();
@@ -392,11 +388,12 @@ private:
       return importProcessor(**top);
     const json::Array *list = (*top)->getArray("processors");
     if (!list)
-      return builder.error("expected an array as processors but got {}", shown((*top)->get("processors")));
+      return builder.error("expected an array as processors but got {}",
+                           huggingface::jsonText((*top)->get("processors")));
     for (const json::Value &value : *list) {
       const json::Object *object = value.getAsObject();
       if (!object || !object->getString("type"))
-        return builder.error("expected an object with a type in processors but got {}", shown(&value));
+        return builder.error("expected an object with a type in processors but got {}", huggingface::jsonText(&value));
       if (llvm::Error error = importProcessor(*object))
         return error;
     }
@@ -418,7 +415,8 @@ private:
     const json::Object *specials = object.getObject("special_tokens");
     if (!single || !specials)
       return builder.error("expected single and special_tokens in TemplateProcessing but got {} and {}",
-                           shown(object.get("single")), shown(object.get("special_tokens")));
+                           huggingface::jsonText(object.get("single")),
+                           huggingface::jsonText(object.get("special_tokens")));
     bool isBehindText = false;
     for (const json::Value &value : *single) {
       const json::Object *piece = value.getAsObject();
@@ -433,16 +431,18 @@ private:
       const json::Array *ids = special ? special->getArray("ids") : nullptr;
       if (!ids)
         return builder.error("expected a known special token or the text A in TemplateProcessing but got {}",
-                             shown(&value));
+                             huggingface::jsonText(&value));
       for (const json::Value &id : *ids) {
         std::optional<int64_t> number = id.getAsInteger();
         if (!number || !builder.hasToken(*number))
-          return builder.error("expected the id of a token in TemplateProcessing but got {}", shown(&id));
+          return builder.error("expected the id of a token in TemplateProcessing but got {}",
+                               huggingface::jsonText(&id));
         (isBehindText ? builder.section.suffix : builder.section.prefix).push_back(static_cast<int32_t>(*number));
       }
     }
     if (!isBehindText)
-      return builder.error("expected the text A in TemplateProcessing but got {}", shown(object.get("single")));
+      return builder.error("expected the text A in TemplateProcessing but got {}",
+                           huggingface::jsonText(object.get("single")));
     return llvm::Error::success();
   }
 
@@ -452,7 +452,7 @@ private:
     auto text = tokenText(configuration.get(key));
     if (!text || builder.idOf(*text) < 0)
       return builder.error("expected a token of the vocabulary as {} in tokenizer_config.json but got {}", key,
-                           shown(configuration.get(key)));
+                           huggingface::jsonText(configuration.get(key)));
     id = builder.idOf(*text);
     return llvm::Error::success();
   }
@@ -528,7 +528,7 @@ private:
       std::optional<int64_t> number = id.getAsInteger();
       if (!number || !builder.hasToken(*number))
         return builder.error("expected the id of a token as eos_token_id in generation_config.json but got {}",
-                             shown(&id));
+                             huggingface::jsonText(&id));
       add(*number);
     }
     return llvm::Error::success();
@@ -542,7 +542,8 @@ private:
     auto text = model.getString("unk_token");
     int32_t id = text ? builder.idOf(*text) : -1;
     if (id < 0)
-      return builder.error("expected a token of the vocabulary as unk_token but got {}", shown(model.get("unk_token")));
+      return builder.error("expected a token of the vocabulary as unk_token but got {}",
+                           huggingface::jsonText(model.get("unk_token")));
     auto fuse = flag(model, "fuse_unk", false);
     if (!fuse)
       return fuse.takeError();
