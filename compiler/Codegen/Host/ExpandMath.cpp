@@ -113,6 +113,16 @@ struct ExpandExponential : OpRewritePattern<Op> {
   bool fma;
 };
 
+// Where there is no such instruction, llvm.fma would call a library.
+struct SplitFma : OpRewritePattern<math::FmaOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::FmaOp op, PatternRewriter &rewriter) const final {
+    Value product = arith::MulFOp::create(rewriter, op.getLoc(), op.getA(), op.getB());
+    rewriter.replaceOpWithNewOp<arith::AddFOp>(op, product, op.getC());
+    return success();
+  }
+};
+
 class ExpandMathPass : public PassWrapper<ExpandMathPass, OperationPass<ModuleOp>> {
 public:
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMathPass)
@@ -130,6 +140,8 @@ public:
     populateMathPolynomialApproximationPatterns(
         patterns, [](StringRef name) { return name != "math.exp" && name != "math.exp2"; });
     patterns.add<ExpandExponential<math::ExpOp>, ExpandExponential<math::Exp2Op>>(&getContext(), fma);
+    if (!fma)
+      patterns.add<SplitFma>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     // What is left must be an instruction: there is no mathematics library behind a kernel.

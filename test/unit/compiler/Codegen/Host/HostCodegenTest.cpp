@@ -1,36 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include <cmath>
-#include <cstring>
-#include <random>
-
-#include <gtest/gtest.h>
-
-#include "test/unit/compiler/Codegen/Host/LoadedKernels.h"
+#include "test/unit/compiler/Codegen/Host/KernelTesting.h"
 
 using namespace muster::codegen;
 
 namespace {
-
-std::vector<std::string> targets() { return {"host", "x86-64-v3", "x86-64"}; }
-
-LoadedKernels compile(const std::string &text, const std::string &cpu = "host") {
-  auto loaded = LoadedKernels::compile(text, llvm::cantFail(HostTarget::parse(cpu)));
-  if (!loaded) {
-    ADD_FAILURE() << llvm::toString(loaded.takeError());
-    std::abort();
-  }
-  return std::move(*loaded);
-}
-
-Aligned<float> randomFloats(size_t count, unsigned seed, float scale = 1.0f) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal(0.0f, scale);
-  Aligned<float> values(count);
-  for (float &value : values)
-    value = normal(generator);
-  return values;
-}
 
 constexpr const char *rmsNorm = R"(
 #row = affine_map<(t, d) -> (t, d)>
@@ -75,8 +49,8 @@ func.func @rms_norm(%x: tensor<?x577xf32> {plan.sizes = array<i64: 0>}, %scale: 
 
 TEST(HostCodegen, RmsNormOnEveryTargetAndWorkerCount) {
   constexpr int64_t width = 577;
-  for (const std::string &cpu : targets()) {
-    LoadedKernels kernels = compile(rmsNorm, cpu);
+  for (const std::string &cpu : runnableTargets()) {
+    LoadedKernels kernels = compileOrDie(rmsNorm, cpu);
     ASSERT_EQ(kernels.object.kernels.size(), 1u);
     EXPECT_EQ(kernels.object.kernels[0].bindings, 3u);
     EXPECT_EQ(kernels.object.kernels[0].sizes, 1u);
@@ -99,7 +73,7 @@ TEST(HostCodegen, RmsNormOnEveryTargetAndWorkerCount) {
         if (workers == 1)
           first = y;
         else
-          EXPECT_EQ(std::memcmp(first.data(), y.data(), rows * width * sizeof(float)), 0) << cpu << " " << workers;
+          EXPECT_TRUE(sameBits(first, y)) << cpu << " " << workers;
       }
     }
   }
