@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "models/llama/LlamaGraph.h"
+
+#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/NN/IR/NNDialect.h"
+#include "models/llama/LlamaLayouts.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Verifier.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace muster;
+using namespace muster::llama;
+
+namespace {
+
+constexpr int64_t dynamic = ShapedType::kDynamic;
+
+/// Emits one module.
+class GraphBuilder {
+public:
+  GraphBuilder(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options)
+      : config(config), options(options), layouts(tensorParallelLayouts), symbols(UnknownLoc::get(context), context),
+        body(UnknownLoc::get(context), context), floatType(symbols.getF32Type()), indexType(symbols.getI32Type()) {}
+
+  OwningOpRef<ModuleOp> build();
+
+private:
+  // Names and types.
+  LayoutAttr layout(StringRef text) { return LayoutAttr::parseText(symbols.getContext(), text); }
+  RankedTensorType local(RankedTensorType logical, LayoutAttr layout);
+  RankedTensorType tensor(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, floatType); }
+  RankedTensorType indices(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, indexType); }
+  /// What is emitted next is for this part of the model: "layers.3.attention.o_proj".
+  void at(const Twine &name);
+
+  // Symbols.
+  WeightOp declareWeight(StringRef name, ArrayRef<int64_t> shape, LayoutAttr layout);
+  void declareState(StringRef name);
+  Value load(StringRef name, ArrayRef<int64_t> shape, LayoutAttr layout, ArrayRef<std::string> sources);
+  Value loadPlain(const Twine &name, ArrayRef<int64_t> shape, StringRef layoutText);
+  Value loadTable(StringRef name);
+  using Segments = ArrayRef<std::pair<StringRef, int64_t>>;
+  Value loadPacked(StringRef name, Segments segments, StringRef suffix, bool matrix);
+
+  // Pieces of the step.
+  func::FuncOp declareStep();
+  Value redistribute(Value input, StringRef from, StringRef to, RankedTensorType logical);
+  Value norm(const Twine &name, Value input);
+  Value matmul(Value input, Value weight);
+  Value elementwise(ValueRange inputs, Value like, function_ref<Value(OpBuilder &, Location, ValueRange)> combine);
+  Value addBias(Value input, Value bias);
+  SmallVector<Value> packedProduct(StringRef name, Value input, Segments segments, bool bias);
+  Value rowProduct(StringRef location, const Twine &name, Value input, int64_t inputs, bool bias, Value residual);
+  Value splitHeads(Value input, int64_t heads);
+  Value embed();
+  Value attention(Value residual);
+  Value feedForward(Value residual);
+  Value head(Value residual);
+
+  const LlamaConfig &config;
+  const LlamaGraphOptions &options;
+  const LlamaLayouts &layouts;
+  MeshAttr mesh;
+  /// Two places of insertion: symbols stand in front of the step, in the order in which it first needs them.
+  ImplicitLocOpBuilder symbols, body;
+  Type floatType, indexType;
+
+  Value tokens, positions, queryStarts, blockTable, writeSlots, logitRows;
+  Value stepRows, askedRows, ropeCos, ropeSin;
+  /// "layers.3".
+  std::string layer;
+};
+
+RankedTensorType GraphBuilder::local(RankedTensorType logical, LayoutAttr layout) {
+  FailureOr<RankedTensorType> type = getLocalType(logical, layout, mesh, [](const Twine &) {});
+  assert(succeeded(type) && "verify() admits only meshes that divide the model");
+  return *type;
+}
+
+void GraphBuilder::at(const Twine &name) {
+  Location location = NameLoc::get(symbols.getStringAttr(name));
+  symbols.setLoc(location);
+  body.setLoc(location);
+}
+
+//===----------------------------------------------------------------------===//
+// Symbols
+//===----------------------------------------------------------------------===//
+
+WeightOp GraphBuilder::declareWeight(StringRef name, ArrayRef<int64_t> shape, LayoutAttr layout) {
+  return WeightOp::create(symbols, name, tensor(shape), layout, /*packing=*/StringAttr());
+}
+
+void GraphBuilder::declareState(StringRef name) {
+  StateOp::create(symbols, name, tensor({dynamic, options.pageSlots, config.kvHeads, config.headDim}),
+                  layout(layouts.cache));
+}
+
+Value GraphBuilder::load(StringRef name, ArrayRef<int64_t> shape, LayoutAttr layout, ArrayRef<std::string> sources) {
+  SmallVector<StringRef> names(sources.begin(), sources.end());
+  declareWeight(name, shape, layout)->setAttr(attribute::sources, symbols.getStrArrayAttr(names));
+  return LoadOp::create(body, local(tensor(shape), layout), name);
+}
+
+Value GraphBuilder::loadPlain(const Twine &name, ArrayRef<int64_t> shape, StringRef layoutText) {
+  std::string text = name.str();
+  return load(text, shape, layout(layoutText), {text});
+}
+
+Value GraphBuilder::loadTable(StringRef name) {
+  SmallVector<int64_t> shape = {options.maxContext, config.headDim / 2};
+  declareWeight(name, shape, layout(layouts.ropeTable))->setAttr(attribute::generator, symbols.getStringAttr(name));
+  return LoadOp::create(body, tensor(shape), name);
+}
+
+Value GraphBuilder::loadPacked(StringRef name, Segments segments, StringRef suffix, bool matrix) {
+  int64_t total = 0;
+  SmallVector<std::string> sources;
+  for (auto [segment, size] : segments) {
+    total += size;
+    sources.push_back(layer + "." + segment.str() + suffix.str());
+  }
+  SmallVector<int64_t> shape = {total};
+  if (matrix)
+    shape.push_back(config.hidden);
+  return load(layer + "." + name.str() + suffix.str(), shape,
+              layout(packedLayout(segments, layouts.columnAxes, matrix)), sources);
+}
+
+//===----------------------------------------------------------------------===//
+// Pieces
+//===----------------------------------------------------------------------===//
+
+Value GraphBuilder::redistribute(Value input, StringRef from, StringRef to, RankedTensorType logical) {
+  if (from == to)
+    return input;
+  return RedistributeOp::create(body, local(logical, layout(to)), input, layout(from), layout(to));
+}
+
+Value GraphBuilder::norm(const Twine &name, Value input) {
+  Value scale = loadPlain(name, {config.hidden}, layouts.norm);
+  return nn::RmsNormOp::create(body, input.getType(), input, scale, body.getF64FloatAttr(config.rmsEpsilon));
+}
+
+Value GraphBuilder::matmul(Value input, Value weight) {
+  int64_t outputs = cast<RankedTensorType>(weight.getType()).getDimSize(0);
+  return nn::MatmulOp::create(body, tensor({dynamic, outputs}), input, weight);
+}
+
+/// `inputs` are matrices like `like`, or vectors along its columns.
+Value GraphBuilder::elementwise(ValueRange inputs, Value like,
+                                function_ref<Value(OpBuilder &, Location, ValueRange)> combine) {
+  auto type = cast<RankedTensorType>(like.getType());
+  AffineMap matrix = AffineMap::getMultiDimIdentityMap(2, body.getContext());
+  AffineMap columns = AffineMap::get(2, 0, body.getAffineDimExpr(1));
+  SmallVector<AffineMap> maps;
+  for (Value input : inputs)
+    maps.push_back(cast<RankedTensorType>(input.getType()).getRank() == 1 ? columns : matrix);
+  maps.push_back(matrix);
+  Value empty = tensor::EmptyOp::create(
+      body, SmallVector<OpFoldResult>{stepRows, body.getIndexAttr(type.getDimSize(1))}, floatType);
+  SmallVector<utils::IteratorType> iterators(2, utils::IteratorType::parallel);
+  return linalg::GenericOp::create(body, TypeRange{type}, inputs, ValueRange{empty}, maps, iterators,
+                                   [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+                                     linalg::YieldOp::create(builder, loc,
+                                                             combine(builder, loc, arguments.drop_back()));
+                                   })
+      .getResult(0);
+}
+
+static Value sum(OpBuilder &builder, Location loc, ValueRange values) {
+  Value total = values.front();
+  for (Value value : values.drop_front())
+    total = arith::AddFOp::create(builder, loc, total, value);
+  return total;
+}
+
+/// gate / (1 + exp(-gate)) * up
+static Value swiglu(OpBuilder &builder, Location loc, ValueRange values) {
+  Value gate = values[0], up = values[1];
+  Value one = arith::ConstantOp::create(builder, loc, builder.getFloatAttr(gate.getType(), 1.0));
+  Value exponential = math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, gate));
+  Value silu = arith::DivFOp::create(builder, loc, gate, arith::AddFOp::create(builder, loc, one, exponential));
+  return arith::MulFOp::create(builder, loc, silu, up);
+}
+
+/// One matrix product with the rows of several tensors, then the rank's part of each. `name` is the packed weight's.
+SmallVector<Value> GraphBuilder::packedProduct(StringRef name, Value input, Segments segments, bool bias) {
+  Value product = matmul(input, loadPacked(name, segments, "", /*matrix=*/true));
+  if (bias)
+    product = elementwise({product, loadPacked(name, segments, "_bias", /*matrix=*/false)}, product, sum);
+  SmallVector<Value> parts;
+  int64_t offset = 0;
+  for (auto [segment, size] : segments) {
+    int64_t part = size / options.tensorParallel();
+    SmallVector<OpFoldResult> offsets = {body.getIndexAttr(0), body.getIndexAttr(offset)};
+    SmallVector<OpFoldResult> sizes = {stepRows, body.getIndexAttr(part)};
+    SmallVector<OpFoldResult> strides = {body.getIndexAttr(1), body.getIndexAttr(1)};
+    parts.push_back(tensor::ExtractSliceOp::create(body, tensor({dynamic, part}), product, offsets, sizes, strides));
+    offset += part;
+  }
+  return parts;
+}
+
+/// A block's last matrix product, summed over the ranks, plus bias and residual. `part` is its place in the layer,
+/// `name` its weight.
+Value GraphBuilder::rowProduct(StringRef part, const Twine &name, Value input, int64_t inputs, bool bias,
+                               Value residual) {
+  std::string weightName = layer + "." + name.str();
+  at(layer + "." + part);
+  Value product = matmul(input, loadPlain(weightName, {config.hidden, inputs}, layouts.rowMatrix));
+  product = redistribute(product, layouts.blockOutput, layouts.residual, tensor({dynamic, config.hidden}));
+  SmallVector<Value> terms = {residual, product};
+  if (bias)
+    terms.push_back(loadPlain(weightName + "_bias", {config.hidden}, layouts.rowBias));
+  at(layer + "." + part.split('.').first + ".residual");
+  return elementwise(terms, residual, sum);
+}
+
+Value GraphBuilder::splitHeads(Value input, int64_t heads) {
+  auto type = tensor({dynamic, heads / options.tensorParallel(), config.headDim});
+  return nn::SplitHeadsOp::create(body, type, input, heads, config.headDim);
+}
+
+//===----------------------------------------------------------------------===//
+// The step
+//===----------------------------------------------------------------------===//
+
+func::FuncOp GraphBuilder::declareStep() {
+  at(stepEntry);
+  struct Port {
+    StringRef name;
+    RankedTensorType type;
+    StringRef layout;
+  };
+  Port inputs[] = {{"tokens", indices({dynamic}), layouts.perToken},
+                   {"positions", indices({dynamic}), layouts.perToken},
+                   {"query_starts", indices({dynamic}), layouts.starts},
+                   {"block_table", indices({dynamic, options.pagesPerSequence()}), layouts.blockTable},
+                   {"write_slots", indices({dynamic}), layouts.perToken},
+                   {"logit_rows", indices({dynamic}), layouts.perLogits}};
+  Port output = {"logits", tensor({dynamic, config.vocabulary}), layouts.logits};
+  SmallVector<Type> inputTypes;
+  for (const Port &port : inputs)
+    inputTypes.push_back(local(port.type, layout(port.layout)));
+  auto type = symbols.getFunctionType(inputTypes, local(output.type, layout(output.layout)));
+  auto step = func::FuncOp::create(symbols, stepEntry, type);
+  step->setAttr(attribute::mesh, FlatSymbolRefAttr::get(symbols.getContext(), "mesh"));
+  auto bound = [&](StringRef dim, int64_t greatest) {
+    return symbols.getNamedAttr(dim, symbols.getI64IntegerAttr(greatest));
+  };
+  step->setAttr(attribute::bounds,
+                symbols.getDictionaryAttr({bound("t", options.maxStepTokens), bound("starts", options.maxSequences + 1),
+                                           bound("s", options.maxSequences), bound("r", options.logitRows())}));
+  for (auto [index, port] : llvm::enumerate(inputs)) {
+    step.setArgAttr(index, attribute::name, symbols.getStringAttr(port.name));
+    step.setArgAttr(index, attribute::layout, layout(port.layout));
+  }
+  step.setResultAttr(0, attribute::name, symbols.getStringAttr(output.name));
+  step.setResultAttr(0, attribute::layout, layout(output.layout));
+
+  Block *entry = step.addEntryBlock();
+  for (auto [value, argument] : llvm::zip_equal(
+           std::initializer_list<Value *>{&tokens, &positions, &queryStarts, &blockTable, &writeSlots, &logitRows},
+           entry->getArguments()))
+    *value = argument;
+  body.setInsertionPointToStart(entry);
+  return step;
+}
+
+Value GraphBuilder::embed() {
+  at("token_embedding");
+  LayoutAttr tableLayout = layout(layouts.embedding);
+  Value table = loadPlain("token_embedding", {config.vocabulary, config.hidden}, layouts.embedding);
+  // The rank's rows are consecutive; rows of others come out as zeros, so that the ranks' sum is the look-up.
+  Value coordinate = CoordinateOp::create(body, "tp");
+  int64_t rowsOfRank = local(tensor({config.vocabulary, config.hidden}), tableLayout).getDimSize(0);
+  Value first = arith::MulIOp::create(body, coordinate, arith::ConstantIndexOp::create(body, rowsOfRank));
+  RankedTensorType type = tensor({dynamic, config.hidden});
+  Value embedded = nn::GatherRowsOp::create(body, type, table, tokens, first);
+  return redistribute(embedded, layouts.embedded, layouts.residual, type);
+}
+
+Value GraphBuilder::attention(Value residual) {
+  int64_t queryRows = config.heads * config.headDim, keyRows = config.kvHeads * config.headDim;
+  std::string keys = layer + ".keys", values = layer + ".values";
+  at(layer + ".attention.norm");
+  Value input = norm(layer + ".attention_norm", residual);
+  input = redistribute(input, layouts.residual, layouts.blockInput, tensor({dynamic, config.hidden}));
+  at(layer + ".attention.qkv_proj");
+  SmallVector<Value> parts =
+      packedProduct("qkv", input, {{"q", queryRows}, {"k", keyRows}, {"v", keyRows}}, config.attentionBias);
+  Value query = splitHeads(parts[0], config.heads), key = splitHeads(parts[1], config.kvHeads),
+        value = splitHeads(parts[2], config.kvHeads);
+  at(layer + ".attention.rope");
+  query = nn::RopeOp::create(body, query.getType(), query, ropeCos, ropeSin, positions);
+  key = nn::RopeOp::create(body, key.getType(), key, ropeCos, ropeSin, positions);
+  at(layer + ".attention.cache");
+  declareState(keys);
+  declareState(values);
+  nn::CacheAppendOp::create(body, keys, key, writeSlots);
+  nn::CacheAppendOp::create(body, values, value, writeSlots);
+  at(layer + ".attention.core");
+  Value output = nn::AttentionOp::create(body, query.getType(), query, keys, values, positions, queryStarts, blockTable,
+                                         config.heads, config.kvHeads,
+                                         APFloat(1.0 / std::sqrt(static_cast<double>(config.headDim))));
+  output = nn::MergeHeadsOp::create(body, tensor({dynamic, queryRows / options.tensorParallel()}), output, config.heads,
+                                    config.headDim);
+  return rowProduct("attention.o_proj", "o", output, queryRows, config.attentionBias, residual);
+}
+
+Value GraphBuilder::feedForward(Value residual) {
+  at(layer + ".feed_forward.norm");
+  Value input = norm(layer + ".feed_forward_norm", residual);
+  input = redistribute(input, layouts.residual, layouts.blockInput, tensor({dynamic, config.hidden}));
+  at(layer + ".feed_forward.gate_up_proj");
+  SmallVector<Value> parts =
+      packedProduct("gate_up", input, {{"gate", config.feedForward}, {"up", config.feedForward}}, config.mlpBias);
+  at(layer + ".feed_forward.swiglu");
+  Value activated = elementwise(parts, parts[0], swiglu);
+  return rowProduct("feed_forward.down_proj", "down", activated, config.feedForward, config.mlpBias, residual);
+}
+
+/// Only the asked rows pass the last norm and the head.
+Value GraphBuilder::head(Value residual) {
+  at("logit_rows");
+  RankedTensorType hidden = tensor({dynamic, config.hidden});
+  residual = redistribute(residual, layouts.residual, layouts.blockInput, hidden);
+  Value asked = nn::GatherRowsOp::create(body, hidden, residual, logitRows, Value());
+  at("output_norm");
+  asked = norm("output_norm", asked);
+  at("output");
+  SmallVector<int64_t> shape = {config.vocabulary, config.hidden};
+  Value weight;
+  if (config.tiedEmbeddings)
+    weight = LoadOp::create(body, local(tensor(shape), layout(layouts.embedding)), "token_embedding");
+  else
+    weight = loadPlain("output", shape, layouts.embedding);
+  return redistribute(matmul(asked, weight), layouts.headOutput, layouts.logits, tensor({dynamic, config.vocabulary}));
+}
+
+OwningOpRef<ModuleOp> GraphBuilder::build() {
+  OwningOpRef<ModuleOp> module = ModuleOp::create(symbols.getLoc());
+  symbols.setInsertionPointToStart(module->getBody());
+  SmallVector<MeshAxisAttr> axes;
+  for (const auto &[name, size] : options.mesh)
+    axes.push_back(MeshAxisAttr::get(symbols.getContext(), name, size));
+  mesh = MeshAttr::get(symbols.getContext(), axes);
+  at("mesh");
+  MeshOp::create(symbols, "mesh", mesh);
+  func::FuncOp step = declareStep();
+  symbols.setInsertionPoint(step);
+
+  stepRows = tensor::DimOp::create(body, tokens, 0);
+  at("rope");
+  ropeCos = loadTable("rope_cos");
+  ropeSin = loadTable("rope_sin");
+  Value residual = embed();
+  for (int64_t index = 0; index < config.layers; ++index) {
+    layer = "layers." + std::to_string(index);
+    residual = feedForward(attention(residual));
+  }
+  Value logits = head(residual);
+  at(stepEntry);
+  func::ReturnOp::create(body, logits);
+  return module;
+}
+
+} // namespace
+
+FailureOr<OwningOpRef<ModuleOp>> muster::llama::buildLlama(MLIRContext *context, const LlamaConfig &config,
+                                                           const LlamaGraphOptions &options) {
+  if (failed(verify(context, config, options)))
+    return failure();
+  context->loadDialect<MusterDialect, nn::NNDialect, func::FuncDialect, linalg::LinalgDialect, arith::ArithDialect,
+                       math::MathDialect, tensor::TensorDialect>();
+  OwningOpRef<ModuleOp> module = GraphBuilder(context, config, options).build();
+  if (failed(mlir::verify(*module)))
+    return failure();
+  return module;
+}
