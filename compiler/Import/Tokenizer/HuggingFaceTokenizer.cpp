@@ -256,6 +256,8 @@ private:
         // In the vocabulary too; it stands for its text, not for bytes of the alphabet.
         builder.setBytes(known, content->str());
       }
+      if (builder.isAddedToken(*id))
+        return builder.error("expected one added token of id {} but got {} too", *id, quoted(*content));
       schema::AddedTokenT &added = builder.addAddedToken(static_cast<int32_t>(*id), flags[0]);
       added.lstrip = flags[1];
       added.rstrip = flags[2];

@@ -109,6 +109,10 @@ schema::AddedTokenT &SectionBuilder::addAddedToken(int32_t id, bool special) {
   return *section.added_tokens.back();
 }
 
+bool SectionBuilder::isAddedToken(int64_t id) const {
+  return llvm::any_of(section.added_tokens, [&](const auto &token) { return token->id == id; });
+}
+
 std::string SectionBuilder::finish() {
   section.model = schema::ModelKind::ByteLevelBpe;
   section.vocabulary_bytes.clear();

@@ -56,6 +56,8 @@ public:
   /// Makes token `id`, which is there, one that is found in the text as it is; at most once for an id.
   schema::AddedTokenT &addAddedToken(int32_t id, bool special);
 
+  bool isAddedToken(int64_t id) const;
+
   /// The finished bytes.
   std::string finish();
 

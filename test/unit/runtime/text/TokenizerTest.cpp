@@ -237,8 +237,7 @@ TEST(Tokenizer, RoundTripOfRandomText) {
       Result<std::string> part = stream.push(id);
       ASSERT_TRUE(part.isOk());
       streamed += *part;
-      if (valid)
-        ASSERT_EQ(text::utf8IncompleteTail(streamed), 0u);
+      ASSERT_TRUE(!valid || text::utf8IncompleteTail(streamed) == 0);
     }
     ASSERT_EQ(streamed + stream.flush(), text);
   }
@@ -276,6 +275,13 @@ TEST(Tokenizer, EncodeRefusesPatternsThatGiveUp) {
   object.steps.clear();
   object.steps.push_back(step(text::schema::StepKind::SplitIsolated, "(a+)+(a+)+[bc]"));
   EXPECT_EQ(loaded(object).encode(std::string(300, 'a'), false).status().number(), 3207);
+}
+
+TEST(Tokenizer, EncodeRefusesTextsThatAreTooLong) {
+  Tokenizer tokenizer = loaded(tinyTokenizer());
+  // The size alone decides: nothing of the text is read.
+  std::string_view text("x", Tokenizer::maxTextBytes + 1);
+  EXPECT_EQ(tokenizer.encode(text, false).status().number(), 3209);
 }
 
 TEST(Tokenizer, LoadRefusesEachFault) {
@@ -360,8 +366,7 @@ TEST(Tokenizer, MutatedSectionsNeverCrash) {
     // What is accepted works; what it does is anybody's guess.
     ++accepted;
     Result<std::vector<int32_t>> ids = tokenizer->encode("the caf\xC3\xA9 1234 <|end|> <tool>\n\xFF", true);
-    if (ids.isOk())
-      EXPECT_TRUE(tokenizer->decode(*ids).isOk());
+    EXPECT_TRUE(!ids.isOk() || tokenizer->decode(*ids).isOk());
   }
   EXPECT_GT(accepted, 100);
   EXPECT_GT(refused, 100);
