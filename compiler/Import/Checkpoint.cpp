@@ -13,7 +13,8 @@ namespace muster {
 namespace {
 
 using Shape = llvm::SmallVector<int64_t, 4>;
-// Called for each weight of the model in order; stops at the first error. `rotated` marks rows that rotary embedding turns.
+// Called for each weight of the model in order; stops at the first error. `rotated` marks rows that rotary embedding
+// turns.
 using Visitor = llvm::function_ref<llvm::Error(llvm::StringRef layer, llvm::StringRef part, Shape shape, bool rotated)>;
 
 struct LayerPart {
@@ -25,15 +26,17 @@ struct LayerPart {
 std::vector<LayerPart> layerParts(const ModelConfig &config) {
   const int64_t query = config.heads * config.headDim, kv = config.kvHeads * config.headDim;
   const int64_t hidden = config.hidden, inner = config.feedForward;
-  std::vector<LayerPart> parts = {{"attention_norm", {hidden}}, {"q", {query, hidden}, true}, {"k", {kv, hidden}, true},
-                                  {"v", {kv, hidden}},          {"o", {hidden, query}}};
+  std::vector<LayerPart> parts = {{"attention_norm", {hidden}},
+                                  {"q", {query, hidden}, true},
+                                  {"k", {kv, hidden}, true},
+                                  {"v", {kv, hidden}},
+                                  {"o", {hidden, query}}};
   if (config.attentionBias)
     parts.insert(parts.end(),
                  {{"q_bias", {query}, true}, {"k_bias", {kv}, true}, {"v_bias", {kv}}, {"o_bias", {hidden}}});
-  parts.insert(parts.end(), {{"feed_forward_norm", {hidden}},
-                             {"gate", {inner, hidden}},
-                             {"up", {inner, hidden}},
-                             {"down", {hidden, inner}}});
+  parts.insert(
+      parts.end(),
+      {{"feed_forward_norm", {hidden}}, {"gate", {inner, hidden}}, {"up", {inner, hidden}}, {"down", {hidden, inner}}});
   if (config.mlpBias)
     parts.insert(parts.end(), {{"gate_bias", {inner}}, {"up_bias", {inner}}, {"down_bias", {hidden}}});
   return parts;
@@ -65,27 +68,27 @@ llvm::Error Checkpoint::addWeights(const Parts &parts) {
   for (const CheckpointTensor *tensor : parts.tensors)
     tensors[tensor->name] = tensor;
   llvm::DenseSet<const CheckpointTensor *> used;
-  llvm::Error error = visitWeights(modelConfig, [&](llvm::StringRef layer, llvm::StringRef part, Shape shape,
-                                                    bool rotated) -> llvm::Error {
-    const std::string source = parts.sourceName(layer, part);
-    const CheckpointTensor *tensor = tensors.lookup(source);
-    if (!tensor)
-      return wrongInput("E3305 {}: expected tensor '{}' of shape {} but got no such tensor", sourcePath, source,
-                        shapeText(shape));
-    if (llvm::ArrayRef<int64_t>(tensor->shape) != llvm::ArrayRef<int64_t>(shape))
-      return wrongInput("E3306 {}: expected shape {} of tensor '{}' but got {}", sourcePath, shapeText(shape), source,
-                        shapeText(tensor->shape));
-    weightIndex[canonical(layer, part)] = weightList.size();
-    weightList.push_back({canonical(layer, part), tensor, rotated && parts.pairedRows ? modelConfig.headDim : 0});
-    used.insert(tensor);
-    return llvm::Error::success();
-  });
+  llvm::Error error = visitWeights(
+      modelConfig, [&](llvm::StringRef layer, llvm::StringRef part, Shape shape, bool rotated) -> llvm::Error {
+        const std::string source = parts.sourceName(layer, part);
+        const CheckpointTensor *tensor = tensors.lookup(source);
+        if (!tensor)
+          return wrongInput("E3305 {}: expected tensor '{}' of shape {} but got no such tensor", sourcePath, source,
+                            shapeText(shape));
+        if (llvm::ArrayRef<int64_t>(tensor->shape) != llvm::ArrayRef<int64_t>(shape))
+          return wrongInput("E3306 {}: expected shape {} of tensor '{}' but got {}", sourcePath, shapeText(shape),
+                            source, shapeText(tensor->shape));
+        weightIndex[canonical(layer, part)] = weightList.size();
+        weightList.push_back({canonical(layer, part), tensor, rotated && parts.pairedRows ? modelConfig.headDim : 0});
+        used.insert(tensor);
+        return llvm::Error::success();
+      });
   if (error)
     return error;
   for (const CheckpointTensor *tensor : parts.tensors)
     if (!used.contains(tensor))
-      return unsupportedInput("E3307 {}: references unknown tensor {}, expected only tensors of the {} family", sourcePath,
-                              quoted(tensor->name), modelConfig.architecture);
+      return unsupportedInput("E3307 {}: references unknown tensor {}, expected only tensors of the {} family",
+                              sourcePath, quoted(tensor->name), modelConfig.architecture);
   return llvm::Error::success();
 }
 

@@ -39,8 +39,8 @@ struct Weight {
   std::string canonicalName;
   /// As it lies in the file, with the file's own name for it.
   const CheckpointTensor *tensor = nullptr;
-  /// Not 0: the rows of each head of this size lie in pairs (row 2i + p) instead of halves (row p * headDim / 2 + i); readRows()
-  /// undoes it. GGUF stores q and k of the Llama family so.
+  /// Not 0: the rows of each head of this size lie in pairs (row 2i + p) instead of halves (row p * headDim / 2 + i);
+  /// readRows() undoes it. GGUF stores q and k of the Llama family so.
   int64_t pairedHeadDim = 0;
 
   llvm::ArrayRef<int64_t> shape() const { return tensor->shape; }
@@ -83,9 +83,9 @@ public:
   /// The weight of that canonical name, or null.
   const Weight *find(llvm::StringRef canonicalName) const;
 
-  /// Decodes `rowCount` rows of the weight from `firstRow` on to float, into `out` in order; a row is one slice of the outermost
-  /// dimension (of a vector: one element). Heads' rows come in halves, whatever the file's order is. The name must exist and the
-  /// rows must lie inside (assert).
+  /// Decodes `rowCount` rows of the weight from `firstRow` on to float, into `out` in order; a row is one slice of the
+  /// outermost dimension (of a vector: one element). Heads' rows come in halves, whatever the file's order is. The name
+  /// must exist and the rows must lie inside (assert).
   void readRows(llvm::StringRef canonicalName, int64_t firstRow, int64_t rowCount, float *out) const;
   static void readRows(const Weight &weight, int64_t firstRow, int64_t rowCount, float *out);
 

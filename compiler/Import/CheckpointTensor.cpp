@@ -48,8 +48,9 @@ EncodingFacts factsOf(TensorEncoding encoding) {
   llvm_unreachable("every encoding has its facts");
 }
 
-// IEEE half to float by integer arithmetic, without a branch, so that loops over it vectorise on every CPU (a conversion by
-// _Float16 is a library call where the compiler may not assume F16C). Exact for normal, subnormal, infinite and NaN values.
+// IEEE half to float by integer arithmetic, without a branch, so that loops over it vectorise on every CPU (a
+// conversion by _Float16 is a library call where the compiler may not assume F16C). Exact for normal, subnormal,
+// infinite and NaN values.
 inline float halfToFloat(uint16_t half) {
   uint32_t shifted = static_cast<uint32_t>(half) << 16;
   uint32_t sign = shifted & 0x80000000u;
@@ -127,8 +128,8 @@ void decodeBlockQ8_0(const uint8_t *block, float *out) {
     out[i] = static_cast<float>(static_cast<int8_t>(block[2 + i])) * scale;
 }
 
-// Eight 6-bit scales and eight 6-bit minima in 12 bytes: the first four of each in the low six bits of bytes 0 to 7, the low
-// nibbles of the last four in bytes 8 to 11, their upper two bits on top of bytes 0 to 7.
+// Eight 6-bit scales and eight 6-bit minima in 12 bytes: the first four of each in the low six bits of bytes 0 to 7,
+// the low nibbles of the last four in bytes 8 to 11, their upper two bits on top of bytes 0 to 7.
 void unpackScalesK(const uint8_t *packed, int part, int &scale, int &minimum) {
   if (part < 4) {
     scale = packed[part] & 63;
@@ -139,8 +140,8 @@ void unpackScalesK(const uint8_t *packed, int part, int &scale, int &minimum) {
   minimum = (packed[part + 4] >> 4) | ((packed[part] >> 6) << 4);
 }
 
-// Eight parts of 32 elements; parts 2k and 2k + 1 share 32 bytes as low and high nibbles. `fifthBits` is null for Q4_K; for
-// Q5_K its byte i holds in bit `part` the fifth bit of element i of that part.
+// Eight parts of 32 elements; parts 2k and 2k + 1 share 32 bytes as low and high nibbles. `fifthBits` is null for Q4_K;
+// for Q5_K its byte i holds in bit `part` the fifth bit of element i of that part.
 void decodeBlockK(const uint8_t *block, const uint8_t *fifthBits, const uint8_t *nibbles, float *out) {
   const float scale = halfAt(block), minimumScale = halfAt(block + 2);
   for (int part = 0; part < 8; ++part) {
@@ -163,7 +164,8 @@ void decodeBlockQ4_K(const uint8_t *block, float *out) { decodeBlockK(block, nul
 
 void decodeBlockQ5_K(const uint8_t *block, float *out) { decodeBlockK(block, block + 16, block + 48, out); }
 
-// Two halves of 128 elements, each of four runs of 32: low four bits in 64 bytes, upper two bits of the four runs in one byte.
+// Two halves of 128 elements, each of four runs of 32: low four bits in 64 bytes, upper two bits of the four runs in
+// one byte.
 void decodeBlockQ6_K(const uint8_t *block, float *out) {
   const float scale = halfAt(block + 208);
   for (int half = 0; half < 2; ++half) {
@@ -263,7 +265,8 @@ void decodeRows(const CheckpointTensor &tensor, int64_t firstRow, int64_t rowCou
   std::vector<float> blocks(static_cast<size_t>((endBlock - firstBlock) * facts.elements));
   decodeElements(tensor.encoding, tensor.bytes.data() + firstBlock * facts.bytes, static_cast<int64_t>(blocks.size()),
                  blocks.data());
-  std::memcpy(out, blocks.data() + (firstRow - firstBlock * facts.elements), static_cast<size_t>(rowCount) * sizeof(float));
+  std::memcpy(out, blocks.data() + (firstRow - firstBlock * facts.elements),
+              static_cast<size_t>(rowCount) * sizeof(float));
 }
 
 } // namespace muster

@@ -14,8 +14,8 @@
 
 namespace muster {
 
-/// An error whose text begins with its number: `E3003 model.gguf: expected 24 bytes of header but got 12`. Each number has a
-/// page in docs/errors/. The text is always one line.
+/// An error whose text begins with its number: `E3003 model.gguf: expected 24 bytes of header but got 12`. Each number
+/// has a page in docs/errors/. The text is always one line.
 class ImportError final : public llvm::ErrorInfo<ImportError> {
 public:
   static char ID;
@@ -43,11 +43,12 @@ llvm::Error wrongInput(fmt::format_string<Args...> format, Args &&...args) {
 /// The input may be right, but Muster cannot read it (exit code 3). `format` starts with the error's number.
 template <typename... Args>
 llvm::Error unsupportedInput(fmt::format_string<Args...> format, Args &&...args) {
-  return llvm::make_error<ImportError>(ImportError::Kind::Unsupported, fmt::format(format, std::forward<Args>(args)...));
+  return llvm::make_error<ImportError>(ImportError::Kind::Unsupported,
+                                       fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// Text from a file as an error may print it: in single quotes, on one line, bytes outside printable ASCII as \xNN, cut after
-/// 120 bytes.
+/// Text from a file as an error may print it: in single quotes, on one line, bytes outside printable ASCII as \xNN, cut
+/// after 120 bytes.
 std::string quoted(llvm::StringRef text);
 
 } // namespace muster

@@ -15,10 +15,16 @@ constexpr int64_t maximumSize = std::numeric_limits<int32_t>::max();
 
 llvm::Error checkSizes(const ModelConfig &config, const std::string &source) {
   const std::pair<const char *, int64_t> sizes[] = {
-      {"layers", config.layers},           {"hidden size", config.hidden},   {"heads", config.heads},
-      {"kv heads", config.kvHeads},        {"head size", config.headDim},    {"feed-forward width", config.feedForward},
-      {"vocabulary", config.vocabulary},   {"context length", config.contextLength},
-      {"heads x head size", config.heads > maximumSize || config.headDim > maximumSize ? 0 : config.heads * config.headDim}};
+      {"layers", config.layers},
+      {"hidden size", config.hidden},
+      {"heads", config.heads},
+      {"kv heads", config.kvHeads},
+      {"head size", config.headDim},
+      {"feed-forward width", config.feedForward},
+      {"vocabulary", config.vocabulary},
+      {"context length", config.contextLength},
+      {"heads x head size",
+       config.heads > maximumSize || config.headDim > maximumSize ? 0 : config.heads * config.headDim}};
   for (auto [what, size] : sizes)
     if (size < 1 || size > maximumSize)
       return wrongInput("E3303 {}: expected {} between 1 and {} but got {}", source, what, maximumSize, size);
@@ -33,8 +39,8 @@ llvm::Error validate(const ModelConfig &config, llvm::StringRef source) {
   if (llvm::Error error = checkSizes(config, source.str()))
     return error;
   if (config.heads % config.kvHeads != 0)
-    return wrongInput("E3303 {}: expected heads to be a multiple of kv heads {} but got {}", source.str(), config.kvHeads,
-                      config.heads);
+    return wrongInput("E3303 {}: expected heads to be a multiple of kv heads {} but got {}", source.str(),
+                      config.kvHeads, config.heads);
   if (config.headDim % 2 != 0)
     return wrongInput("E3303 {}: expected an even head size but got {}", source.str(), config.headDim);
   if (!isPositive(config.rmsEpsilon))
@@ -60,9 +66,11 @@ llvm::Error computeRopeDivisors(ModelConfig &config, llvm::StringRef source) {
     return llvm::Error::success();
   const double low = scaling.lowFrequencyFactor, high = scaling.highFrequencyFactor;
   if (!isPositive(low) || !isPositive(high) || low >= high)
-    return wrongInput("E3308 {}: expected low_freq_factor below high_freq_factor {} but got {}", source.str(), high, low);
+    return wrongInput("E3308 {}: expected low_freq_factor below high_freq_factor {} but got {}", source.str(), high,
+                      low);
   if (scaling.originalContext < 1)
-    return wrongInput("E3308 {}: expected a positive original context but got {}", source.str(), scaling.originalContext);
+    return wrongInput("E3308 {}: expected a positive original context but got {}", source.str(),
+                      scaling.originalContext);
   const auto context = static_cast<double>(scaling.originalContext);
   for (size_t i = 0; i < config.ropeFrequencyDivisors.size(); ++i) {
     const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(config.headDim);

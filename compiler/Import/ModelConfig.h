@@ -73,8 +73,8 @@ struct ModelConfig {
 /// Checks the ranges (E3303). `source` names the file in errors.
 llvm::Error validate(const ModelConfig &config, llvm::StringRef source);
 
-/// Fills `ropeFrequencyDivisors` from a scaling of kind Linear or Llama3; fails on factors that are no scaling (E3308). Formula of
-/// Llama 3.1's reference code, in double.
+/// Fills `ropeFrequencyDivisors` from a scaling of kind Linear or Llama3; fails on factors that are no scaling (E3308).
+/// Formula of Llama 3.1's reference code, in double.
 llvm::Error computeRopeDivisors(ModelConfig &config, llvm::StringRef source);
 
 } // namespace muster

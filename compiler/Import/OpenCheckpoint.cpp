@@ -14,16 +14,19 @@ namespace muster {
 llvm::Expected<std::unique_ptr<Checkpoint>> openCheckpoint(llvm::StringRef path) {
   llvm::sys::fs::file_status status;
   if (std::error_code code = llvm::sys::fs::status(path, status))
-    return wrongInput("E3101 {}: expected a GGUF file or a folder with config.json but got {}", path.str(), code.message());
+    return wrongInput("E3101 {}: expected a GGUF file or a folder with config.json but got {}", path.str(),
+                      code.message());
   if (llvm::sys::fs::is_directory(status)) {
     llvm::SmallString<256> config(path);
     llvm::sys::path::append(config, "config.json");
     if (!llvm::sys::fs::exists(config))
-      return wrongInput("E3101 {}: expected a GGUF file or a folder with config.json but got a folder without it", path.str());
+      return wrongInput("E3101 {}: expected a GGUF file or a folder with config.json but got a folder without it",
+                        path.str());
     return huggingface::openFolder(path);
   }
   if (!llvm::sys::fs::is_regular_file(status))
-    return wrongInput("E3101 {}: expected a GGUF file or a folder with config.json but got another kind of file", path.str());
+    return wrongInput("E3101 {}: expected a GGUF file or a folder with config.json but got another kind of file",
+                      path.str());
   llvm::Expected<std::unique_ptr<gguf::GgufFile>> file = gguf::GgufFile::open(path);
   if (!file)
     return file.takeError();

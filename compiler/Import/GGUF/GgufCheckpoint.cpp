@@ -36,8 +36,8 @@ std::string sourceName(llvm::StringRef layer, llvm::StringRef part) {
   return layer.empty() ? name.str() : "blk." + layer.str() + "." + name.str();
 }
 
-// The float32 of the file as the double that was meant: 1e-5f is 9.99999974737875e-06, but the model says 1e-05, and so does the
-// same model's config.json.
+// The float32 of the file as the double that was meant: 1e-5f is 9.99999974737875e-06, but the model says 1e-05, and so
+// does the same model's config.json.
 double asWritten(double value) {
   char text[32];
   const std::to_chars_result printed = std::to_chars(text, text + sizeof(text), static_cast<float>(value));
@@ -97,8 +97,8 @@ llvm::Error ConfigReader::readSizes() {
   if (llvm::Error error = integer("llama.attention.value_length", valueDim, config.headDim))
     return error;
   if (valueDim != config.headDim)
-    return unsupportedInput("E3304 {}: unsupported llama.attention.value_length {}, expected the key's {}", path(), valueDim,
-                            config.headDim);
+    return unsupportedInput("E3304 {}: unsupported llama.attention.value_length {}, expected the key's {}", path(),
+                            valueDim, config.headDim);
   return readVocabulary();
 }
 
@@ -129,13 +129,14 @@ llvm::Error ConfigReader::readRope() {
   if (llvm::Error error = integer("llama.rope.dimension_count", rotated, config.headDim))
     return error;
   if (rotated != config.headDim)
-    return unsupportedInput("E3304 {}: unsupported llama.rope.dimension_count {}, expected the whole head of {}", path(),
-                            rotated, config.headDim);
+    return unsupportedInput("E3304 {}: unsupported llama.rope.dimension_count {}, expected the whole head of {}",
+                            path(), rotated, config.headDim);
   std::string type;
   if (llvm::Error error = assign(file.getString("llama.rope.scaling.type", "none"), type))
     return error;
   if (type != "none" && type != "linear")
-    return unsupportedInput("E3304 {}: unsupported llama.rope.scaling.type {}, expected none or linear", path(), quoted(type));
+    return unsupportedInput("E3304 {}: unsupported llama.rope.scaling.type {}, expected none or linear", path(),
+                            quoted(type));
   double factor = 1.0;
   if (llvm::Error error = assign(file.getFloat("llama.rope.scale_linear", 1.0), factor)) // the key's older name
     return error;
@@ -155,12 +156,13 @@ llvm::Error ConfigReader::readRopeDivisors() {
   if (!tensor)
     return llvm::Error::success();
   if (config.ropeScaling)
-    return unsupportedInput("E3304 {}: unsupported tensor 'rope_freqs.weight' together with linear rotary scaling, expected "
-                            "one of them",
-                            path());
+    return unsupportedInput(
+        "E3304 {}: unsupported tensor 'rope_freqs.weight' together with linear rotary scaling, expected "
+        "one of them",
+        path());
   if (tensor->shape.size() != 1 || tensor->shape[0] != config.headDim / 2)
-    return wrongInput("E3308 {}: expected shape [{}] of tensor 'rope_freqs.weight' but got {}", path(), config.headDim / 2,
-                      shapeText(tensor->shape));
+    return wrongInput("E3308 {}: expected shape [{}] of tensor 'rope_freqs.weight' but got {}", path(),
+                      config.headDim / 2, shapeText(tensor->shape));
   std::vector<float> divisors(static_cast<size_t>(tensor->shape[0]));
   decodeRows(*tensor, 0, tensor->shape[0], divisors.data());
   config.ropeScaling = RopeScaling{RopeScaling::Kind::Divisors};
@@ -190,16 +192,24 @@ llvm::Error ConfigReader::readTokens() {
 }
 
 llvm::Error ConfigReader::refuseOtherFeatures() {
-  int64_t experts = 0, window = 0;
+  int64_t experts = 0, window = 0, parts = 0;
+  if (llvm::Error error = integer("split.count", parts, 0))
+    return error;
+  if (parts > 1)
+    return unsupportedInput("E3304 {}: unsupported split.count {}, expected one whole file (join the parts with "
+                            "llama-gguf-split --merge)",
+                            path(), parts);
   if (llvm::Error error = integer("llama.expert_count", experts, 0))
     return error;
   if (experts != 0)
-    return unsupportedInput("E3304 {}: unsupported llama.expert_count {}, expected a model without experts", path(), experts);
+    return unsupportedInput("E3304 {}: unsupported llama.expert_count {}, expected a model without experts", path(),
+                            experts);
   if (llvm::Error error = integer("llama.attention.sliding_window", window, 0))
     return error;
   if (window != 0 && window < config.contextLength)
-    return unsupportedInput("E3304 {}: unsupported llama.attention.sliding_window {}, expected none below the context of {}",
-                            path(), window, config.contextLength);
+    return unsupportedInput(
+        "E3304 {}: unsupported llama.attention.sliding_window {}, expected none below the context of {}", path(),
+        window, config.contextLength);
   return llvm::Error::success();
 }
 
@@ -210,8 +220,8 @@ llvm::Expected<ModelConfig> ConfigReader::read() {
   if (*architecture != "llama")
     return unsupportedInput("E3301 {}: unsupported architecture {}, expected 'llama'", path(), quoted(*architecture));
   config.architecture = "llama";
-  for (auto step : {&ConfigReader::readSizes, &ConfigReader::readNumbers, &ConfigReader::readRope, &ConfigReader::readTokens,
-                    &ConfigReader::refuseOtherFeatures})
+  for (auto step : {&ConfigReader::readSizes, &ConfigReader::readNumbers, &ConfigReader::readRope,
+                    &ConfigReader::readTokens, &ConfigReader::refuseOtherFeatures})
     if (llvm::Error error = (this->*step)())
       return error;
   config.tiedEmbeddings = !file.findTensor("output.weight");
@@ -230,7 +240,8 @@ llvm::Expected<std::unique_ptr<Checkpoint>> makeCheckpoint(std::unique_ptr<GgufF
   if (!config)
     return config.takeError();
   std::shared_ptr<const GgufFile> owner = std::move(file);
-  Checkpoint::Parts parts{owner->path().str(), std::move(*config), {}, sourceName, /*pairedRows=*/true, owner, owner.get()};
+  Checkpoint::Parts parts{owner->path().str(), std::move(*config), {}, sourceName, /*pairedRows=*/true, owner,
+                          owner.get()};
   for (const CheckpointTensor &tensor : owner->tensors())
     if (!isNoWeight(tensor.name))
       parts.tensors.push_back(&tensor);

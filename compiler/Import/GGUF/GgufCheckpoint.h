@@ -10,8 +10,8 @@
 
 namespace muster::gguf {
 
-/// Makes a checkpoint of architecture `llama` from an opened file. Errors: E3011 (a key is missing or of another type), E3301 (another
-/// architecture), E3304 (a feature that the builder does not have), and those of Checkpoint::create.
+/// Makes a checkpoint of architecture `llama` from an opened file. Errors: E3011 (a key is missing or of another type),
+/// E3301 (another architecture), E3304 (a feature that the builder does not have), and those of Checkpoint::create.
 llvm::Expected<std::unique_ptr<Checkpoint>> makeCheckpoint(std::unique_ptr<GgufFile> file);
 
 } // namespace muster::gguf

@@ -59,7 +59,8 @@ llvm::StringRef readString(const uint8_t *bytes) {
 } // namespace
 
 llvm::Error GgufFile::wrongType(llvm::StringRef key, llvm::StringRef wanted, const std::string &got) const {
-  return wrongInput("E3011 {}: expected {} in metadata key {} but got {}", path().str(), wanted.str(), quoted(key), got);
+  return wrongInput("E3011 {}: expected {} in metadata key {} but got {}", path().str(), wanted.str(), quoted(key),
+                    got);
 }
 
 llvm::Expected<GgufFile::Value> GgufFile::find(llvm::StringRef key, llvm::StringRef wanted) const {

@@ -35,8 +35,9 @@ enum class ValueType : uint32_t {
   Float64 = 12
 };
 
-/// An opened GGUF file. Everything is checked when it is opened: afterwards each metadata value and each tensor lies inside the
-/// file. Immutable, so that threads may share it. Strings and tensor bytes point into the map and live as long as the object.
+/// An opened GGUF file. Everything is checked when it is opened: afterwards each metadata value and each tensor lies
+/// inside the file. Immutable, so that threads may share it. Strings and tensor bytes point into the map and live as
+/// long as the object.
 ///
 /// Errors: E3001 to E3012, with the file's name.
 class GgufFile {
@@ -50,8 +51,8 @@ public:
   llvm::StringRef path() const { return buffer->getBufferIdentifier(); }
   uint32_t version() const { return formatVersion; }
 
-  // Metadata. get*() fails (E3011) where the key is missing or holds another type; where a key may be missing, ask contains()
-  // first or use the form with a default, which still fails on another type.
+  // Metadata. get*() fails (E3011) where the key is missing or holds another type; where a key may be missing, ask
+  // contains() first or use the form with a default, which still fails on another type.
 
   bool contains(llvm::StringRef key) const { return metadata.contains(key); }
   llvm::Expected<llvm::StringRef> getString(llvm::StringRef key) const;

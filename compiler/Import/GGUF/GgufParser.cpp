@@ -4,6 +4,7 @@
 #include "compiler/Import/ImportError.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -23,9 +24,10 @@ constexpr uint64_t maximumAlignment = uint64_t(1) << 20;
 
 // ggml's names of tensor types by number; empty where a number was never used or was withdrawn.
 constexpr llvm::StringLiteral ggmlTypeNames[] = {
-    "F32",     "F16",    "Q4_0",    "Q4_1",  "",      "",     "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K",    "Q3_K", "Q4_K", "Q5_K",
-    "Q6_K",    "Q8_K",   "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16",  "I32",  "I64",
-    "F64",     "IQ1_M",  "BF16",    "",      "",      "",     "TQ1_0", "TQ2_0", "",   "",     "",        "MXFP4"};
+    "F32",    "F16",   "Q4_0",  "Q4_1",   "",      "",      "Q5_0",    "Q5_1",   "Q8_0",    "Q8_1",
+    "Q2_K",   "Q3_K",  "Q4_K",  "Q5_K",   "Q6_K",  "Q8_K",  "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S",
+    "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",    "I16",   "I32",     "I64",    "F64",     "IQ1_M",
+    "BF16",   "",      "",      "",       "TQ1_0", "TQ2_0", "",        "",       "",        "MXFP4"};
 
 std::optional<TensorEncoding> encodingOf(uint32_t type) {
   switch (type) {
@@ -65,8 +67,8 @@ std::string typeText(uint32_t type) {
 } // namespace
 
 llvm::StringRef typeName(ValueType type) {
-  constexpr llvm::StringLiteral names[] = {"uint8", "int8",   "uint16", "int16", "uint32", "int32",  "float32",
-                                           "bool",  "string", "array",  "uint64", "int64", "float64"};
+  constexpr llvm::StringLiteral names[] = {"uint8", "int8",   "uint16", "int16",  "uint32", "int32",  "float32",
+                                           "bool",  "string", "array",  "uint64", "int64",  "float64"};
   const auto number = static_cast<uint32_t>(type);
   return number < std::size(names) ? llvm::StringRef(names[number]) : llvm::StringRef("unknown type");
 }
@@ -75,8 +77,8 @@ GgufFile::Parser::Parser(GgufFile &file) : file(file), bytes(llvm::arrayRefFromS
 
 llvm::Error GgufFile::Parser::take(uint64_t count, llvm::StringRef what, const uint8_t *&taken) {
   if (count > left())
-    return wrongInput("E3003 {}: expected {} bytes of {} at offset {} but got {}, the file is cut short or corrupt", path(),
-                      count, what.str(), offset, left());
+    return wrongInput("E3003 {}: expected {} bytes of {} at offset {} but got {}, the file is cut short or corrupt",
+                      path(), count, what.str(), offset, left());
   taken = bytes.data() + offset;
   offset += count;
   return llvm::Error::success();
@@ -110,8 +112,8 @@ llvm::Expected<llvm::StringRef> GgufFile::Parser::takeString(llvm::StringRef wha
 llvm::Expected<uint64_t> GgufFile::Parser::takeCount(llvm::StringRef what, uint64_t leastBytes) {
   llvm::Expected<uint64_t> count = takeLong(what);
   if (count && *count > left() / leastBytes)
-    return wrongInput("E3003 {}: expected {} {} from offset {} on but got {} bytes, the file is cut short or corrupt", path(),
-                      *count, what.str(), offset, left());
+    return wrongInput("E3003 {}: expected {} {} from offset {} on but got {} bytes, the file is cut short or corrupt",
+                      path(), *count, what.str(), offset, left());
   return count;
 }
 
@@ -136,7 +138,8 @@ llvm::Error GgufFile::Parser::skipArray(llvm::StringRef key, int depth) {
     if (llvm::Error error = skipValue(elementType, key, depth + 1))
       return error;
   // An empty array of an unknown type holds nothing that could be misread, but says that the file is not what it seems.
-  return *type > static_cast<uint32_t>(ValueType::Float64) ? skipValue(elementType, key, depth) : llvm::Error::success();
+  return *type > static_cast<uint32_t>(ValueType::Float64) ? skipValue(elementType, key, depth)
+                                                           : llvm::Error::success();
 }
 
 llvm::Error GgufFile::Parser::skipValue(ValueType type, llvm::StringRef key, int depth) {
@@ -163,7 +166,8 @@ llvm::Error GgufFile::Parser::skipValue(ValueType type, llvm::StringRef key, int
 
 llvm::Error GgufFile::Parser::parseHeader(uint64_t &tensors, uint64_t &values) {
   if (!file.buffer->getBuffer().starts_with("GGUF"))
-    return wrongInput("E3001 {}: expected magic 'GGUF' but got {}", path(), quoted(file.buffer->getBuffer().take_front(4)));
+    return wrongInput("E3001 {}: expected magic 'GGUF' but got {}", path(),
+                      quoted(file.buffer->getBuffer().take_front(4)));
   offset = 4;
   llvm::Expected<uint32_t> version = takeWord("version");
   if (!version)
@@ -171,7 +175,8 @@ llvm::Error GgufFile::Parser::parseHeader(uint64_t &tensors, uint64_t &values) {
   if (*version != 2 && *version != 3)
     return unsupportedInput("E3002 {}: expected GGUF version 2 or 3, little endian, but got {}", path(), *version);
   file.formatVersion = *version;
-  // Both numbers are compared with the bytes that are left when their lists begin: here only the numbers themselves are read.
+  // Both numbers are compared with the bytes that are left when their lists begin: here only the numbers themselves are
+  // read.
   llvm::Expected<uint64_t> tensorCount = takeCount("tensors", 1);
   if (!tensorCount)
     return tensorCount.takeError();
@@ -206,7 +211,8 @@ llvm::Error GgufFile::Parser::parseAlignment() {
     return value.takeError();
   alignment = static_cast<uint64_t>(*value);
   if (*value <= 0 || alignment > maximumAlignment || !llvm::isPowerOf2_64(alignment))
-    return wrongInput("E3006 {}: expected alignment to be a power of two up to {} but got {}", path(), maximumAlignment, *value);
+    return wrongInput("E3006 {}: expected alignment to be a power of two up to {} but got {}", path(), maximumAlignment,
+                      *value);
   return llvm::Error::success();
 }
 
@@ -243,9 +249,10 @@ llvm::Error GgufFile::Parser::parseTensor() {
     return type.takeError();
   std::optional<TensorEncoding> encoding = encodingOf(*type);
   if (!encoding)
-    return unsupportedInput("E3008 {}: unsupported type {} of tensor {}, expected F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, "
-                            "Q8_0, Q4_K, Q5_K or Q6_K",
-                            path(), typeText(*type), quoted(tensor.name));
+    return unsupportedInput(
+        "E3008 {}: unsupported type {} of tensor {}, expected F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, "
+        "Q8_0, Q4_K, Q5_K or Q6_K",
+        path(), typeText(*type), quoted(tensor.name));
   tensor.encoding = *encoding;
   llvm::Expected<uint64_t> dataOffset = takeLong("tensor offset");
   if (!dataOffset)
@@ -265,18 +272,20 @@ llvm::Error GgufFile::Parser::placeTensors() {
   for (auto [tensor, start] : llvm::zip_equal(file.tensorList, tensorOffsets)) {
     std::optional<int64_t> size = encodedBytes(tensor.encoding, tensor.shape);
     if (!size)
-      return wrongInput("E3007 {}: expected tensor {} of type {} in whole blocks of {} elements and below 2^63 bytes but got "
-                        "shape {}",
-                        path(), quoted(tensor.name), name(tensor.encoding).str(), blockElements(tensor.encoding),
-                        shapeText(tensor.shape));
+      return wrongInput(
+          "E3007 {}: expected tensor {} of type {} in whole blocks of {} elements and below 2^63 bytes but got "
+          "shape {}",
+          path(), quoted(tensor.name), name(tensor.encoding).str(), blockElements(tensor.encoding),
+          shapeText(tensor.shape));
     if (start % alignment != 0)
       return wrongInput("E3009 {}: expected offset of tensor {} to be a multiple of {} but got {}", path(),
                         quoted(tensor.name), alignment, start);
     // Subtract instead of adding: start + size may wrap around.
     if (start > data.size() || static_cast<uint64_t>(*size) > data.size() - start)
-      return wrongInput("E3009 {}: expected tensor {} at [{}, +{}) inside the data section but got {} bytes of data, the file "
-                        "is cut short or corrupt",
-                        path(), quoted(tensor.name), start, *size, data.size());
+      return wrongInput(
+          "E3009 {}: expected tensor {} at [{}, +{}) inside the data section but got {} bytes of data, the file "
+          "is cut short or corrupt",
+          path(), quoted(tensor.name), start, *size, data.size());
     tensor.bytes = data.slice(start, static_cast<size_t>(*size));
   }
   return checkOverlap();

@@ -38,8 +38,8 @@ inline bool isFloat(ValueType type) { return type == ValueType::Float32 || type 
 /// "uint32" and so on, for errors.
 llvm::StringRef typeName(ValueType type);
 
-/// Reads the header once, from front to back, and fills the file object. Every length is compared with the bytes that are left
-/// before it is used.
+/// Reads the header once, from front to back, and fills the file object. Every length is compared with the bytes that
+/// are left before it is used.
 class GgufFile::Parser {
 public:
   explicit Parser(GgufFile &file);

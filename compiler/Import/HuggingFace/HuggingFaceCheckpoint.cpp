@@ -58,7 +58,8 @@ llvm::Expected<WeightMap> readIndex(const std::string &path) {
     return object.takeError();
   const llvm::json::Object *map = object->getObject("weight_map");
   if (!map)
-    return wrongInput("E3108 {}: expected an object in 'weight_map' but got {}", path, jsonText(object->get("weight_map")));
+    return wrongInput("E3108 {}: expected an object in 'weight_map' but got {}", path,
+                      jsonText(object->get("weight_map")));
   WeightMap weights;
   for (const auto &[tensor, file] : *map) {
     std::optional<llvm::StringRef> name = file.getAsString();
@@ -131,9 +132,10 @@ llvm::Error collectTensors(const Files &files, llvm::StringRef folder, const Mod
     for (const CheckpointTensor &tensor : file->tensors()) {
       auto [found, isNew] = owners.try_emplace(tensor.name, name);
       if (!isNew)
-        return wrongInput("E3107 {}: expected each tensor once but got {} in {} and {}", folder.str(), quoted(tensor.name),
-                          quoted(found->second), quoted(name));
-      // Old files store the rotary frequencies, and some tied models a second copy of the embedding; transformers reads neither.
+        return wrongInput("E3107 {}: expected each tensor once but got {} in {} and {}", folder.str(),
+                          quoted(tensor.name), quoted(found->second), quoted(name));
+      // Old files store the rotary frequencies, and some tied models a second copy of the embedding; transformers reads
+      // neither.
       const llvm::StringRef tensorName = tensor.name;
       if (!tensorName.ends_with(".rotary_emb.inv_freq") && !(config.tiedEmbeddings && tensorName == "lm_head.weight"))
         tensors.push_back(&tensor);
@@ -155,7 +157,8 @@ llvm::Expected<std::unique_ptr<Checkpoint>> openFolder(llvm::StringRef folder) {
   if (!files)
     return files.takeError();
   auto owner = std::make_shared<const Files>(std::move(*files));
-  Checkpoint::Parts parts{folder.str(), std::move(*config), {}, sourceName, /*pairedRows=*/false, owner, /*gguf=*/nullptr};
+  Checkpoint::Parts parts{folder.str(), std::move(*config), {}, sourceName, /*pairedRows=*/false,
+                          owner,        /*gguf=*/nullptr};
   if (llvm::Error error = collectTensors(*owner, folder, parts.config, parts.tensors))
     return error;
   return Checkpoint::create(std::move(parts));

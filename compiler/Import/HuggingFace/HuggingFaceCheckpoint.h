@@ -8,8 +8,8 @@
 
 namespace muster::huggingface {
 
-/// Opens a folder of the Llama family. Weights are those that model.safetensors.index.json names if it is there, else those of
-/// model.safetensors, else those of every *.safetensors file. Errors: E3102 to E3110, E3301 to E3308.
+/// Opens a folder of the Llama family. Weights are those that model.safetensors.index.json names if it is there, else
+/// those of model.safetensors, else those of every *.safetensors file. Errors: E3102 to E3110, E3301 to E3308.
 llvm::Expected<std::unique_ptr<Checkpoint>> openFolder(llvm::StringRef folder);
 
 } // namespace muster::huggingface

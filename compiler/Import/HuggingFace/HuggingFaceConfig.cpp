@@ -86,8 +86,8 @@ llvm::Error readArchitecture(const Fields &fields, const std::string &source, Mo
   const bool isKnown = architecture == "LlamaForCausalLM" || architecture == "MistralForCausalLM" ||
                        (!array && (architecture == "llama" || architecture == "mistral"));
   if (!isKnown)
-    return unsupportedInput("E3301 {}: unsupported architecture {}, expected LlamaForCausalLM or MistralForCausalLM", source,
-                            quoted(architecture));
+    return unsupportedInput("E3301 {}: unsupported architecture {}, expected LlamaForCausalLM or MistralForCausalLM",
+                            source, quoted(architecture));
   config.architecture = "llama";
   return llvm::Error::success();
 }
@@ -133,7 +133,8 @@ llvm::Error readScaling(const Fields &scaling, const std::string &source, ModelC
   if (type == "default")
     return llvm::Error::success();
   if (type != "linear" && type != "llama3")
-    return unsupportedInput("E3304 {}: unsupported rope_type {}, expected default, linear or llama3", source, quoted(type));
+    return unsupportedInput("E3304 {}: unsupported rope_type {}, expected default, linear or llama3", source,
+                            quoted(type));
   RopeScaling &rope = config.ropeScaling.emplace();
   if (llvm::Error error = scaling.read("factor", rope.factor))
     return error;
@@ -178,8 +179,8 @@ llvm::Error refuseOtherFeatures(const Fields &fields, const std::string &source,
   if (activation != "silu")
     return unsupportedInput("E3304 {}: unsupported hidden_act {}, expected 'silu'", source, quoted(activation));
   if (const llvm::json::Value *quantisation = fields.get("quantization_config"))
-    return unsupportedInput("E3304 {}: unsupported quantization_config {}, expected weights in F32, F16 or BF16", source,
-                            jsonText(quantisation));
+    return unsupportedInput("E3304 {}: unsupported quantization_config {}, expected weights in F32, F16 or BF16",
+                            source, jsonText(quantisation));
   double rotatedPart = 1.0;
   if (llvm::Error error = fields.read("partial_rotary_factor", rotatedPart, 1.0))
     return error;
@@ -189,8 +190,8 @@ llvm::Error refuseOtherFeatures(const Fields &fields, const std::string &source,
   if (llvm::Error error = fields.read("sliding_window", window, config.contextLength))
     return error;
   if (window < config.contextLength)
-    return unsupportedInput("E3304 {}: unsupported sliding_window {}, expected none below the context of {}", source, window,
-                            config.contextLength);
+    return unsupportedInput("E3304 {}: unsupported sliding_window {}, expected none below the context of {}", source,
+                            window, config.contextLength);
   return llvm::Error::success();
 }
 

@@ -10,14 +10,14 @@
 
 namespace muster::huggingface {
 
-/// Reads the content of config.json. Values that may be left out take the defaults of transformers' LlamaConfig; null counts as
-/// left out. Both the older keys (`rope_theta`, `rope_scaling`) and the newer `rope_parameters` are read. `source` names the file
-/// in errors: E3301, E3302, E3304, E3308; the caller validates ranges.
+/// Reads the content of config.json. Values that may be left out take the defaults of transformers' LlamaConfig; null
+/// counts as left out. Both the older keys (`rope_theta`, `rope_scaling`) and the newer `rope_parameters` are read.
+/// `source` names the file in errors: E3301, E3302, E3304, E3308; the caller validates ranges.
 llvm::Expected<ModelConfig> readConfig(const llvm::json::Object &object, llvm::StringRef source);
 
-/// Reads config.json, and beside it, where they are there: end-of-text tokens from generation_config.json (which win over
-/// config.json's, as in transformers), `add_bos_token` and the chat template from tokenizer_config.json, the chat template from
-/// chat_template.jinja (which wins).
+/// Reads config.json, and beside it, where they are there: end-of-text tokens from generation_config.json (which win
+/// over config.json's, as in transformers), `add_bos_token` and the chat template from tokenizer_config.json, the chat
+/// template from chat_template.jinja (which wins).
 llvm::Expected<ModelConfig> readFolderConfig(llvm::StringRef folder);
 
 } // namespace muster::huggingface

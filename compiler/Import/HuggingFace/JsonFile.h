@@ -10,8 +10,8 @@
 
 namespace muster::huggingface {
 
-/// Parses an object. Text that nests deeper than 64 levels is refused before it is parsed: llvm::json recurses and would run
-/// out of stack. E3102; `source` names the text in errors.
+/// Parses an object. Text that nests deeper than 64 levels is refused before it is parsed: llvm::json recurses and
+/// would run out of stack. E3102; `source` names the text in errors.
 llvm::Expected<llvm::json::Object> parseJsonObject(llvm::StringRef text, llvm::StringRef source);
 
 /// The same from a file; E3110 where it cannot be read.

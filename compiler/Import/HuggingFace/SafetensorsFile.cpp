@@ -5,6 +5,7 @@
 #include "compiler/Import/ImportError.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Endian.h"
 
@@ -39,37 +40,41 @@ std::optional<llvm::SmallVector<int64_t, 4>> sizesOf(const llvm::json::Value *va
 
 } // namespace
 
-llvm::Error SafetensorsFile::parseTensor(llvm::StringRef name, const llvm::json::Value &entry, llvm::ArrayRef<uint8_t> data) {
+llvm::Error SafetensorsFile::parseTensor(llvm::StringRef name, const llvm::json::Value &entry,
+                                         llvm::ArrayRef<uint8_t> data) {
   const std::string file = path().str(), tensorName = quoted(name);
   const llvm::json::Object *object = entry.getAsObject();
   if (!object)
     return wrongInput("E3104 {}: expected an object for tensor {} but got {}", file, tensorName, jsonText(&entry));
   std::optional<llvm::StringRef> dtype = object->getString("dtype");
   if (!dtype)
-    return wrongInput("E3104 {}: expected a dtype in tensor {} but got {}", file, tensorName, jsonText(object->get("dtype")));
+    return wrongInput("E3104 {}: expected a dtype in tensor {} but got {}", file, tensorName,
+                      jsonText(object->get("dtype")));
   std::optional<TensorEncoding> encoding = encodingOf(*dtype);
   if (!encoding)
-    return unsupportedInput("E3105 {}: unsupported type {} of tensor {}, expected F32, F16 or BF16", file, quoted(*dtype),
-                            tensorName);
+    return unsupportedInput("E3105 {}: unsupported type {} of tensor {}, expected F32, F16 or BF16", file,
+                            quoted(*dtype), tensorName);
   auto shape = sizesOf(object->get("shape"));
   if (!shape)
     return wrongInput("E3104 {}: expected a shape of non-negative integers in tensor {} but got {}", file, tensorName,
                       jsonText(object->get("shape")));
   auto offsets = sizesOf(object->get("data_offsets"));
   if (!offsets || offsets->size() != 2)
-    return wrongInput("E3104 {}: expected data_offsets of two non-negative integers in tensor {} but got {}", file, tensorName,
-                      jsonText(object->get("data_offsets")));
+    return wrongInput("E3104 {}: expected data_offsets of two non-negative integers in tensor {} but got {}", file,
+                      tensorName, jsonText(object->get("data_offsets")));
   std::optional<int64_t> size = encodedBytes(*encoding, *shape);
   if (!size)
-    return wrongInput("E3104 {}: expected tensor {} below 2^63 bytes but got shape {}", file, tensorName, shapeText(*shape));
+    return wrongInput("E3104 {}: expected tensor {} below 2^63 bytes but got shape {}", file, tensorName,
+                      shapeText(*shape));
   const uint64_t begin = static_cast<uint64_t>((*offsets)[0]), end = static_cast<uint64_t>((*offsets)[1]);
   if (begin > end || end > data.size())
-    return wrongInput("E3106 {}: expected tensor {} at [{}, {}) inside the data but got {} bytes of data, the file is cut "
-                      "short or corrupt",
-                      file, tensorName, begin, end, data.size());
+    return wrongInput(
+        "E3106 {}: expected tensor {} at [{}, {}) inside the data but got {} bytes of data, the file is cut "
+        "short or corrupt",
+        file, tensorName, begin, end, data.size());
   if (end - begin != static_cast<uint64_t>(*size))
-    return wrongInput("E3106 {}: expected {} bytes for tensor {} of type {} and shape {} but got {}", file, *size, tensorName,
-                      dtype->str(), shapeText(*shape), end - begin);
+    return wrongInput("E3106 {}: expected {} bytes for tensor {} of type {} and shape {} but got {}", file, *size,
+                      tensorName, dtype->str(), shapeText(*shape), end - begin);
   tensorList.push_back({name.str(), *shape, *encoding, data.slice(begin, end - begin)});
   return llvm::Error::success();
 }
@@ -78,25 +83,25 @@ llvm::Error SafetensorsFile::checkCover(llvm::ArrayRef<uint8_t> data) const {
   const uint8_t *end = data.begin();
   for (const CheckpointTensor &tensor : tensorList) {
     if (tensor.bytes.begin() != end)
-      return wrongInput("E3106 {}: expected tensor {} to start at data offset {} after the one before but got {}", path().str(),
-                        quoted(tensor.name), end - data.begin(), tensor.bytes.begin() - data.begin());
+      return wrongInput("E3106 {}: expected tensor {} to start at data offset {} after the one before but got {}",
+                        path().str(), quoted(tensor.name), end - data.begin(), tensor.bytes.begin() - data.begin());
     end = tensor.bytes.end();
   }
   if (end != data.end())
-    return wrongInput("E3106 {}: expected {} bytes of data in all tensors together but got {} in the file", path().str(),
-                      end - data.begin(), data.size());
+    return wrongInput("E3106 {}: expected {} bytes of data in all tensors together but got {} in the file",
+                      path().str(), end - data.begin(), data.size());
   return llvm::Error::success();
 }
 
 llvm::Error SafetensorsFile::parse() {
   llvm::ArrayRef<uint8_t> bytes = llvm::arrayRefFromStringRef(buffer->getBuffer());
   if (bytes.size() < 8)
-    return wrongInput("E3103 {}: expected 8 bytes of header length but got {}, the file is cut short or corrupt", path().str(),
-                      bytes.size());
+    return wrongInput("E3103 {}: expected 8 bytes of header length but got {}, the file is cut short or corrupt",
+                      path().str(), bytes.size());
   const uint64_t headerBytes = llvm::support::endian::read64le(bytes.data());
   if (headerBytes > bytes.size() - 8)
-    return wrongInput("E3103 {}: expected {} bytes of header but got {}, the file is cut short or corrupt", path().str(),
-                      headerBytes, bytes.size() - 8);
+    return wrongInput("E3103 {}: expected {} bytes of header but got {}, the file is cut short or corrupt",
+                      path().str(), headerBytes, bytes.size() - 8);
   llvm::Expected<llvm::json::Object> header = parseJsonObject(buffer->getBuffer().substr(8, headerBytes), path());
   if (!header)
     return header.takeError();

@@ -17,8 +17,9 @@
 
 namespace muster::huggingface {
 
-/// An opened safetensors file. Everything is checked when it is opened: each tensor lies inside the file, and together they cover
-/// its data exactly, as the format demands. Immutable; tensor bytes point into the map and live as long as the object.
+/// An opened safetensors file. Everything is checked when it is opened: each tensor lies inside the file, and together
+/// they cover its data exactly, as the format demands. Immutable; tensor bytes point into the map and live as long as
+/// the object.
 ///
 /// Errors: E3102 to E3106 and E3110, with the file's name.
 class SafetensorsFile {

@@ -4,9 +4,10 @@
 
     make-tiny-llama.py FOLDER [--heads 6 --kv-heads 2 --untied --encoding Q8_0 ...]
 
-makes FOLDER/config.json, FOLDER/model.safetensors (or several files with an index) and FOLDER/model.gguf. Both hold exactly the
-same numbers: what an encoding rounds is rounded before either file is written. GGUF stores the rows of q and k in pairs, as
-llama.cpp's converter does; safetensors stores them in halves. There is no tokenizer. Needs numpy alone.
+makes FOLDER/config.json, FOLDER/model.safetensors (or several files with an index) and FOLDER/model.gguf. Both hold
+exactly the same numbers: what an encoding rounds is rounded before either file is written. GGUF stores the rows of q
+and k in pairs, as llama.cpp's converter does; safetensors stores them in halves. There is no tokenizer. Needs numpy
+alone.
 """
 import argparse
 import json
@@ -15,8 +16,8 @@ import struct
 
 import numpy as np
 
-# Name: GGUF's type number, elements and bytes of a block.
-ENCODINGS = {"F32": (0, 1, 4), "F16": (1, 1, 2), "BF16": (30, 1, 2), "Q4_0": (2, 32, 18), "Q4_1": (3, 32, 20), "Q8_0": (8, 32, 34)}
+# GGUF's number of each type.
+ENCODINGS = {"F32": 0, "F16": 1, "BF16": 30, "Q4_0": 2, "Q4_1": 3, "Q8_0": 8}
 
 
 def encode_bf16(values):
@@ -91,8 +92,8 @@ def tensor_list(o):
              ("ffn_down.weight", "mlp.down_proj.weight", (o.hidden, o.feed_forward), 0)]
     biased = (["attn_q", "attn_k", "attn_v", "attn_output"] if o.attention_bias else []) + \
              (["ffn_gate", "ffn_up", "ffn_down"] if o.mlp_bias else [])
-    parts += [(g.replace("weight", "bias"), s.replace("weight", "bias"), shape[:1], heads) for g, s, shape, heads in parts
-              if g.split(".")[0] in biased]
+    parts += [(g.replace("weight", "bias"), s.replace("weight", "bias"), shape[:1], heads)
+              for g, s, shape, heads in parts if g.split(".")[0] in biased]
     tensors = [("token_embd.weight", "model.embed_tokens.weight", (o.vocabulary, o.hidden), 0)]
     for layer in range(o.layers):
         tensors += [(f"blk.{layer}.{g}", f"model.layers.{layer}.{s}", shape, heads) for g, s, shape, heads in parts]
@@ -113,7 +114,8 @@ def rope_divisors(o):
     wavelength = 2 * np.pi * o.rope_theta ** (np.arange(0, o.head_dim, 2) / o.head_dim)
     smooth = (context / wavelength - low) / (high - low)
     middle = 1 / ((1 - smooth) / factor + smooth)
-    return np.where(wavelength > context / low, factor, np.where(wavelength < context / high, 1.0, middle)).astype(np.float32)
+    kept_or_middle = np.where(wavelength < context / high, 1.0, middle)
+    return np.where(wavelength > context / low, factor, kept_or_middle).astype(np.float32)
 
 
 def gguf_text(text):
@@ -123,19 +125,21 @@ def gguf_text(text):
 def write_gguf(path, o, tensors):
     """`tensors`: (name, shape, encoding, bytes)."""
     integers = {"block_count": o.layers, "embedding_length": o.hidden, "attention.head_count": o.heads,
-                "attention.head_count_kv": o.kv_heads, "attention.key_length": o.head_dim, "attention.value_length": o.head_dim,
-                "feed_forward_length": o.feed_forward, "context_length": o.context, "vocab_size": o.vocabulary,
-                "rope.dimension_count": o.head_dim}
+                "attention.head_count_kv": o.kv_heads, "attention.key_length": o.head_dim,
+                "attention.value_length": o.head_dim, "feed_forward_length": o.feed_forward,
+                "context_length": o.context, "vocab_size": o.vocabulary, "rope.dimension_count": o.head_dim}
     floats = {"attention.layer_norm_rms_epsilon": o.epsilon, "rope.freq_base": o.rope_theta}
     values = [gguf_text(key) + struct.pack("<I", 8) + gguf_text(text)
               for key, text in {"general.architecture": "llama", "general.name": "tiny random llama"}.items()]
     values += [gguf_text("llama." + key) + struct.pack("<II", 4, value) for key, value in integers.items()]
     values += [gguf_text("llama." + key) + struct.pack("<If", 6, value) for key, value in floats.items()]
-    values += [gguf_text(f"tokenizer.ggml.{key}_token_id") + struct.pack("<II", 4, value) for key, value in (("bos", 1), ("eos", 2))]
+    values += [gguf_text(f"tokenizer.ggml.{key}_token_id") + struct.pack("<II", 4, value)
+               for key, value in (("bos", 1), ("eos", 2))]
     header, data = [b"GGUF", struct.pack("<IQQ", 3, len(tensors), len(values)), *values], bytearray()
     for name, shape, encoding, content in tensors:
         data += bytes(-len(data) % 32)
-        header.append(gguf_text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), ENCODINGS[encoding][0], len(data)))
+        header.append(gguf_text(name))
+        header.append(struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), ENCODINGS[encoding], len(data)))
         data += content
     start = b"".join(header)
     path.write_bytes(start + bytes(-len(start) % 32) + data)
@@ -165,8 +169,8 @@ def write_shards(folder, tensors, shards):
 
 
 def write_config(path, o):
-    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": o.attention_bias, "bos_token_id": 1,
-              "eos_token_id": 2, "head_dim": o.head_dim, "hidden_act": "silu", "hidden_size": o.hidden,
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": o.attention_bias,
+              "bos_token_id": 1, "eos_token_id": 2, "head_dim": o.head_dim, "hidden_act": "silu", "hidden_size": o.hidden,
               "intermediate_size": o.feed_forward, "max_position_embeddings": o.context, "mlp_bias": o.mlp_bias,
               "num_attention_heads": o.heads, "num_hidden_layers": o.layers, "num_key_value_heads": o.kv_heads,
               "rms_norm_eps": o.epsilon, "tie_word_embeddings": o.tied, "vocab_size": o.vocabulary}
@@ -178,7 +182,8 @@ def write_config(path, o):
     if o.new_keys:  # as transformers 5 writes them
         config |= {"dtype": "float32", "rope_parameters": rope | {"rope_theta": o.rope_theta}}
     else:
-        config |= {"torch_dtype": "float32", "rope_theta": o.rope_theta, "rope_scaling": rope if o.llama3_scaling else None}
+        scaling = rope if o.llama3_scaling else None
+        config |= {"torch_dtype": "float32", "rope_theta": o.rope_theta, "rope_scaling": scaling}
     path.write_text(json.dumps(config, indent=2))
 
 
@@ -206,8 +211,8 @@ def write_checkpoint(o):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
-    for name, value in (("layers", 2), ("hidden", 48), ("heads", 6), ("kv-heads", 2), ("feed-forward", 66), ("vocabulary", 90),
-                        ("context", 256), ("shards", 1), ("seed", 1)):
+    for name, value in (("layers", 2), ("hidden", 48), ("heads", 6), ("kv-heads", 2), ("feed-forward", 66),
+                        ("vocabulary", 90), ("context", 256), ("shards", 1), ("seed", 1)):
         parser.add_argument("--" + name, type=int, default=value, metavar="N", help=f"(default {value})")
     parser.add_argument("--head-dim", type=int, metavar="N", help="(default hidden / heads)")
     parser.add_argument("--encoding", choices=list(ENCODINGS), default="F32", help="of matrices (default F32)")
@@ -217,7 +222,7 @@ def main():
     parser.add_argument("--untied", dest="tied", action="store_false", help="a head of its own")
     parser.add_argument("--attention-bias", action="store_true")
     parser.add_argument("--mlp-bias", action="store_true")
-    parser.add_argument("--new-keys", action="store_true", help="write rope_parameters and dtype, as transformers 5 does")
+    parser.add_argument("--new-keys", action="store_true", help="rope_parameters and dtype, as transformers 5 writes")
     options = parser.parse_args()
     if options.head_dim is None:
         options.head_dim = options.hidden // options.heads

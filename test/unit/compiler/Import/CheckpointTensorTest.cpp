@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Inputs/GoldenBlocks.h"
 #include "compiler/Import/CheckpointTensor.h"
+#include "Inputs/GoldenBlocks.h"
 
 #include <gtest/gtest.h>
 
@@ -45,7 +45,8 @@ TEST(CheckpointTensorTest, DecodesAnyPartOfAQuantisedVector) {
     SCOPED_TRACE(name(golden.encoding).str());
     const auto count = static_cast<int64_t>(golden.values.size());
     CheckpointTensor tensor = tensorOf(golden, {count});
-    for (auto [first, rows] : {std::pair<int64_t, int64_t>{0, count}, {1, 5}, {count / 2 - 1, 3}, {count - 1, 1}, {3, 0}}) {
+    for (auto [first, rows] :
+         {std::pair<int64_t, int64_t>{0, count}, {1, 5}, {count / 2 - 1, 3}, {count - 1, 1}, {3, 0}}) {
       std::vector<float> decoded(static_cast<size_t>(rows) + 1, -7.0f);
       decodeRows(tensor, first, rows, decoded.data());
       for (int64_t i = 0; i < rows; ++i)

@@ -109,10 +109,11 @@ TEST(CheckpointTest, CanonicalNamesAreTheDocumentedOnes) {
   for (const Weight &weight : checkpoint->weights())
     if (!llvm::StringRef(weight.canonicalName).starts_with("layers.0."))
       names.push_back(weight.canonicalName);
-  EXPECT_THAT(names, ElementsAre("token_embedding", "layers.1.attention_norm", "layers.1.q", "layers.1.k", "layers.1.v",
-                                 "layers.1.o", "layers.1.q_bias", "layers.1.k_bias", "layers.1.v_bias", "layers.1.o_bias",
-                                 "layers.1.feed_forward_norm", "layers.1.gate", "layers.1.up", "layers.1.down",
-                                 "layers.1.gate_bias", "layers.1.up_bias", "layers.1.down_bias", "output_norm", "output"));
+  EXPECT_THAT(names,
+              ElementsAre("token_embedding", "layers.1.attention_norm", "layers.1.q", "layers.1.k", "layers.1.v",
+                          "layers.1.o", "layers.1.q_bias", "layers.1.k_bias", "layers.1.v_bias", "layers.1.o_bias",
+                          "layers.1.feed_forward_norm", "layers.1.gate", "layers.1.up", "layers.1.down",
+                          "layers.1.gate_bias", "layers.1.up_bias", "layers.1.down_bias", "output_norm", "output"));
   EXPECT_EQ(checkpoint->find("layers.2.q"), nullptr);
 }
 
@@ -144,7 +145,8 @@ TEST(CheckpointTest, MissingAndMisshapenTensors) {
   EXPECT_THAT(folderError(missing), HasSubstr("'model.layers.1.mlp.up_proj.weight' of shape [10, 12]"));
   TinyLlama shape;
   shape.find("blk.0.attn_k.weight").shape = {12, 4};
-  EXPECT_THAT(ggufError(shape.gguf()), HasSubstr("expected shape [4, 12] of tensor 'blk.0.attn_k.weight' but got [12, 4]"));
+  EXPECT_THAT(ggufError(shape.gguf()),
+              HasSubstr("expected shape [4, 12] of tensor 'blk.0.attn_k.weight' but got [12, 4]"));
   EXPECT_THAT(ggufError(shape.gguf()), StartsWith("E3306 "));
   EXPECT_THAT(folderError(shape), StartsWith("E3306 "));
   // A config with more layers than the file, up to a number that no list could hold.
@@ -170,19 +172,23 @@ TEST(CheckpointTest, OtherArchitecturesAreRefused) {
   auto write = [](GgufWriter &writer) { writer.string("general.architecture", "qwen2"); };
   EXPECT_THAT(ggufError(TinyLlama().gguf({{"general.architecture", write}})),
               EndsWith("unsupported architecture 'qwen2', expected 'llama'"));
-  EXPECT_THAT(folderError(TinyLlama(), {{"architectures", llvm::json::Array{"Qwen2ForCausalLM"}}}), StartsWith("E3301 "));
+  EXPECT_THAT(folderError(TinyLlama(), {{"architectures", llvm::json::Array{"Qwen2ForCausalLM"}}}),
+              StartsWith("E3301 "));
   EXPECT_THAT(folderError(TinyLlama(), {{"architectures", nullptr}, {"model_type", "gemma"}}), StartsWith("E3301 "));
   EXPECT_THAT(folderError(TinyLlama(), {{"architectures", llvm::json::Array{}}}), StartsWith("E3302 "));
   EXPECT_EQ(folderError(TinyLlama(), {{"architectures", nullptr}, {"model_type", "llama"}}), "");
-  EXPECT_EQ(folderError(TinyLlama(), {{"architectures", llvm::json::Array{"MistralForCausalLM"}}, {"sliding_window", nullptr}}),
+  EXPECT_EQ(folderError(TinyLlama(),
+                        {{"architectures", llvm::json::Array{"MistralForCausalLM"}}, {"sliding_window", nullptr}}),
             "");
 }
 
 TEST(CheckpointTest, GgufMetadataIsChecked) {
-  for (const char *key : {"general.architecture", "llama.block_count", "llama.embedding_length", "llama.attention.head_count",
-                          "llama.feed_forward_length", "llama.context_length", "llama.attention.layer_norm_rms_epsilon"})
+  for (const char *key :
+       {"general.architecture", "llama.block_count", "llama.embedding_length", "llama.attention.head_count",
+        "llama.feed_forward_length", "llama.context_length", "llama.attention.layer_norm_rms_epsilon"})
     EXPECT_THAT(ggufError(TinyLlama().gguf({{key, nullptr}})), StartsWith("E3011 ")) << key;
-  for (const char *key : {"llama.vocab_size", "llama.rope.dimension_count", "general.name", "tokenizer.ggml.bos_token_id"})
+  for (const char *key :
+       {"llama.vocab_size", "llama.rope.dimension_count", "general.name", "tokenizer.ggml.bos_token_id"})
     EXPECT_EQ(ggufError(TinyLlama().gguf({{key, nullptr}})), "") << key;
   auto integerError = [](const std::string &key, uint32_t value) {
     return ggufError(TinyLlama().gguf({{key, [=](GgufWriter &writer) { writer.integer(key, value); }}}));
@@ -190,10 +196,13 @@ TEST(CheckpointTest, GgufMetadataIsChecked) {
   EXPECT_THAT(integerError("llama.attention.head_count", 0), StartsWith("E3303 "));
   EXPECT_THAT(integerError("llama.block_count", 0), StartsWith("E3303 "));
   EXPECT_THAT(integerError("llama.block_count", 0xFFFFFFFFu), StartsWith("E3303 "));
-  EXPECT_THAT(integerError("llama.attention.head_count_kv", 2), HasSubstr("expected heads to be a multiple of kv heads 2 but got 3"));
+  EXPECT_THAT(integerError("llama.attention.head_count_kv", 2),
+              HasSubstr("expected heads to be a multiple of kv heads 2 but got 3"));
   EXPECT_THAT(integerError("llama.attention.value_length", 6), StartsWith("E3304 "));
   EXPECT_THAT(integerError("llama.rope.dimension_count", 2), StartsWith("E3304 "));
   EXPECT_THAT(integerError("llama.expert_count", 8), StartsWith("E3304 "));
+  EXPECT_THAT(integerError("split.count", 3), StartsWith("E3304 "));
+  EXPECT_EQ(integerError("split.count", 1), "");
   EXPECT_THAT(integerError("llama.attention.sliding_window", 32), StartsWith("E3304 "));
   EXPECT_EQ(integerError("llama.attention.sliding_window", 64), "");
   auto yarn = [](GgufWriter &writer) { writer.string("llama.rope.scaling.type", "yarn"); };
@@ -218,7 +227,8 @@ TEST(CheckpointTest, GgufTokensAndTemplate) {
 
 TEST(CheckpointTest, FolderConfigIsChecked) {
   const TinyLlama model;
-  for (const char *key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size"}) {
+  for (const char *key :
+       {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size"}) {
     EXPECT_THAT(folderError(model, {{key, nullptr}}), StartsWith("E3302 ")) << key;
     EXPECT_THAT(folderError(model, {{key, "twelve"}}), StartsWith("E3302 ")) << key;
     EXPECT_THAT(folderError(model, {{key, 0}}), StartsWith("E3303 ")) << key;
@@ -229,14 +239,17 @@ TEST(CheckpointTest, FolderConfigIsChecked) {
   EXPECT_THAT(folderError(model, {{"head_dim", 3}}), HasSubstr("expected an even head size but got 3"));
   EXPECT_THAT(folderError(model, {{"rms_norm_eps", 0}}), StartsWith("E3303 "));
   EXPECT_THAT(folderError(model, {{"rope_theta", -1.0}}), StartsWith("E3303 "));
-  EXPECT_THAT(folderError(model, {{"hidden_act", "gelu"}}), HasSubstr("unsupported hidden_act 'gelu', expected 'silu'"));
+  EXPECT_THAT(folderError(model, {{"hidden_act", "gelu"}}),
+              HasSubstr("unsupported hidden_act 'gelu', expected 'silu'"));
   EXPECT_THAT(folderError(model, {{"sliding_window", 16}}), StartsWith("E3304 "));
   EXPECT_THAT(folderError(model, {{"quantization_config", llvm::json::Object{{"bits", 4}}}}), StartsWith("E3304 "));
   EXPECT_THAT(folderError(model, {{"partial_rotary_factor", 0.5}}), StartsWith("E3304 "));
   EXPECT_THAT(folderError(model, {{"eos_token_id", "x"}}), StartsWith("E3302 "));
   EXPECT_THAT(folderError(model, {{"rope_scaling", llvm::json::Object{{"rope_type", "yarn"}}}}), StartsWith("E3304 "));
-  EXPECT_THAT(folderError(model, {{"rope_scaling", llvm::json::Object{{"rope_type", "linear"}}}}), StartsWith("E3302 "));
-  EXPECT_THAT(folderError(model, {{"rope_scaling", llvm::json::Object{{"type", "linear"}, {"factor", 0}}}}), StartsWith("E3308 "));
+  EXPECT_THAT(folderError(model, {{"rope_scaling", llvm::json::Object{{"rope_type", "linear"}}}}),
+              StartsWith("E3302 "));
+  EXPECT_THAT(folderError(model, {{"rope_scaling", llvm::json::Object{{"type", "linear"}, {"factor", 0}}}}),
+              StartsWith("E3308 "));
 }
 
 // Two models of the head size 8, one wider than `hidden` says.
@@ -247,7 +260,8 @@ TEST(CheckpointTest, HeadSizeOfItsOwn) {
     const std::string prefix = "blk." + std::to_string(layer) + ".";
     for (const char *name : {"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight"}) {
       TinyTensor &tensor = model.find(prefix + name);
-      tensor.shape = llvm::StringRef(name) == "attn_output.weight" ? std::vector<int64_t>{12, 16} : std::vector<int64_t>{16, 12};
+      tensor.shape =
+          llvm::StringRef(name) == "attn_output.weight" ? std::vector<int64_t>{12, 16} : std::vector<int64_t>{16, 12};
       tensor.values.resize(16 * 12, 0.5f);
     }
   }
@@ -287,8 +301,10 @@ TEST(CheckpointTest, RotaryScalingOfBothFormats) {
     model.writeFolder(folder, changes);
     return llvm::cantFail(openCheckpoint(folder.path()))->config();
   };
-  const llvm::json::Object llama3{{"rope_type", "llama3"},  {"factor", 8.0},
-                                  {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+  const llvm::json::Object llama3{{"rope_type", "llama3"},
+                                  {"factor", 8.0},
+                                  {"low_freq_factor", 1.0},
+                                  {"high_freq_factor", 4.0},
                                   {"original_max_position_embeddings", 1000}};
   llvm::json::Object newer = llama3;
   newer["rope_theta"] = 5000.0;
@@ -299,7 +315,8 @@ TEST(CheckpointTest, RotaryScalingOfBothFormats) {
   ASSERT_EQ(old.ropeFrequencyDivisors.size(), 2u);
   EXPECT_EQ(old.ropeFrequencyDivisors, fresh.ropeFrequencyDivisors);
   EXPECT_THAT(old.ropeFrequencyDivisors[1], ::testing::AllOf(::testing::Gt(1.0), ::testing::Lt(8.0)));
-  const ModelConfig plain = scalingOf({{"rope_parameters", llvm::json::Object{{"rope_type", "default"}, {"rope_theta", 7.0}}}});
+  const ModelConfig plain =
+      scalingOf({{"rope_parameters", llvm::json::Object{{"rope_type", "default"}, {"rope_theta", 7.0}}}});
   EXPECT_FALSE(plain.ropeScaling);
   EXPECT_THAT(plain.ropeFrequencyDivisors, IsEmpty());
   EXPECT_EQ(plain.ropeTheta, 7.0);
@@ -326,7 +343,8 @@ TEST(CheckpointTest, CompanionFilesOfAFolder) {
   EXPECT_THAT(llvm::cantFail(openCheckpoint(folder.path()))->config().eosTokens, ElementsAre(3, 4));
   EXPECT_EQ(llvm::cantFail(openCheckpoint(folder.path()))->config().addBos, std::nullopt);
   folder.write("generation_config.json", R"({"eos_token_id": [5, 6]})");
-  folder.write("tokenizer_config.json", R"({"add_bos_token": true, "chat_template": [{"name": "tool_use", "template": "no"},
+  folder.write("tokenizer_config.json",
+               R"({"add_bos_token": true, "chat_template": [{"name": "tool_use", "template": "no"},
                                             {"name": "default", "template": "yes"}]})");
   ModelConfig config = llvm::cantFail(openCheckpoint(folder.path()))->config();
   EXPECT_THAT(config.eosTokens, ElementsAre(5, 6));
@@ -366,7 +384,8 @@ TEST(CheckpointTest, ManyFilesWithAndWithoutIndex) {
   auto checkpoint = llvm::cantFail(openCheckpoint(folder.path()));
   EXPECT_EQ(rowsOf(*checkpoint, "output_norm"), model.tensors.back().values);
   writeIndex("missing.safetensors");
-  EXPECT_THAT(openError(folder.path()), HasSubstr("expected file 'missing.safetensors' beside the index but got no such file"));
+  EXPECT_THAT(openError(folder.path()),
+              HasSubstr("expected file 'missing.safetensors' beside the index but got no such file"));
   EXPECT_THAT(openError(folder.path()), StartsWith("E3108 "));
   writeIndex("c.safetensors");
   EXPECT_THAT(openError(folder.path()), HasSubstr("in file 'c.safetensors' but got no such tensor"));
@@ -421,8 +440,10 @@ TEST(CheckpointTest, MutatedGgufHeadersNeverCrash) {
 TEST(CheckpointTest, MutatedConfigsNeverCrash) {
   std::string text;
   llvm::json::Object object = TinyLlama().json();
-  object["rope_scaling"] = llvm::json::Object{{"rope_type", "llama3"},  {"factor", 8.0},
-                                              {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+  object["rope_scaling"] = llvm::json::Object{{"rope_type", "llama3"},
+                                              {"factor", 8.0},
+                                              {"low_freq_factor", 1.0},
+                                              {"high_freq_factor", 4.0},
                                               {"original_max_position_embeddings", 1000}};
   llvm::raw_string_ostream(text) << llvm::json::Value(std::move(object));
   int readable = 0;
@@ -456,7 +477,8 @@ TEST(CheckpointTest, CutFilesAreRefused) {
   TemporaryFolder folder;
   model.writeFolder(folder);
   auto cutEverywhere = [&](const std::string &text, size_t header, const std::string &file, const std::string &opened) {
-    for (size_t size = 0; size < text.size(); size += size < header ? 64 : std::max<size_t>(1, (text.size() - header) / 200)) {
+    for (size_t size = 0; size < text.size();
+         size += size < header ? 64 : std::max<size_t>(1, (text.size() - header) / 200)) {
       folder.write(file, text.substr(0, size));
       ASSERT_THAT(openError(opened), ::testing::AnyOf(StartsWith("E30"), StartsWith("E310"))) << "cut at " << size;
     }
@@ -510,7 +532,8 @@ TEST_F(SmolLM2Test, EveryWeight) {
   std::chrono::duration<double> decoding{};
   std::vector<float> rows(49152 * 576);
   for (const Weight &weight : checkpoint->weights()) {
-    const int64_t count = std::accumulate(weight.shape().begin(), weight.shape().end(), int64_t(1), std::multiplies<>());
+    const int64_t count =
+        std::accumulate(weight.shape().begin(), weight.shape().end(), int64_t(1), std::multiplies<>());
     const auto start = std::chrono::steady_clock::now();
     Checkpoint::readRows(weight, 0, weight.shape().front(), rows.data());
     decoding += std::chrono::steady_clock::now() - start;

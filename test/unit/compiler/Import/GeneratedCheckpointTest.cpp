@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Checkpoints that test/integration/Inputs/make-tiny-llama.py writes: a second writer of both formats, independent of the readers.
+// Checkpoints that test/integration/Inputs/make-tiny-llama.py writes: a second writer of both formats, independent of
+// the readers.
 #include "TinyLlama.h"
 
 #include "compiler/Import/Checkpoint.h"
@@ -30,7 +31,8 @@ std::string findPython() {
 }
 
 std::vector<float> rowsOf(const Weight &weight) {
-  std::vector<float> rows(std::accumulate(weight.shape().begin(), weight.shape().end(), size_t(1), std::multiplies<>()));
+  std::vector<float> rows(
+      std::accumulate(weight.shape().begin(), weight.shape().end(), size_t(1), std::multiplies<>()));
   Checkpoint::readRows(weight, 0, weight.shape().front(), rows.data());
   return rows;
 }
@@ -64,12 +66,13 @@ TEST_P(GeneratedCheckpointTest, BothFormatsGiveTheSameModel) {
 
 INSTANTIATE_TEST_SUITE_P(
     Configs, GeneratedCheckpointTest,
-    ::testing::Values("", "--heads 3 --kv-heads 3 --hidden 21 --head-dim 14 --feed-forward 29 --vocabulary 31 --untied",
-                      "--heads 8 --kv-heads 1 --hidden 32 --head-dim 6 --attention-bias --mlp-bias --shards 3 --new-keys",
-                      "--hidden 64 --heads 4 --kv-heads 2 --llama3-scaling 8 1 4 64 --rope-theta 500000 --encoding BF16",
-                      "--hidden 64 --heads 4 --kv-heads 2 --llama3-scaling 8 1 4 64 --new-keys --encoding F16",
-                      "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q8_0 --untied",
-                      "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q4_0 --attention-bias",
-                      "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q4_1 --layers 3 --seed 7"));
+    ::testing::Values(
+        "", "--heads 3 --kv-heads 3 --hidden 21 --head-dim 14 --feed-forward 29 --vocabulary 31 --untied",
+        "--heads 8 --kv-heads 1 --hidden 32 --head-dim 6 --attention-bias --mlp-bias --shards 3 --new-keys",
+        "--hidden 64 --heads 4 --kv-heads 2 --llama3-scaling 8 1 4 64 --rope-theta 500000 --encoding BF16",
+        "--hidden 64 --heads 4 --kv-heads 2 --llama3-scaling 8 1 4 64 --new-keys --encoding F16",
+        "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q8_0 --untied",
+        "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q4_0 --attention-bias",
+        "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q4_1 --layers 3 --seed 7"));
 
 } // namespace

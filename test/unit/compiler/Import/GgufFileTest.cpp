@@ -116,7 +116,8 @@ TEST(GgufFileTest, RefusesOtherFilesAndVersions) {
     writer.version = version;
     EXPECT_THAT(firstError(writer), StartsWith("E3002 test.gguf: expected GGUF version 2 or 3"));
   }
-  EXPECT_THAT(errorOf(gguf::GgufFile::open("/nonexistent/model.gguf")), StartsWith("E3012 /nonexistent/model.gguf: cannot open"));
+  EXPECT_THAT(errorOf(gguf::GgufFile::open("/nonexistent/model.gguf")),
+              StartsWith("E3012 /nonexistent/model.gguf: cannot open"));
 }
 
 TEST(GgufFileTest, RefusesBadMetadata) {
@@ -125,7 +126,8 @@ TEST(GgufFileTest, RefusesBadMetadata) {
   EXPECT_EQ(firstError(twice), "E3005 test.gguf: expected each metadata key once but got 'u8' twice");
   GgufWriter type;
   type.value("k\n", static_cast<ValueType>(13), "");
-  EXPECT_EQ(firstError(type), "E3004 test.gguf: expected a value type from 0 to 12 in metadata key 'k\\x0a' but got 13");
+  EXPECT_EQ(firstError(type),
+            "E3004 test.gguf: expected a value type from 0 to 12 in metadata key 'k\\x0a' but got 13");
   GgufWriter elements;
   elements.array("k", static_cast<ValueType>(99), 0, "");
   EXPECT_THAT(firstError(elements), StartsWith("E3004"));
@@ -175,11 +177,14 @@ TEST(GgufFileTest, RefusesBadTensors) {
   EXPECT_THAT(errorFor({0}, 0, 0), StartsWith("E3007"));
   EXPECT_THAT(errorFor({~uint64_t(0)}, 0, 0), StartsWith("E3007"));
   EXPECT_THAT(errorFor({uint64_t(1) << 40, uint64_t(1) << 40}, 0, 0), HasSubstr("below 2^63 bytes"));
-  EXPECT_THAT(errorFor({48}, 3, 0), StartsWith("E3007 test.gguf: expected tensor 'second' of type Q4_1 in whole blocks of 32"));
-  EXPECT_EQ(errorFor({32}, 11, 0), "E3008 test.gguf: unsupported type Q3_K (11) of tensor 'second', expected F32, F16, BF16, "
-                                   "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K");
+  EXPECT_THAT(errorFor({48}, 3, 0),
+              StartsWith("E3007 test.gguf: expected tensor 'second' of type Q4_1 in whole blocks of 32"));
+  EXPECT_EQ(errorFor({32}, 11, 0),
+            "E3008 test.gguf: unsupported type Q3_K (11) of tensor 'second', expected F32, F16, BF16, "
+            "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K");
   EXPECT_THAT(errorFor({32}, 4000, 0), StartsWith("E3008 test.gguf: unsupported type 4000 of tensor 'second'"));
-  EXPECT_THAT(errorFor({1}, 0, 8), StartsWith("E3009 test.gguf: expected offset of tensor 'second' to be a multiple of 32"));
+  EXPECT_THAT(errorFor({1}, 0, 8),
+              StartsWith("E3009 test.gguf: expected offset of tensor 'second' to be a multiple of 32"));
   EXPECT_THAT(errorFor({1}, 0, 32), StartsWith("E3009 test.gguf: expected tensor 'second' at [32, +4)"));
   EXPECT_THAT(errorFor({1}, 0, ~uint64_t(0) - 31), StartsWith("E3009"));
   EXPECT_THAT(errorFor({1}, 0, 0), StartsWith("E3009 test.gguf: expected tensors apart"));

@@ -56,9 +56,7 @@ public:
     tensors += raw(type) + raw(offset);
     ++tensorCount;
   }
-  std::string header() const {
-    return "GGUF" + raw(version) + raw(tensorCount) + raw(valueCount) + values + tensors;
-  }
+  std::string header() const { return "GGUF" + raw(version) + raw(tensorCount) + raw(valueCount) + values + tensors; }
   std::string file() const {
     std::string text = header();
     text.resize((text.size() + alignment - 1) / alignment * alignment);

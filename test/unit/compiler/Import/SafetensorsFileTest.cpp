@@ -25,7 +25,9 @@ std::string fileOf(const std::string &header, size_t dataBytes) {
   return raw<uint64_t>(header.size()) + header + std::string(dataBytes, '\0');
 }
 
-std::string headerError(const std::string &header, size_t dataBytes) { return errorOf(parse(fileOf(header, dataBytes))); }
+std::string headerError(const std::string &header, size_t dataBytes) {
+  return errorOf(parse(fileOf(header, dataBytes)));
+}
 
 TEST(SafetensorsFileTest, ReadsTensors) {
   auto file = llvm::cantFail(parse(safetensors({{"", "b", {2, 3}, {1, 2, 3, 4, 5, 6}}, {"", "a", {2}, {7, 8}}})));
@@ -57,19 +59,22 @@ TEST(SafetensorsFileTest, ReadsEveryTypeAtAnyAlignment) {
 
 TEST(SafetensorsFileTest, RefusesBadHeaders) {
   EXPECT_THAT(errorOf(parse("")), StartsWith("E3103 test.safetensors: expected 8 bytes of header length but got 0"));
-  EXPECT_THAT(errorOf(parse(raw<uint64_t>(9) + "{}")), StartsWith("E3103 test.safetensors: expected 9 bytes of header but got 2"));
+  EXPECT_THAT(errorOf(parse(raw<uint64_t>(9) + "{}")),
+              StartsWith("E3103 test.safetensors: expected 9 bytes of header but got 2"));
   EXPECT_THAT(errorOf(parse(raw<uint64_t>(~uint64_t(0)) + "{}")), StartsWith("E3103"));
   for (const char *header : {"", "{", "[]", "3", "{\"a\":}", "\xff\xfe", "nonsense"})
     EXPECT_THAT(headerError(header, 0), StartsWith("E3102")) << header;
   EXPECT_EQ(headerError("{}", 0), "");
   // llvm::json would recurse once a level.
-  EXPECT_THAT(headerError(std::string(1000000, '['), 0), HasSubstr("expected JSON of at most 64 levels but got 1000000"));
+  EXPECT_THAT(headerError(std::string(1000000, '['), 0),
+              HasSubstr("expected JSON of at most 64 levels but got 1000000"));
   EXPECT_THAT(headerError(R"({"a":"[[[[\"[[[[)" + std::string(100, '[') + "\"}", 0), StartsWith("E3104"));
 }
 
 TEST(SafetensorsFileTest, RefusesBadEntries) {
   auto entry = [](const std::string &dtype, const std::string &shape, const std::string &offsets, size_t dataBytes) {
-    return headerError(R"({"t":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}", dataBytes);
+    return headerError(R"({"t":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}",
+                       dataBytes);
   };
   EXPECT_EQ(entry("\"F32\"", "[2]", "[0,8]", 8), "");
   EXPECT_THAT(headerError(R"({"t":3})", 0), StartsWith("E3104"));
@@ -85,7 +90,8 @@ TEST(SafetensorsFileTest, RefusesBadEntries) {
   EXPECT_THAT(entry("\"F32\"", "[2]", "[0,8]", 7), HasSubstr("at [0, 8) inside the data but got 7 bytes"));
   EXPECT_THAT(entry("\"F32\"", "[2]", "[8,0]", 8), StartsWith("E3106"));
   EXPECT_THAT(entry("\"F32\"", "[2]", "[9223372036854775800,9223372036854775807]", 8), StartsWith("E3106"));
-  EXPECT_THAT(entry("\"F32\"", "[2]", "[0,4]", 8), HasSubstr("expected 8 bytes for tensor 't' of type F32 and shape [2] but got 4"));
+  EXPECT_THAT(entry("\"F32\"", "[2]", "[0,4]", 8),
+              HasSubstr("expected 8 bytes for tensor 't' of type F32 and shape [2] but got 4"));
 }
 
 TEST(SafetensorsFileTest, TensorsCoverTheDataExactly) {
@@ -95,7 +101,8 @@ TEST(SafetensorsFileTest, TensorsCoverTheDataExactly) {
                        dataBytes);
   };
   EXPECT_EQ(two("[4,8]", "[0,4]", 8), "");
-  EXPECT_THAT(two("[0,4]", "[8,12]", 12), StartsWith("E3106 test.safetensors: expected tensor 'b' to start at data offset 4"));
+  EXPECT_THAT(two("[0,4]", "[8,12]", 12),
+              StartsWith("E3106 test.safetensors: expected tensor 'b' to start at data offset 4"));
   EXPECT_THAT(two("[0,4]", "[0,4]", 8), StartsWith("E3106"));
   EXPECT_THAT(two("[0,4]", "[2,6]", 8), StartsWith("E3106"));
   EXPECT_THAT(two("[0,4]", "[4,8]", 9), StartsWith("E3106 test.safetensors: expected 8 bytes of data in all tensors"));
@@ -109,7 +116,8 @@ TEST(SafetensorsFileTest, TensorsCoverTheDataExactly) {
 TEST(SafetensorsFileTest, EveryCutIsRefused) {
   const std::string text = safetensors(TinyLlama().tensors);
   for (size_t size = 0; size < text.size(); size += size < 4096 ? 1 : 37)
-    ASSERT_THAT(errorOf(parse(text.substr(0, size))), ::testing::AnyOf(StartsWith("E3103"), StartsWith("E3106"))) << size;
+    ASSERT_THAT(errorOf(parse(text.substr(0, size))), ::testing::AnyOf(StartsWith("E3103"), StartsWith("E3106")))
+        << size;
 }
 
 TEST(SafetensorsFileTest, MutatedHeadersNeverCrash) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A tiny Llama checkpoint in both formats, whole or broken on purpose. Element e of tensor number t is t + e / 1024, so that no
-// two places look alike and every value is exact in float.
+// A tiny Llama checkpoint in both formats, whole or broken on purpose. Element e of tensor number t is t + e / 1024, so
+// that no two places look alike and every value is exact in float.
 #ifndef MUSTER_TEST_UNIT_COMPILER_IMPORT_TINYLLAMA_H
 #define MUSTER_TEST_UNIT_COMPILER_IMPORT_TINYLLAMA_H
 
@@ -90,7 +90,8 @@ public:
     std::erase_if(tensors, [&](const TinyTensor &tensor) { return tensor.ggufName == ggufName; });
   }
 
-  /// Metadata as llama.cpp's converter writes it, after the changes in `change`: a key's writer, or null to leave the key out.
+  /// Metadata as llama.cpp's converter writes it, after the changes in `change`: a key's writer, or null to leave the
+  /// key out.
   using Change = std::function<void(GgufWriter &)>;
   GgufWriter gguf(const std::map<std::string, Change> &changes = {}) const {
     GgufWriter writer;
@@ -143,7 +144,8 @@ public:
   std::vector<TinyTensor> tensors;
 
 private:
-  void add(const std::string &ggufName, const std::string &huggingFaceName, std::vector<int64_t> shape, bool rotated = false) {
+  void add(const std::string &ggufName, const std::string &huggingFaceName, std::vector<int64_t> shape,
+           bool rotated = false) {
     int64_t count = 1;
     for (int64_t dim : shape)
       count *= dim;
@@ -158,7 +160,8 @@ private:
     const int64_t inner = config.feedForward;
     add("token_embd.weight", "model.embed_tokens.weight", {config.vocabulary, hidden});
     for (int64_t layer = 0; layer < config.layers; ++layer) {
-      const std::string gguf = "blk." + std::to_string(layer) + ".", face = "model.layers." + std::to_string(layer) + ".";
+      const std::string gguf = "blk." + std::to_string(layer) + ".",
+                        face = "model.layers." + std::to_string(layer) + ".";
       add(gguf + "attn_norm.weight", face + "input_layernorm.weight", {hidden});
       add(gguf + "attn_q.weight", face + "self_attn.q_proj.weight", {query, hidden}, true);
       add(gguf + "attn_k.weight", face + "self_attn.k_proj.weight", {kv, hidden}, true);

@@ -5,7 +5,11 @@
 #include <cstdint>
 #include <vector>
 
-struct GoldenBlocks { muster::TensorEncoding encoding; std::vector<uint8_t> bytes; std::vector<float> values; };
+struct GoldenBlocks {
+  muster::TensorEncoding encoding;
+  std::vector<uint8_t> bytes;
+  std::vector<float> values;
+};
 
 inline std::vector<GoldenBlocks> goldenBlocks() {
   return {

@@ -20,7 +20,8 @@ def main():
     print("// Made by make-golden-blocks.py; expected values come from the PyPI package gguf.")
     print("// clang-format off")
     print('#include "compiler/Import/CheckpointTensor.h"\n#include <cstdint>\n#include <vector>\n')
-    print("struct GoldenBlocks { muster::TensorEncoding encoding; std::vector<uint8_t> bytes; std::vector<float> values; };\n")
+    print("struct GoldenBlocks {\n  muster::TensorEncoding encoding;\n  std::vector<uint8_t> bytes;")
+    print("  std::vector<float> values;\n};\n")
     print("inline std::vector<GoldenBlocks> goldenBlocks() {\n  return {")
     for name, size, halves in KINDS:
         count = 2 if halves else 16

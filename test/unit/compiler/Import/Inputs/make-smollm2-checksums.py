@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Prints the CRC-32 of SmolLM2's weights as float32, decoded by ggml's own Python package: for CheckpointTest.cpp.
 
-    python3 make-smollm2-checksums.py build/models/SmolLM2-135M-Instruct.Q4_1.gguf     # needs numpy and gguf 0.19.0
+    python3 make-smollm2-checksums.py SmolLM2-135M-Instruct.Q4_1.gguf     # needs numpy and gguf 0.19.0
 
 All weights in the order of the model, then a few by themselves; q and k with the rows of a head in halves, that is, with the
 permutation of llama.cpp's converter undone.
