@@ -91,6 +91,7 @@ public:
 private:
   friend Result<std::shared_ptr<const LoadedPlan>> loadPlan(const std::string &path, const LoadOptions &options);
   LoadedPlan();
+  Status linkKernels();
 
   FileFacts facts;
   MappedFile mapped;

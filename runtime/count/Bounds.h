@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Interval bounds of count slots and amounts, for checks at load: whatever a step record within its bounds may say, the
+// value lies in the interval. Plain interval arithmetic in 128 bits; nothing that passes can overflow 62 bits, and no
+// intermediate sum of an amount either.
+
+#ifndef MUSTER_RUNTIME_COUNT_BOUNDS_H
+#define MUSTER_RUNTIME_COUNT_BOUNDS_H
+
+#include "runtime/schema/plan_generated.h"
+#include "runtime/status/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace muster::count {
+
+/// Values from `low` to `high`, both included; never empty. Within +-2^62.
+struct Interval {
+  int64_t low = 0;
+  int64_t high = 0;
+};
+
+inline constexpr int64_t greatestCount = int64_t(1) << 62;
+
+/// Bounds of every slot of `program` when each input is in [0, bound]. Operands and enumerators must have been checked.
+/// Errors: E2110 where a slot may leave +-2^62.
+Result<std::vector<Interval>> slotBounds(const schema::CountProgramT &program);
+
+/// Bounds of every slot in steps that pass the program's capacity checks and fit `variant`. A slot that those rule out
+/// altogether (its least value is above a bound) has its bound as its only value.
+std::vector<Interval> variantBounds(const schema::CountProgramT &program, const schema::VariantT &variant);
+
+/// Bounds of an amount whose own and peer coordinates are anything on the mesh. Slots and axes must have been checked.
+/// Errors: E2110 where it may leave +-2^62.
+Result<Interval> amountBounds(const schema::AmountT &amount, std::span<const Interval> slots,
+                              const schema::MeshT &mesh);
+
+} // namespace muster::count
+
+#endif // MUSTER_RUNTIME_COUNT_BOUNDS_H

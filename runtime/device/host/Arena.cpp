@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/device/host/Arena.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <utility>
+
+namespace muster::device {
+
+namespace {
+
+Result<std::byte *> mapBytes(int file, uint64_t sizeBytes, int flags, const char *what) {
+  if (sizeBytes > static_cast<uint64_t>(PTRDIFF_MAX))
+    return Status::error(2404, "cannot reserve {} bytes for {}: more than a process can have", sizeBytes, what);
+  void *base = mmap(nullptr, sizeBytes, PROT_READ | PROT_WRITE, flags, file, 0);
+  if (base == MAP_FAILED)
+    return Status::error(2404, "cannot reserve {} bytes for {}: {}", sizeBytes, what, std::strerror(errno));
+  return static_cast<std::byte *>(base);
+}
+
+} // namespace
+
+Arena &Arena::operator=(Arena &&other) noexcept {
+  std::swap(base, other.base);
+  std::swap(sizeBytes, other.sizeBytes);
+  std::swap(descriptor, other.descriptor);
+  return *this;
+}
+
+Arena::~Arena() {
+  if (base)
+    munmap(base, sizeBytes);
+  if (descriptor >= 0)
+    ::close(descriptor);
+}
+
+Result<Arena> Arena::makePrivate(uint64_t sizeBytes, const char *what) {
+  Arena arena;
+  if (sizeBytes == 0)
+    return arena;
+  MUSTER_ASSIGN_OR_RETURN(arena.base, mapBytes(-1, sizeBytes, MAP_PRIVATE | MAP_ANONYMOUS, what));
+  arena.sizeBytes = sizeBytes;
+  // Large pages where the system offers them on request; it may say no.
+  madvise(arena.base, sizeBytes, MADV_HUGEPAGE);
+  return arena;
+}
+
+Result<Arena> Arena::makeShared(uint64_t sizeBytes, const char *what) {
+  Arena arena;
+  arena.descriptor = memfd_create("muster-arena", MFD_CLOEXEC);
+  if (arena.descriptor < 0)
+    return Status::error(2404, "cannot make a memory file for {}: {}", what, std::strerror(errno));
+  if (sizeBytes == 0)
+    return arena;
+  int failed = sizeBytes > static_cast<uint64_t>(PTRDIFF_MAX)
+                   ? ENOMEM
+                   : posix_fallocate(arena.descriptor, 0, static_cast<off_t>(sizeBytes));
+  if (failed != 0)
+    return Status::error(2404, "cannot reserve {} bytes for {}: {}", sizeBytes, what, std::strerror(failed));
+  MUSTER_ASSIGN_OR_RETURN(arena.base, mapBytes(arena.descriptor, sizeBytes, MAP_SHARED, what));
+  arena.sizeBytes = sizeBytes;
+  return arena;
+}
+
+Result<Arena> Arena::mapShared(int file, uint64_t sizeBytes, const char *what) {
+  Arena arena;
+  if (sizeBytes == 0)
+    return arena;
+  MUSTER_ASSIGN_OR_RETURN(arena.base, mapBytes(file, sizeBytes, MAP_SHARED, what));
+  arena.sizeBytes = sizeBytes;
+  return arena;
+}
+
+} // namespace muster::device

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/executor/Copy.h"
+
+#include "runtime/executor/Share.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace muster::executor {
+
+int normalise(std::span<BoxDim> dims) {
+  size_t count = 0;
+  for (const BoxDim &dim : dims) {
+    if (dim.extent <= 0)
+      return -1;
+    if (dim.extent != 1)
+      dims[count++] = dim;
+  }
+  auto isOuter = [](const BoxDim &a, const BoxDim &b) {
+    return std::abs(a.destinationStride) > std::abs(b.destinationStride);
+  };
+  // Insertion sort: a handful of dimensions, and no allocation.
+  for (size_t i = 1; i < count; ++i)
+    for (size_t j = i; j != 0 && isOuter(dims[j], dims[j - 1]); --j)
+      std::swap(dims[j], dims[j - 1]);
+  size_t merged = 0;
+  for (size_t i = 0; i != count; ++i) {
+    BoxDim &last = dims[merged == 0 ? 0 : merged - 1];
+    if (merged != 0 && last.sourceStride == dims[i].sourceStride * dims[i].extent &&
+        last.destinationStride == dims[i].destinationStride * dims[i].extent)
+      last = {last.extent * dims[i].extent, dims[i].sourceStride, dims[i].destinationStride};
+    else
+      dims[merged++] = dims[i];
+  }
+  return static_cast<int>(merged);
+}
+
+namespace {
+
+/// Walks all but the last `inner` dimensions and calls `visit(source, destination)` with byte pointers.
+template <typename Visit>
+void walk(const std::byte *source, std::byte *destination, std::span<const BoxDim> outer, int64_t elementBytes,
+          const Visit &visit) {
+  if (outer.empty()) {
+    visit(source, destination);
+    return;
+  }
+  const BoxDim &dim = outer.front();
+  for (int64_t i = 0; i != dim.extent; ++i)
+    walk(source + i * dim.sourceStride * elementBytes, destination + i * dim.destinationStride * elementBytes,
+         outer.subspan(1), elementBytes, visit);
+}
+
+template <typename T>
+void copyLine(const T *source, T *destination, const BoxDim &dim) {
+  for (int64_t i = 0; i != dim.extent; ++i)
+    destination[i * dim.destinationStride] = source[i * dim.sourceStride];
+}
+
+/// Two dimensions of which the source is contiguous along `a` and the destination along `b`: in tiles, so that lines of
+/// both sides stay in the cache until they are used up.
+template <typename T>
+void copyPlane(const T *source, T *destination, const BoxDim &a, const BoxDim &b) {
+  constexpr int64_t tile = 64 / sizeof(T) > 16 ? 64 / sizeof(T) : 16;
+  for (int64_t i0 = 0; i0 < a.extent; i0 += tile) {
+    int64_t i1 = std::min(i0 + tile, a.extent);
+    for (int64_t j0 = 0; j0 < b.extent; j0 += tile) {
+      int64_t j1 = std::min(j0 + tile, b.extent);
+      for (int64_t i = i0; i != i1; ++i)
+        for (int64_t j = j0; j != j1; ++j)
+          destination[i * a.destinationStride + j * b.destinationStride] =
+              source[i * a.sourceStride + j * b.sourceStride];
+    }
+  }
+}
+
+template <typename T>
+void copyStrided(const std::byte *source, std::byte *destination, std::span<const BoxDim> dims) {
+  const BoxDim inner = dims.back();
+  std::span<const BoxDim> outer = dims.first(dims.size() - 1);
+  auto contiguous = std::find_if(outer.begin(), outer.end(), [](const BoxDim &dim) { return dim.sourceStride == 1; });
+  if (contiguous == outer.end()) {
+    walk(source, destination, outer, sizeof(T), [&](const std::byte *from, std::byte *to) {
+      copyLine(reinterpret_cast<const T *>(from), reinterpret_cast<T *>(to), inner);
+    });
+    return;
+  }
+  BoxDim others[ShareLimits::greatestDims];
+  size_t count = 0;
+  for (const BoxDim &dim : outer)
+    if (&dim != &*contiguous)
+      others[count++] = dim;
+  walk(source, destination, std::span(others, count), sizeof(T), [&](const std::byte *from, std::byte *to) {
+    copyPlane(reinterpret_cast<const T *>(from), reinterpret_cast<T *>(to), *contiguous, inner);
+  });
+}
+
+} // namespace
+
+void copyBox(const std::byte *source, std::byte *destination, std::span<const BoxDim> dims, uint64_t elementBytes,
+             uint32_t worker, uint32_t workers) {
+  BoxDim own[ShareLimits::greatestDims];
+  Share share = shareOf(dims, own, elementBytes, worker, workers);
+  if (share.isEmpty)
+    return;
+  source += share.sourceOffset * static_cast<int64_t>(elementBytes);
+  destination += share.destinationOffset * static_cast<int64_t>(elementBytes);
+  std::span<const BoxDim> box(own, dims.size());
+  if (box.empty()) {
+    std::memcpy(destination, source, elementBytes);
+    return;
+  }
+  if (box.back().sourceStride == 1 && box.back().destinationStride == 1) {
+    size_t run = static_cast<size_t>(box.back().extent) * elementBytes;
+    walk(source, destination, box.first(box.size() - 1), static_cast<int64_t>(elementBytes),
+         [&](const std::byte *from, std::byte *to) { std::memcpy(to, from, run); });
+    return;
+  }
+  switch (elementBytes) {
+  case 1:
+    return copyStrided<uint8_t>(source, destination, box);
+  case 2:
+    return copyStrided<uint16_t>(source, destination, box);
+  case 4:
+    return copyStrided<uint32_t>(source, destination, box);
+  default:
+    return copyStrided<uint64_t>(source, destination, box);
+  }
+}
+
+} // namespace muster::executor

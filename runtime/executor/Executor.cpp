@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/executor/Executor.h"
+
+#include "runtime/comm/local/LocalGroup.h"
+#include "runtime/count/CountProgram.h"
+#include "runtime/device/host/Affinity.h"
+#include "runtime/device/host/Arena.h"
+#include "runtime/executor/Ports.h"
+#include "runtime/executor/Team.h"
+#include "runtime/plan/MemoryOrder.h"
+
+#include <algorithm>
+
+namespace muster::executor {
+
+namespace {
+
+/// What the threads of a process need; kept alive by each of them.
+struct Core {
+  std::shared_ptr<const plan::LoadedPlan> plan;
+  std::unique_ptr<comm::Control> ownedControl; // null where transport and control are one object
+  std::shared_ptr<comm::Transport> transport;
+  comm::Control *control = nullptr;
+  std::vector<std::vector<device::Arena>> states; // [own rank][state]
+  std::shared_ptr<const kernels::MatmulLibrary> matmuls;
+  std::vector<std::vector<SizeLists>> sizes; // [entry][variant]
+  std::vector<int64_t> slots;
+  RunState run;
+  std::vector<std::unique_ptr<Team>> teams;
+};
+
+constexpr uint32_t roundsOfSpinning = 2000; // about 40 us
+
+class PlanExecutor final : public Executor {
+public:
+  PlanExecutor(std::shared_ptr<const plan::LoadedPlan> plan, const ExecutorOptions &options)
+      : loaded(std::move(plan)), chosen(options), core(std::make_shared<Core>()) {
+    core->plan = loaded;
+  }
+  ~PlanExecutor() override;
+
+  Status make();
+
+  Status begin(uint32_t entry, std::span<const int64_t> record) override;
+  Status refuse(const Status &cause) override;
+  uint32_t variant() const override { return core->run.variant; }
+  int64_t count(uint32_t slot) const override { return core->slots[slot]; }
+  std::span<const int64_t> inputDims(uint32_t input) const override { return current().inputs[input].dims(); }
+  uint64_t inputBytes(uint32_t input) const override { return current().inputs[input].bytes(); }
+  std::span<const int64_t> resultDims(uint32_t result) const override { return current().results[result].dims(); }
+  uint64_t resultBytes(uint32_t result) const override { return current().results[result].bytes(); }
+  Status setInput(uint32_t input, const void *data, uint64_t bytes) override;
+  Status run() override;
+  Status readResult(uint32_t result, void *data, uint64_t bytes) const override;
+  const std::byte *rankResult(uint32_t result, uint32_t rank) const override;
+  std::byte *state(uint32_t rank, uint32_t index) override;
+  ExecutorStats stats() const override;
+  Status writeTrace(const std::string &path) const override;
+  const plan::LoadedPlan &plan() const override { return *loaded; }
+  const ExecutorOptions &options() const override { return chosen; }
+
+private:
+  struct EntryPorts {
+    std::vector<PortShape> inputs, results;
+  };
+
+  Status checkOptions() const;
+  Status makeGroup();
+  Status makeStates();
+  Status makeMatmuls();
+  Status prepare();
+  Status bindAll(uint32_t team);
+  void makePorts();
+  void startThreads();
+  Status beginOwn(uint32_t entry, std::span<const int64_t> record);
+  const EntryPorts &current() const { return ports[core->run.entry]; }
+  const schema::VariantT &currentVariant() const {
+    return *loaded->root().entries[core->run.entry]->variants[core->run.variant];
+  }
+  bool isOwn(uint32_t rank) const {
+    return rank - core->transport->firstOwn() < core->transport->ownCount();
+  }
+  Status awaitDone(uint32_t number);
+  uint64_t activity() const;
+  Status poison(const Status &cause);
+  Status describe(const Failure &failure) const;
+  uint32_t rankFurthestBehind() const;
+
+  std::shared_ptr<const plan::LoadedPlan> loaded;
+  ExecutorOptions chosen;
+  std::shared_ptr<Core> core;
+  std::vector<std::vector<uint32_t>> coordinates; // by rank
+  std::vector<EntryPorts> ports;                  // by entry
+  std::vector<kernels::MatmulShape> shapes;
+  std::vector<uint8_t> isSet; // inputs of the current step
+  bool hasBegun = false;
+  bool hasResults = false;
+  Status poisoned;
+  ExecutorStats facts;
+};
+
+// ---- making
+
+Status PlanExecutor::checkOptions() const {
+  if (loaded->isInspectOnly())
+    return Status::error(2402, "expected a plan loaded to run but {} was loaded for inspection", loaded->file().path);
+  if (chosen.workersPerRank == 0 || chosen.workersPerRank > 1024)
+    return Status::error(2401, "expected between 1 and 1024 workers a rank but got {}", chosen.workersPerRank);
+  if (chosen.deadlineMs == 0)
+    return Status::error(2401, "expected a deadline of at least 1 ms but got 0");
+  if (chosen.transport != TransportKind::local)
+    return Status::unsupported(2401, "unsupported transport {}", int(chosen.transport));
+  for (const auto &state : loaded->root().states)
+    if (state->paged && chosen.pages == 0)
+      return Status::error(2401, "expected at least 1 page for paged state {} but got 0", state->name);
+  return Status::ok();
+}
+
+Status PlanExecutor::makeGroup() {
+  for (const auto &entry : loaded->root().entries)
+    for (const auto &variant : entry->variants)
+      facts.arenaBytes = std::max(facts.arenaBytes, variant->arena_bytes);
+  MUSTER_ASSIGN_OR_RETURN(std::unique_ptr<comm::LocalGroup> group,
+                          comm::LocalGroup::make(loaded->ranks(), facts.arenaBytes));
+  core->control = group.get();
+  core->transport = std::shared_ptr<comm::Transport>(std::move(group));
+  return Status::ok();
+}
+
+Status PlanExecutor::makeStates() {
+  for (uint32_t i = 0; i != core->transport->ownCount(); ++i) {
+    std::vector<device::Arena> own;
+    uint64_t total = 0;
+    for (const auto &state : loaded->root().states) {
+      uint64_t bytes = state->page_bytes;
+      if (state->paged && __builtin_mul_overflow(bytes, chosen.pages, &bytes))
+        return Status::error(2404, "cannot reserve {} pages of {} bytes for state {}: more than 2^64 bytes", chosen.pages,
+                             state->page_bytes, state->name);
+      MUSTER_ASSIGN_OR_RETURN(device::Arena arena, device::Arena::makePrivate(bytes, state->name.c_str()));
+      own.push_back(std::move(arena));
+      total += bytes;
+    }
+    core->states.push_back(std::move(own));
+    facts.stateBytes = total;
+  }
+  return Status::ok();
+}
+
+kernels::MatmulShape shapeOf(const schema::PlanT &plan, const schema::MatmulT &matmul) {
+  return {matmul.n,           matmul.k, matmul.source_stride, matmul.result_stride, plan.weights[matmul.weight->index()]->packing,
+          matmul.accumulate};
+}
+
+Status PlanExecutor::makeMatmuls() {
+  const schema::PlanT &root = loaded->root();
+  for (const auto &entry : root.entries)
+    for (const auto &variant : entry->variants)
+      for (const auto &step : variant->steps)
+        if (const schema::MatmulT *matmul = step->action.AsMatmul()) {
+          kernels::MatmulShape shape = shapeOf(root, *matmul);
+          if (std::find(shapes.begin(), shapes.end(), shape) == shapes.end())
+            shapes.push_back(shape);
+        }
+  MUSTER_ASSIGN_OR_RETURN(core->matmuls, kernels::MatmulLibrary::make(shapes, root.matmul_rows, chosen.workersPerRank));
+  return Status::ok();
+}
+
+Status PlanExecutor::bindAll(uint32_t index) {
+  const schema::PlanT &root = loaded->root();
+  uint32_t rank = core->transport->firstOwn() + index;
+  auto team = std::make_unique<Team>(rank, chosen.workersPerRank, core->run);
+  for (auto &worker : team->workers()) {
+    MUSTER_ASSIGN_OR_RETURN(worker->matmuls, kernels::MatmulWorker::make(core->matmuls, worker->index));
+    worker->random = chosen.delaySeed * 0x9e3779b97f4a7c15u + rank * 1024 + worker->index;
+    if (chosen.trace)
+      worker->track.emplace(rank, worker->index, chosen.traceEventsPerWorker);
+  }
+  RankView view{rank, [&](uint32_t other) { return core->transport->arena(other); },
+                [&](uint32_t state) { return core->states[index][state].data(); },
+                [&](const schema::MatmulT &matmul, const std::byte *weight) -> Result<uint32_t> {
+                  auto shape = std::find(shapes.begin(), shapes.end(), shapeOf(root, matmul));
+                  uint32_t binding = 0;
+                  for (auto &worker : team->workers()) {
+                    MUSTER_ASSIGN_OR_RETURN(binding,
+                                            worker->matmuls->bind(static_cast<uint32_t>(shape - shapes.begin()), weight));
+                  }
+                  return binding;
+                }};
+  for (uint32_t entry = 0; entry != root.entries.size(); ++entry) {
+    team->variants.emplace_back();
+    for (uint32_t variant = 0; variant != root.entries[entry]->variants.size(); ++variant) {
+      MUSTER_ASSIGN_OR_RETURN(PreparedVariant prepared,
+                              prepareVariant(*loaded, *root.entries[entry]->variants[variant],
+                                             core->sizes[entry][variant], view));
+      team->variants.back().push_back(std::move(prepared));
+    }
+  }
+  core->teams.push_back(std::move(team));
+  return Status::ok();
+}
+
+Status PlanExecutor::prepare() {
+  for (const auto &entry : loaded->root().entries) {
+    core->sizes.emplace_back();
+    for (const auto &variant : entry->variants)
+      core->sizes.back().push_back(makeSizeLists(*variant));
+  }
+  core->slots.resize(loaded->root().counts->instructions.size());
+  core->run.slots = core->slots.data();
+  core->run.transport = core->transport.get();
+  core->run.isTraced = chosen.trace;
+  core->run.isDelayed = chosen.delaySeed != 0;
+  core->run.policy.deadlineMs = chosen.deadlineMs;
+  core->run.policy.stop = &core->run.stop;
+  bool isPadded = std::any_of(shapes.begin(), shapes.end(), kernels::hasPadding);
+  if (isPadded)
+    MUSTER_RETURN_IF_ERROR(loaded->weightsFile()->setWritable(true));
+  Status status;
+  for (uint32_t i = 0; i != core->transport->ownCount() && status.isOk(); ++i)
+    status = bindAll(i);
+  if (isPadded)
+    MUSTER_RETURN_IF_ERROR(loaded->weightsFile()->setWritable(false));
+  return status;
+}
+
+void PlanExecutor::makePorts() {
+  for (uint32_t rank = 0; rank != loaded->ranks(); ++rank)
+    coordinates.push_back(loaded->coordinates(rank));
+  size_t mostInputs = 0;
+  for (const auto &entry : loaded->root().entries) {
+    EntryPorts own;
+    for (const auto &port : entry->inputs)
+      own.inputs.emplace_back(*port, *loaded->root().mesh);
+    for (const auto &port : entry->results)
+      own.results.emplace_back(*port, *loaded->root().mesh);
+    mostInputs = std::max(mostInputs, own.inputs.size());
+    ports.push_back(std::move(own));
+  }
+  isSet.resize(mostInputs);
+}
+
+void PlanExecutor::startThreads() {
+  std::vector<uint32_t> cpus = device::allowedCpus();
+  uint64_t threads = uint64_t(loaded->ranks()) * chosen.workersPerRank;
+  facts.pinned = threads <= cpus.size();
+  core->run.policy.spins = facts.pinned ? roundsOfSpinning : 0;
+  for (auto &team : core->teams) {
+    std::vector<uint32_t> own;
+    if (facts.pinned)
+      own.assign(cpus.begin() + team->rank() * chosen.workersPerRank,
+                 cpus.begin() + (team->rank() + 1) * chosen.workersPerRank);
+    team->start(std::move(own), core);
+  }
+}
+
+Status PlanExecutor::make() {
+  MUSTER_RETURN_IF_ERROR(checkOptions());
+  MUSTER_RETURN_IF_ERROR(makeGroup());
+  MUSTER_RETURN_IF_ERROR(makeStates());
+  MUSTER_RETURN_IF_ERROR(makeMatmuls());
+  MUSTER_RETURN_IF_ERROR(prepare());
+  makePorts();
+  startThreads();
+  return Status::ok();
+}
+
+PlanExecutor::~PlanExecutor() {
+  core->run.stop.store(1, std::memory_order_seq_cst);
+  comm::wakeAll(core->run.go);
+  for (auto &team : core->teams)
+    team->wakeAll();
+  // A thread that is stuck in a kernel is left behind, with all that it may touch.
+  comm::WaitPolicy policy;
+  policy.deadlineMs = std::min<uint32_t>(chosen.deadlineMs, 5000);
+  uint32_t started = 0;
+  for (auto &team : core->teams)
+    for (auto &worker : team->workers())
+      started += worker->thread.joinable();
+  if (comm::await(core->run.left, started, policy) != comm::WaitOutcome::reached)
+    for (auto &team : core->teams)
+      team->detach();
+  else
+    for (auto &team : core->teams)
+      for (auto &worker : team->workers())
+        if (worker->thread.joinable())
+          worker->thread.join();
+}
+
+// ---- a step
+
+Status PlanExecutor::beginOwn(uint32_t entry, std::span<const int64_t> record) {
+  const schema::PlanT &root = loaded->root();
+  if (entry >= root.entries.size())
+    return Status::error(2418, "expected an entry below {} but got {}", root.entries.size(), entry);
+  MUSTER_RETURN_IF_ERROR(count::evaluate(*root.counts, record, core->slots));
+  std::optional<uint32_t> variant = count::chooseVariant(*root.entries[entry], core->slots);
+  if (!variant)
+    return Status::error(2412, "expected a variant of {} with room for this step but none of {} has", root.entries[entry]->name,
+                         root.entries[entry]->variants.size());
+  core->run.entry = entry;
+  core->run.variant = *variant;
+  for (PortShape &port : ports[entry].inputs)
+    MUSTER_RETURN_IF_ERROR(port.resize(core->slots));
+  for (PortShape &port : ports[entry].results)
+    MUSTER_RETURN_IF_ERROR(port.resize(core->slots));
+  SizeLists &sizes = core->sizes[entry][*variant];
+  for (size_t i = 0; i != sizes.slots.size(); ++i)
+    sizes.values[i] = core->slots[sizes.slots[i]];
+  return Status::ok();
+}
+
+Status PlanExecutor::begin(uint32_t entry, std::span<const int64_t> record) {
+  MUSTER_RETURN_IF_ERROR(poisoned);
+  hasBegun = hasResults = false;
+  MUSTER_RETURN_IF_ERROR(beginOwn(entry, record));
+  std::fill(isSet.begin(), isSet.end(), uint8_t(0));
+  hasBegun = true;
+  return Status::ok();
+}
+
+Status PlanExecutor::refuse(const Status &cause) {
+  MUSTER_RETURN_IF_ERROR(poisoned);
+  hasBegun = hasResults = false;
+  return cause;
+}
+
+Status PlanExecutor::setInput(uint32_t input, const void *data, uint64_t bytes) {
+  if (!hasBegun || input >= current().inputs.size())
+    return Status::error(2414, "expected an input below {} of a step that has begun but got {}",
+                         hasBegun ? current().inputs.size() : 0, input);
+  const PortShape &port = current().inputs[input];
+  if (bytes != port.bytes())
+    return Status::error(2415, "expected {} bytes for input {} but got {}", port.bytes(),
+                         loaded->root().entries[core->run.entry]->inputs[input]->name, bytes);
+  uint64_t offset = currentVariant().inputs[input].offset();
+  for (auto &team : core->teams)
+    port.scatter(coordinates[team->rank()], static_cast<const std::byte *>(data),
+                 core->transport->arena(team->rank()) + offset);
+  isSet[input] = 1;
+  return Status::ok();
+}
+
+uint64_t PlanExecutor::activity() const {
+  uint64_t sum = 0;
+  for (const auto &team : core->teams)
+    for (const auto &worker : team->workers())
+      sum += worker->activity.load(std::memory_order_relaxed);
+  return sum;
+}
+
+uint32_t PlanExecutor::rankFurthestBehind() const {
+  uint32_t slowest = core->transport->firstOwn();
+  for (uint32_t rank = 0; rank != loaded->ranks(); ++rank)
+    if (!comm::hasReached(core->transport->progress(rank).value.load(),
+                          core->transport->progress(slowest).value.load()))
+      slowest = rank;
+  return slowest;
+}
+
+Status PlanExecutor::describe(const Failure &failure) const {
+  std::string step = failure.step < currentVariant().steps.size()
+                         ? plan::stepName(loaded->root(), currentVariant(), failure.step)
+                         : fmt::format("the end of variant {}", currentVariant().name);
+  if (failure.kind == Failure::kernel)
+    return Status::error(2421, "oneDNN failed in {} on rank {}", step, failure.rank);
+  if (failure.kind == Failure::lost)
+    return Status::error(2505, "rank {} has died; rank {} waited for rank {} in {}",
+                         core->transport->lostRank().value_or(failure.awaitedRank), failure.rank, failure.awaitedRank,
+                         step);
+  return Status::error(2502, "expected rank {} to go on within {} ms but it did not; rank {} waited for rank {} in {}",
+                       rankFurthestBehind(), chosen.deadlineMs, failure.rank, failure.awaitedRank, step);
+}
+
+Status PlanExecutor::poison(const Status &cause) {
+  core->control->abort(cause);
+  core->run.stop.store(1, std::memory_order_seq_cst);
+  for (auto &team : core->teams) {
+    team->wakeAll();
+    comm::wakeAll(core->transport->progress(team->rank()));
+  }
+  poisoned = core->control->cause();
+  hasBegun = hasResults = false;
+  return poisoned;
+}
+
+/// Waits for the workers of this process; each of their waits has its own deadline, but a kernel may hang.
+Status PlanExecutor::awaitDone(uint32_t number) {
+  comm::WaitPolicy policy = core->run.policy;
+  policy.spins = 0;
+  policy.stop = nullptr;
+  policy.isLost = nullptr;
+  for (uint64_t seen = activity();;) {
+    comm::WaitOutcome outcome = comm::await(core->run.done, number, policy);
+    if (outcome == comm::WaitOutcome::reached)
+      return core->run.isFailed ? describe(core->run.failure) : Status::ok();
+    uint64_t now = activity();
+    if (now == seen)
+      return core->run.isFailed
+                 ? describe(core->run.failure)
+                 : Status::error(2502, "expected a worker of rank {} to go on within {} ms but it did not",
+                                 rankFurthestBehind(), chosen.deadlineMs);
+    seen = now;
+  }
+}
+
+Status PlanExecutor::run() {
+  MUSTER_RETURN_IF_ERROR(poisoned);
+  size_t inputs = hasBegun ? current().inputs.size() : 0;
+  if (!hasBegun || std::any_of(isSet.begin(), isSet.begin() + static_cast<ptrdiff_t>(inputs), [](uint8_t set) { return !set; }))
+    return Status::error(2414, "expected a step with all of its {} inputs set but got less", inputs);
+  RunState &state = core->run;
+  state.steps = static_cast<uint32_t>(currentVariant().steps.size());
+  uint32_t number = static_cast<uint32_t>(++facts.runs);
+  state.stillRunning.store(static_cast<uint32_t>(core->teams.size()) * chosen.workersPerRank, std::memory_order_relaxed);
+  comm::publish(state.go, number);
+  Status status = awaitDone(number);
+  if (!status.isOk())
+    return poison(status);
+  state.base += state.steps + 2;
+  hasBegun = false;
+  hasResults = true;
+  return Status::ok();
+}
+
+// ---- results
+
+const std::byte *PlanExecutor::rankResult(uint32_t result, uint32_t rank) const {
+  return core->transport->arena(rank) + currentVariant().results[result].offset();
+}
+
+Status PlanExecutor::readResult(uint32_t result, void *data, uint64_t bytes) const {
+  if (!hasResults || result >= current().results.size())
+    return Status::error(2414, "expected a result below {} of a step that has run but got {}",
+                         hasResults ? current().results.size() : 0, result);
+  const PortShape &port = current().results[result];
+  if (bytes != port.bytes())
+    return Status::error(2415, "expected {} bytes for result {} but got {}", port.bytes(),
+                         loaded->root().entries[core->run.entry]->results[result]->name, bytes);
+  for (uint32_t rank = 0; rank != loaded->ranks(); ++rank)
+    if (port.isFirstHolder(coordinates[rank]))
+      port.gather(coordinates[rank], rankResult(result, rank), static_cast<std::byte *>(data));
+  return Status::ok();
+}
+
+std::byte *PlanExecutor::state(uint32_t rank, uint32_t index) {
+  return isOwn(rank) ? core->states[rank - core->transport->firstOwn()][index].data() : nullptr;
+}
+
+ExecutorStats PlanExecutor::stats() const {
+  ExecutorStats result = facts;
+  for (const auto &team : core->teams)
+    for (const auto &worker : team->workers())
+      if (worker->track)
+        result.traceEventsDropped += worker->track->dropped;
+  return result;
+}
+
+Status PlanExecutor::writeTrace(const std::string &path) const {
+  if (!chosen.trace)
+    return Status::error(2401, "expected an executor with option trace for {} but it was made without", path);
+  std::vector<const trace::Track *> tracks;
+  for (const auto &team : core->teams)
+    for (const auto &worker : team->workers())
+      tracks.push_back(&*worker->track);
+  return trace::writeChromeJson(path, loaded->root(), tracks);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<const plan::LoadedPlan> plan,
+                                                   const ExecutorOptions &options) {
+  auto executor = std::make_unique<PlanExecutor>(std::move(plan), options);
+  MUSTER_RETURN_IF_ERROR(executor->make());
+  return std::unique_ptr<Executor>(std::move(executor));
+}
+
+} // namespace muster::executor

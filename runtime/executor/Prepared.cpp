@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/executor/Prepared.h"
+
+#include "runtime/plan/CheckPlan.h"
+
+#include <algorithm>
+#include <map>
+
+namespace muster::executor {
+
+SizeLists makeSizeLists(const schema::VariantT &variant) {
+  SizeLists lists;
+  std::map<std::vector<uint32_t>, uint32_t> places;
+  for (const auto &step : variant.steps) {
+    const schema::LaunchT *launch = step->action.AsLaunch();
+    uint32_t place = 0;
+    if (launch) {
+      auto [found, isNew] = places.try_emplace(launch->sizes, static_cast<uint32_t>(lists.slots.size()));
+      place = found->second;
+      if (isNew)
+        lists.slots.insert(lists.slots.end(), launch->sizes.begin(), launch->sizes.end());
+    }
+    lists.place.push_back(place);
+  }
+  // A launch without sizes still gets an address.
+  lists.values.resize(lists.slots.size() + 1);
+  return lists;
+}
+
+namespace {
+
+class Preparation {
+public:
+  Preparation(const plan::LoadedPlan &plan, const schema::VariantT &variant, const SizeLists &sizes,
+              const RankView &view)
+      : plan(plan), variant(variant), sizes(sizes), view(view), own(plan.coordinates(view.rank)) {}
+
+  Result<PreparedVariant> run();
+
+private:
+  void placeBarriers();
+  uint32_t positionBehind(uint32_t step) const;
+  Amount fold(const schema::AmountT &amount, const std::vector<uint32_t> &peer);
+  std::byte *pointer(const schema::Binding &binding, uint32_t rank) const;
+  void addLaunch(const schema::LaunchT &launch, uint32_t step);
+  Status addMatmul(const schema::MatmulT &matmul);
+  void addTransfer(const schema::TransferT &transfer);
+  void addPull(const schema::TransferT &transfer, uint32_t peer);
+  void addAwaited(Op &op, const schema::StepT &step);
+  void awaitGroup(const schema::TransferT &transfer, uint32_t position);
+  /// Ranks of a transfer's group in the order of their position.
+  std::vector<uint32_t> groupOf(const schema::TransferT &transfer) const;
+  std::vector<uint32_t> pulledRanks(const schema::TransferT &transfer) const;
+
+  const plan::LoadedPlan &plan;
+  const schema::VariantT &variant;
+  const SizeLists &sizes;
+  const RankView &view;
+  std::vector<uint32_t> own;
+  PreparedVariant out;
+  std::vector<bool> barrierBefore;
+  std::vector<bool> isNeeded; // positions that some rank waits for
+};
+
+void Preparation::placeBarriers() {
+  barrierBefore.assign(variant.steps.size(), false);
+  uint32_t last = 0;
+  for (uint32_t step = 0; step != variant.steps.size(); ++step) {
+    auto isBehind = [&](uint32_t earlier) { return earlier >= last; };
+    const schema::StepT &own = *variant.steps[step];
+    if (std::any_of(own.waits.begin(), own.waits.end(), isBehind) ||
+        std::any_of(own.acknowledgements.begin(), own.acknowledgements.end(), isBehind)) {
+      barrierBefore[step] = true;
+      last = step;
+    }
+  }
+  isNeeded.assign(variant.steps.size() + 1, false);
+}
+
+/// The first barrier behind `step`. There is one before any step that waits for it.
+uint32_t Preparation::positionBehind(uint32_t step) const {
+  uint32_t position = step + 1;
+  while (position < barrierBefore.size() && !barrierBefore[position])
+    ++position;
+  return position;
+}
+
+Amount Preparation::fold(const schema::AmountT &amount, const std::vector<uint32_t> &peer) {
+  Amount folded{amount.constant, static_cast<uint32_t>(out.terms.size()), 0};
+  for (const schema::Term &term : amount.terms) {
+    int64_t coefficient = term.coefficient();
+    if (term.position() == schema::Position::Own)
+      coefficient *= own[term.axis()];
+    if (term.position() == schema::Position::Peer)
+      coefficient *= peer[term.axis()];
+    if (term.slot() < 0)
+      folded.constant += coefficient;
+    else if (coefficient != 0) {
+      out.terms.push_back({coefficient, static_cast<uint32_t>(term.slot())});
+      ++folded.termCount;
+    }
+  }
+  return folded;
+}
+
+std::byte *Preparation::pointer(const schema::Binding &binding, uint32_t rank) const {
+  switch (binding.memory()) {
+  case schema::Memory::Weight:
+    // Kernels take pointers to non-const; the loader has checked that no step writes a weight.
+    return const_cast<std::byte *>(plan.weight(rank, binding.index()));
+  case schema::Memory::State:
+    return view.state(binding.index());
+  default:
+    return view.arena(rank) + binding.offset();
+  }
+}
+
+void Preparation::addLaunch(const schema::LaunchT &launch, uint32_t step) {
+  PreparedLaunch prepared;
+  prepared.kernel = plan.kernel(launch.kernel);
+  prepared.firstBinding = static_cast<uint32_t>(out.bindings.size());
+  prepared.sizes = sizes.values.data() + sizes.place[step];
+  prepared.isLimited = launch.grid != nullptr;
+  if (launch.grid)
+    prepared.grid = fold(*launch.grid, own);
+  for (const schema::Binding &binding : launch.bindings)
+    out.bindings.push_back(pointer(binding, view.rank));
+  out.launches.push_back(prepared);
+}
+
+Status Preparation::addMatmul(const schema::MatmulT &matmul) {
+  PreparedMatmul prepared;
+  MUSTER_ASSIGN_OR_RETURN(prepared.binding, view.bindMatmul(matmul, plan.weight(view.rank, matmul.weight->index())));
+  prepared.source = reinterpret_cast<const float *>(pointer(*matmul.source, view.rank));
+  prepared.result = reinterpret_cast<float *>(pointer(*matmul.result, view.rank));
+  prepared.rows = fold(*matmul.rows, own);
+  auto roomFor = [](const schema::Binding &binding, uint64_t width, uint64_t stride) -> int64_t {
+    uint64_t elements = binding.memory() == schema::Memory::Arena ? binding.length() / sizeof(float) : 0;
+    return elements < width ? 0 : static_cast<int64_t>((elements - width) / stride + 1);
+  };
+  prepared.sourceRows = roomFor(*matmul.source, matmul.k, matmul.source_stride);
+  prepared.resultRows = roomFor(*matmul.result, matmul.n, matmul.result_stride);
+  out.matmuls.push_back(prepared);
+  return Status::ok();
+}
+
+std::vector<uint32_t> Preparation::groupOf(const schema::TransferT &transfer) const {
+  std::vector<uint32_t> strides(own.size(), 1);
+  for (size_t i = own.size(); i-- > 1;)
+    strides[i - 1] = strides[i] * plan.root().mesh->axes[i]->size;
+  uint32_t base = view.rank;
+  for (uint8_t axis : transfer.group)
+    base -= own[axis] * strides[axis];
+  std::vector<uint32_t> ranks{base};
+  for (uint8_t axis : transfer.group) {
+    std::vector<uint32_t> next;
+    for (uint32_t rank : ranks)
+      for (uint32_t i = 0; i != plan.root().mesh->axes[axis]->size; ++i)
+        next.push_back(rank + i * strides[axis]);
+    ranks = std::move(next);
+  }
+  return ranks;
+}
+
+std::vector<uint32_t> Preparation::pulledRanks(const schema::TransferT &transfer) const {
+  std::vector<uint32_t> group = groupOf(transfer);
+  if (transfer.sources.empty())
+    return group;
+  size_t position = static_cast<size_t>(std::find(group.begin(), group.end(), view.rank) - group.begin());
+  int32_t source = transfer.sources[position];
+  return source < 0 ? std::vector<uint32_t>() : std::vector<uint32_t>{group[static_cast<size_t>(source)]};
+}
+
+void Preparation::addPull(const schema::TransferT &transfer, uint32_t peer) {
+  std::vector<uint32_t> coordinates = plan.coordinates(peer);
+  Pull pull{pointer(*transfer.source, peer), static_cast<uint32_t>(out.amounts.size())};
+  out.amounts.push_back(fold(*transfer.source_offset, coordinates));
+  out.amounts.push_back(fold(*transfer.destination_offset, coordinates));
+  for (const auto &dim : transfer.box)
+    for (const auto *amount : {&dim->extent, &dim->source_stride, &dim->destination_stride})
+      out.amounts.push_back(fold(**amount, coordinates));
+  out.pulls.push_back(pull);
+}
+
+void Preparation::addTransfer(const schema::TransferT &transfer) {
+  PreparedTransfer prepared;
+  prepared.destination = pointer(*transfer.destination, view.rank);
+  prepared.firstPull = static_cast<uint32_t>(out.pulls.size());
+  for (uint32_t peer : pulledRanks(transfer))
+    addPull(transfer, peer);
+  prepared.pullCount = static_cast<uint32_t>(out.pulls.size()) - prepared.firstPull;
+  prepared.dims = static_cast<uint32_t>(transfer.box.size());
+  prepared.element = transfer.element;
+  prepared.elementBytes = static_cast<uint32_t>(*plan::elementBytes(transfer.element));
+  prepared.reduction = transfer.reduction;
+  out.mostPulls = std::max(out.mostPulls, prepared.pullCount);
+  out.transfers.push_back(prepared);
+}
+
+void Preparation::awaitGroup(const schema::TransferT &transfer, uint32_t position) {
+  isNeeded[position] = true;
+  for (uint32_t rank : groupOf(transfer))
+    if (rank != view.rank)
+      out.awaited.push_back({rank, position});
+}
+
+void Preparation::addAwaited(Op &op, const schema::StepT &step) {
+  op.firstAwaited = static_cast<uint32_t>(out.awaited.size());
+  for (uint32_t earlier : step.acknowledgements)
+    awaitGroup(*variant.steps[earlier]->action.AsTransfer(), positionBehind(earlier));
+  const schema::TransferT *transfer = step.action.AsTransfer();
+  if (transfer && !transfer->group.empty()) {
+    uint32_t position = 0;
+    for (uint32_t wait : step.waits)
+      position = std::max(position, positionBehind(wait));
+    for (uint32_t earlier : step.acknowledgements)
+      position = std::max(position, positionBehind(earlier));
+    isNeeded[position] = true;
+    for (uint32_t rank : pulledRanks(*transfer))
+      if (rank != view.rank)
+        out.awaited.push_back({rank, position});
+  }
+  op.awaitedCount = static_cast<uint32_t>(out.awaited.size()) - op.firstAwaited;
+}
+
+Result<PreparedVariant> Preparation::run() {
+  placeBarriers();
+  for (uint32_t i = 0; i != variant.steps.size(); ++i) {
+    const schema::StepT &step = *variant.steps[i];
+    Op op{};
+    op.step = i;
+    op.barrier = barrierBefore[i];
+    addAwaited(op, step);
+    switch (step.action.type) {
+    case schema::Action::Matmul:
+      op.kind = OpKind::matmul;
+      op.index = static_cast<uint32_t>(out.matmuls.size());
+      MUSTER_RETURN_IF_ERROR(addMatmul(*step.action.AsMatmul()));
+      break;
+    case schema::Action::Transfer:
+      op.kind = OpKind::transfer;
+      op.index = static_cast<uint32_t>(out.transfers.size());
+      addTransfer(*step.action.AsTransfer());
+      break;
+    default:
+      op.kind = OpKind::launch;
+      op.index = static_cast<uint32_t>(out.launches.size());
+      addLaunch(*step.action.AsLaunch(), i);
+    }
+    out.ops.push_back(op);
+  }
+  for (Op &op : out.ops)
+    op.publishes = op.barrier && isNeeded[op.step];
+  return std::move(out);
+}
+
+} // namespace
+
+Result<PreparedVariant> prepareVariant(const plan::LoadedPlan &plan, const schema::VariantT &variant,
+                                       const SizeLists &sizes, const RankView &view) {
+  return Preparation(plan, variant, sizes, view).run();
+}
+
+} // namespace muster::executor

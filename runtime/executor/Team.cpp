@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/executor/Team.h"
+
+#include "runtime/device/host/Affinity.h"
+#include "runtime/executor/Copy.h"
+#include "runtime/executor/Share.h"
+
+#include <algorithm>
+#include <ctime>
+
+namespace muster::executor {
+
+void RunState::fail(const Failure &why) {
+  bool expected = false;
+  if (isFailed.compare_exchange_strong(expected, true))
+    failure = why;
+  stop.store(1, std::memory_order_seq_cst);
+}
+
+Team::Team(uint32_t rank, uint32_t workerCount, RunState &state)
+    : ownRank(rank), workerCount(workerCount), state(state) {
+  for (uint32_t i = 0; i != workerCount; ++i) {
+    members.push_back(std::make_unique<Worker>());
+    members.back()->index = i;
+  }
+}
+
+Team::~Team() {
+  for (auto &worker : members)
+    if (worker->thread.joinable())
+      worker->thread.join();
+}
+
+void Team::detach() {
+  for (auto &worker : members)
+    if (worker->thread.joinable())
+      worker->thread.detach();
+}
+
+void Team::start(std::vector<uint32_t> cpus, std::shared_ptr<void> keepAlive) {
+  uint32_t mostPulls = 1;
+  for (const auto &entry : variants)
+    for (const PreparedVariant &variant : entry)
+      mostPulls = std::max(mostPulls, variant.mostPulls);
+  for (auto &worker : members) {
+    worker->sources.resize(mostPulls);
+    std::optional<uint32_t> cpu;
+    if (!cpus.empty())
+      cpu = cpus[worker->index];
+    worker->thread = std::thread([this, member = worker.get(), cpu, keepAlive] {
+      work(*member, cpu);
+      state.left.value.fetch_add(1, std::memory_order_seq_cst);
+      comm::wakeAll(state.left);
+    });
+  }
+}
+
+void Team::wakeAll() { comm::wakeAll(generation); }
+
+void Team::work(Worker &worker, std::optional<uint32_t> cpu) {
+  kernels::useOneThread();
+  if (cpu)
+    device::pinToCpu(*cpu); // best effort: elsewhere it is slower, not wrong
+  comm::WaitPolicy idle = state.policy;
+  idle.isLost = nullptr;
+  for (uint32_t run = 1;; ++run) {
+    comm::WaitOutcome outcome;
+    do
+      outcome = comm::await(state.go, run, idle);
+    while (outcome == comm::WaitOutcome::late);
+    if (outcome != comm::WaitOutcome::reached)
+      return;
+    walk(worker, variants[state.entry][state.variant]);
+    if (state.stillRunning.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      comm::publish(state.done, run);
+  }
+}
+
+void Team::walk(Worker &worker, const PreparedVariant &variant) {
+  // Everyone has left the last run before a run begins, so the team's count of barriers is at rest.
+  uint32_t meetings = generation.value.load(std::memory_order_acquire);
+  if (worker.index == 0)
+    comm::publish(state.transport->progress(ownRank), state.base + 1);
+  for (const Op &op : variant.ops) {
+    if (op.barrier && !meet(worker, meetings, op))
+      return;
+    if (state.isDelayed && op.kind == OpKind::transfer) {
+      worker.random = worker.random * 6364136223846793005u + 1442695040888963407u;
+      if (uint64_t draw = worker.random >> 33; draw % 2) {
+        timespec delay{0, static_cast<long>(draw / 2 % 200000)};
+        nanosleep(&delay, nullptr);
+      }
+    }
+    if (op.awaitedCount != 0 && !awaitPeers(variant, op))
+      return;
+    if (state.isTraced) {
+      int64_t begin = trace::now();
+      if (!runOp(worker, variant, op))
+        return;
+      worker.track->record({begin, trace::now(), state.entry, state.variant, op.step});
+    } else if (!runOp(worker, variant, op)) {
+      return;
+    }
+    worker.activity.store(worker.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  // The last meeting: all steps of this rank are done.
+  Op end{};
+  end.step = state.steps;
+  end.publishes = true;
+  meet(worker, meetings, end);
+}
+
+bool Team::meet(Worker &worker, uint32_t &meetings, const Op &op) {
+  ++meetings;
+  if (workerCount == 1 || arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == workerCount) {
+    arrived.store(0, std::memory_order_relaxed);
+    if (op.publishes)
+      comm::publish(state.transport->progress(ownRank), state.base + 1 + op.step);
+    if (workerCount != 1)
+      comm::publish(generation, meetings);
+    else
+      generation.value.store(meetings, std::memory_order_relaxed);
+    return true;
+  }
+  comm::WaitOutcome outcome = comm::await(generation, meetings, state.policy);
+  if (outcome == comm::WaitOutcome::reached)
+    return true;
+  if (outcome != comm::WaitOutcome::stopped)
+    state.fail({outcome == comm::WaitOutcome::late ? Failure::late : Failure::lost, ownRank, ownRank, op.step});
+  return false;
+}
+
+bool Team::awaitPeers(const PreparedVariant &variant, const Op &op) {
+  for (uint32_t i = 0; i != op.awaitedCount; ++i) {
+    const Awaited &awaited = variant.awaited[op.firstAwaited + i];
+    comm::WaitOutcome outcome =
+        comm::await(state.transport->progress(awaited.rank), state.base + 1 + awaited.position, state.policy);
+    if (outcome == comm::WaitOutcome::reached)
+      continue;
+    if (outcome != comm::WaitOutcome::stopped)
+      state.fail({outcome == comm::WaitOutcome::late ? Failure::late : Failure::lost, ownRank, awaited.rank, op.step});
+    return false;
+  }
+  return true;
+}
+
+bool Team::runOp(Worker &worker, const PreparedVariant &variant, const Op &op) {
+  switch (op.kind) {
+  case OpKind::launch: {
+    const PreparedLaunch &launch = variant.launches[op.index];
+    int64_t workers = workerCount;
+    if (launch.isLimited)
+      workers = std::min(workers, variant.evaluate(launch.grid, state.slots));
+    if (worker.index < workers)
+      launch.kernel(variant.bindings.data() + launch.firstBinding, launch.sizes, worker.index, workers);
+    return true;
+  }
+  case OpKind::matmul: {
+    const PreparedMatmul &matmul = variant.matmuls[op.index];
+    int64_t rows = variant.evaluate(matmul.rows, state.slots);
+    if (worker.matmuls->run(matmul.binding, matmul.source, matmul.result, rows, matmul.sourceRows, matmul.resultRows))
+      return true;
+    state.fail({Failure::kernel, ownRank, ownRank, op.step});
+    return false;
+  }
+  case OpKind::transfer:
+    runTransfer(worker, variant, variant.transfers[op.index]);
+    return true;
+  }
+  return true;
+}
+
+namespace {
+
+/// Small boxes are not worth sharing.
+constexpr int64_t wholeBytes = 4096;
+
+/// Evaluates the box of a pull; returns the normalised number of dimensions, or -1 when it is empty.
+int readBox(const PreparedVariant &variant, const PreparedTransfer &transfer, const Pull &pull, const int64_t *slots,
+            BoxDim *dims) {
+  const Amount *amount = &variant.amounts[pull.firstAmount + 2];
+  for (uint32_t i = 0; i != transfer.dims; ++i, amount += 3)
+    dims[i] = {variant.evaluate(amount[0], slots), variant.evaluate(amount[1], slots),
+               variant.evaluate(amount[2], slots)};
+  return normalise(std::span(dims, transfer.dims));
+}
+
+int64_t boxBytes(std::span<const BoxDim> dims, int64_t bytes) {
+  for (const BoxDim &dim : dims)
+    bytes *= dim.extent;
+  return bytes;
+}
+
+} // namespace
+
+void Team::copy(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer) {
+  BoxDim dims[ShareLimits::greatestDims];
+  for (uint32_t i = 0; i != transfer.pullCount; ++i) {
+    const Pull &pull = variant.pulls[transfer.firstPull + i];
+    int count = readBox(variant, transfer, pull, state.slots, dims);
+    if (count < 0)
+      continue;
+    std::span<const BoxDim> box(dims, static_cast<size_t>(count));
+    int64_t from = variant.evaluate(variant.amounts[pull.firstAmount], state.slots) * transfer.elementBytes;
+    int64_t to = variant.evaluate(variant.amounts[pull.firstAmount + 1], state.slots) * transfer.elementBytes;
+    if (boxBytes(box, transfer.elementBytes) > wholeBytes)
+      copyBox(pull.source + from, transfer.destination + to, box, transfer.elementBytes, worker.index, workerCount);
+    else if (i % workerCount == worker.index)
+      copyBox(pull.source + from, transfer.destination + to, box, transfer.elementBytes, 0, 1);
+  }
+}
+
+void Team::reduce(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer) {
+  BoxDim dims[ShareLimits::greatestDims];
+  const Pull *pulls = &variant.pulls[transfer.firstPull];
+  int count = readBox(variant, transfer, pulls[0], state.slots, dims);
+  if (count < 0)
+    return;
+  std::span<const BoxDim> box(dims, static_cast<size_t>(count));
+  for (uint32_t i = 0; i != transfer.pullCount; ++i)
+    worker.sources[i] =
+        pulls[i].source + variant.evaluate(variant.amounts[pulls[i].firstAmount], state.slots) * transfer.elementBytes;
+  std::byte *to = transfer.destination +
+                  variant.evaluate(variant.amounts[pulls[0].firstAmount + 1], state.slots) * transfer.elementBytes;
+  std::span<const std::byte *const> sources(worker.sources.data(), transfer.pullCount);
+  if (boxBytes(box, transfer.elementBytes) > wholeBytes)
+    reduceBox(sources, to, box, transfer.element, transfer.reduction, worker.index, workerCount);
+  else if (worker.index == 0)
+    reduceBox(sources, to, box, transfer.element, transfer.reduction, 0, 1);
+}
+
+void Team::runTransfer(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer) {
+  if (transfer.pullCount == 0)
+    return;
+  if (transfer.reduction == schema::Reduction::None)
+    copy(worker, variant, transfer);
+  else
+    reduce(worker, variant, transfer);
+}
+
+} // namespace muster::executor

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/plan/CheckPlan.h"
+
+#include "runtime/count/Bounds.h"
+#include "runtime/plan/CheckVariant.h"
+#include "runtime/schema/Container.h"
+
+#include <algorithm>
+
+namespace muster::plan {
+
+using schema::CountOp;
+
+std::optional<uint64_t> elementBytes(schema::ElementType element) {
+  switch (element) {
+  case schema::ElementType::F32:
+  case schema::ElementType::I32:
+    return 4;
+  case schema::ElementType::F16:
+  case schema::ElementType::BF16:
+    return 2;
+  case schema::ElementType::F64:
+  case schema::ElementType::I64:
+    return 8;
+  case schema::ElementType::I8:
+  case schema::ElementType::U8:
+  case schema::ElementType::Bool:
+    return 1;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> packedBytes(schema::ElementType element, const std::vector<int64_t> &shape,
+                                    schema::Packing packing) {
+  std::optional<uint64_t> size = elementBytes(element);
+  std::vector<int64_t> extents = shape;
+  if (packing == schema::Packing::BlockedN64K16) {
+    if (shape.size() != 2 || shape[0] < 0 || shape[1] < 0 || shape[0] > count::greatestCount ||
+        shape[1] > count::greatestCount)
+      return std::nullopt;
+    extents = {(shape[0] + 63) / 64 * 64, (shape[1] + 15) / 16 * 16};
+  }
+  for (int64_t extent : extents) {
+    if (!size || extent < 0)
+      return std::nullopt;
+    uint64_t product;
+    if (__builtin_mul_overflow(*size, static_cast<uint64_t>(extent), &product) ||
+        product > static_cast<uint64_t>(count::greatestCount))
+      return std::nullopt;
+    size = product;
+  }
+  return size;
+}
+
+std::optional<uint32_t> rankCount(const schema::MeshT &mesh) {
+  uint64_t ranks = 1;
+  for (const auto &axis : mesh.axes) {
+    if (axis->size == 0 || axis->size > greatestRanks)
+      return std::nullopt;
+    ranks *= axis->size;
+    if (ranks > greatestRanks)
+      return std::nullopt;
+  }
+  return static_cast<uint32_t>(ranks);
+}
+
+Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what) {
+  for (const schema::Term &term : amount.terms) {
+    if (term.slot() < -1 || (term.slot() >= 0 && static_cast<size_t>(term.slot()) >= plan.counts->instructions.size()))
+      return Status::error(2102, "expected a count slot below {} in {} but got {}", plan.counts->instructions.size(), what,
+                           term.slot());
+    if (term.position() > schema::Position::Peer)
+      return Status::error(2101, "expected a position up to 2 in {} but got {}", what, int(term.position()));
+    if (term.position() == schema::Position::Peer && !allowPeer)
+      return Status::error(2101, "expected no peer coordinate in {} but got one", what);
+    if (term.position() != schema::Position::One && term.axis() >= plan.mesh->axes.size())
+      return Status::error(2102, "expected a mesh axis below {} in {} but got {}", plan.mesh->axes.size(), what,
+                           term.axis());
+  }
+  return Status::ok();
+}
+
+namespace {
+
+Status checkMesh(const schema::MeshT &mesh) {
+  if (mesh.axes.size() > greatestAxes)
+    return Status::error(2103, "expected at most {} axes in mesh {} but got {}", greatestAxes, mesh.name,
+                         mesh.axes.size());
+  if (!rankCount(mesh))
+    return Status::error(2103, "expected between 1 and {} ranks in mesh {} but its axes say otherwise", greatestRanks,
+                         mesh.name);
+  return Status::ok();
+}
+
+/// Number of slot operands of an operation; -1 for an unknown one.
+int operandsOf(CountOp op) {
+  if (op > CountOp::Select)
+    return -1;
+  if (op == CountOp::Constant || op == CountOp::Input)
+    return 0;
+  return op == CountOp::Select ? 3 : 2;
+}
+
+Status checkCounts(const schema::CountProgramT &counts) {
+  for (const auto &input : counts.inputs)
+    if (input->bound < 0 || input->bound > count::greatestCount)
+      return Status::error(2109, "expected a bound in [0, 2^62] for {} of the step record but got {}", input->name,
+                           input->bound);
+  for (size_t i = 0; i != counts.instructions.size(); ++i) {
+    const schema::CountInstruction &instruction = counts.instructions[i];
+    int operands = operandsOf(instruction.op());
+    if (operands < 0)
+      return Status::error(2101, "expected a count operation up to {} in instruction {} but got {}",
+                           int(CountOp::Select), i, int(instruction.op()));
+    if (instruction.op() == CountOp::Input &&
+        (instruction.a() < 0 || static_cast<size_t>(instruction.a()) >= counts.inputs.size()))
+      return Status::error(2109, "expected a field below {} in count instruction {} but got {}", counts.inputs.size(), i,
+                           instruction.a());
+    const int32_t slots[] = {instruction.a(), instruction.b(), instruction.c()};
+    for (int operand = 0; operand != operands; ++operand)
+      if (slots[operand] < 0 || static_cast<size_t>(slots[operand]) >= i)
+        return Status::error(2109, "expected a slot below {} as operand {} of count instruction {} but got {}", i, operand,
+                             i, slots[operand]);
+  }
+  for (const auto &check : counts.checks)
+    if (check->slot >= counts.instructions.size())
+      return Status::error(2102, "expected a count slot below {} in the check of {} but got {}",
+                           counts.instructions.size(), check->name, check->slot);
+  return count::slotBounds(counts).status();
+}
+
+Status checkWeights(const schema::PlanT &plan) {
+  for (const auto &weight : plan.weights) {
+    if (weight->packing > schema::Packing::BlockedN64K16)
+      return Status::error(2101, "expected a packing up to 1 for weight {} but got {}", weight->name,
+                           int(weight->packing));
+    if (!elementBytes(weight->element))
+      return Status::error(2101, "expected an element type up to 8 for weight {} but got {}", weight->name,
+                           int(weight->element));
+    std::optional<uint64_t> bytes = packedBytes(weight->element, weight->shape, weight->packing);
+    if (!bytes || *bytes != weight->length)
+      return Status::error(2105, "expected {} bytes for the shape of weight {} but got {}",
+                           bytes ? fmt::to_string(*bytes) : std::string("fewer than 2^62"), weight->name, weight->length);
+    uint64_t section = weight->shared ? plan.shared_weight_bytes : plan.rank_weight_bytes;
+    if (weight->offset % schema::spanAlignment != 0)
+      return Status::error(2105, "expected weight {} at a multiple of {} but got offset {}", weight->name,
+                           schema::spanAlignment, weight->offset);
+    if (weight->offset > section || weight->length > section - weight->offset)
+      return Status::error(2105, "expected weight {} inside its section of {} bytes but got [{}, +{})", weight->name,
+                           section, weight->offset, weight->length);
+  }
+  if (!plan.weights.empty() && plan.weights_id.size() != 16)
+    return Status::error(2105, "expected a weights id of 16 bytes but got {}", plan.weights_id.size());
+  return Status::ok();
+}
+
+Status checkStates(const schema::PlanT &plan) {
+  for (const auto &state : plan.states) {
+    if (!elementBytes(state->element))
+      return Status::error(2101, "expected an element type up to 8 for state {} but got {}", state->name,
+                           int(state->element));
+    std::vector<int64_t> shape = state->shape;
+    if (state->paged && (shape.empty() || shape.front() != -1))
+      return Status::error(2106, "expected -1 in front of the shape of paged state {} but got {}", state->name,
+                           shape.empty() ? 0 : shape.front());
+    if (state->paged)
+      shape.erase(shape.begin());
+    std::optional<uint64_t> bytes = packedBytes(state->element, shape, schema::Packing::RowMajor);
+    if (!bytes || *bytes != state->page_bytes)
+      return Status::error(2106, "expected {} bytes for the shape of state {} but got {}",
+                           bytes ? fmt::to_string(*bytes) : std::string("fewer than 2^62"), state->name,
+                           state->page_bytes);
+  }
+  return Status::ok();
+}
+
+Status checkSections(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes) {
+  for (const auto &section : plan.sections) {
+    if (section->kind > schema::SectionKind::Program)
+      return Status::error(2101, "expected a section kind up to 4 for {} but got {}", section->name, int(section->kind));
+    if (section->offset % schema::pageBytes != 0 || section->offset < planEnd)
+      return Status::error(2104, "expected section {} behind byte {} at a multiple of {} but got offset {}", section->name,
+                           planEnd, schema::pageBytes, section->offset);
+    if (section->offset > fileBytes || section->length > fileBytes - section->offset)
+      return Status::error(2104, "expected section {} inside the file's {} bytes but got [{}, +{})", section->name,
+                           fileBytes, section->offset, section->length);
+  }
+  for (const auto &kernel : plan.kernels) {
+    if (kernel->section >= plan.sections.size())
+      return Status::error(2102, "expected a section below {} for kernel {} but got {}", plan.sections.size(),
+                           kernel->name, kernel->section);
+    schema::SectionKind kind = plan.sections[kernel->section]->kind;
+    if (kind != schema::SectionKind::HostObject)
+      return Status::unsupported(2125, "expected a host object behind kernel {} but got section kind {}", kernel->name,
+                                 int(kind));
+  }
+  return Status::ok();
+}
+
+Status checkPort(const schema::PlanT &plan, const schema::EntryT &entry, const schema::PortT &port) {
+  if (!elementBytes(port.element))
+    return Status::error(2101, "expected an element type up to 8 for port {} of entry {} but got {}", port.name,
+                         entry.name, int(port.element));
+  if (port.dims.size() > greatestPortDims)
+    return Status::error(2121, "expected at most {} dimensions of port {} of entry {} but got {}", greatestPortDims,
+                         port.name, entry.name, port.dims.size());
+  std::vector<bool> used(plan.mesh->axes.size());
+  for (const auto &dim : port.dims) {
+    MUSTER_RETURN_IF_ERROR(checkAmount(*dim->size, plan, false, "the size of a port"));
+    for (const schema::Term &term : dim->size->terms)
+      if (term.position() != schema::Position::One)
+        return Status::error(2121, "expected a size without coordinates for port {} of entry {} but got one with",
+                             port.name, entry.name);
+    for (uint8_t axis : dim->axes) {
+      if (axis >= used.size() || used[axis])
+        return Status::error(2121, "expected distinct mesh axes below {} for port {} of entry {} but got {}",
+                             used.size(), port.name, entry.name, axis);
+      used[axis] = true;
+    }
+  }
+  return Status::ok();
+}
+
+Status checkEntry(const schema::PlanT &plan, const schema::EntryT &entry) {
+  for (const auto *ports : {&entry.inputs, &entry.results})
+    for (const auto &port : *ports)
+      MUSTER_RETURN_IF_ERROR(checkPort(plan, entry, *port));
+  if (entry.variants.empty())
+    return Status::error(2121, "expected at least 1 variant of entry {} but got 0", entry.name);
+  for (const auto &variant : entry.variants)
+    MUSTER_RETURN_IF_ERROR(checkVariant(plan, entry, *variant));
+  return Status::ok();
+}
+
+Status checkMatmulRows(const schema::PlanT &plan) {
+  for (size_t i = 0; i != plan.matmul_rows.size(); ++i) {
+    uint32_t least = i == 0 ? 1 : plan.matmul_rows[i - 1] + 1;
+    if (i == 0 ? plan.matmul_rows[i] != 1 : plan.matmul_rows[i] < least || plan.matmul_rows[i] > (1u << 20))
+      return Status::error(2124, "expected ascending matmul row counts from 1 to 2^20 but got {} at place {}",
+                           plan.matmul_rows[i], i);
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Status checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes) {
+  MUSTER_RETURN_IF_ERROR(checkMesh(*plan.mesh));
+  MUSTER_RETURN_IF_ERROR(checkCounts(*plan.counts));
+  MUSTER_RETURN_IF_ERROR(checkWeights(plan));
+  MUSTER_RETURN_IF_ERROR(checkStates(plan));
+  MUSTER_RETURN_IF_ERROR(checkSections(plan, planEnd, fileBytes));
+  MUSTER_RETURN_IF_ERROR(checkMatmulRows(plan));
+  if (plan.entries.empty())
+    return Status::error(2121, "expected at least 1 entry but got 0");
+  for (const auto &entry : plan.entries)
+    MUSTER_RETURN_IF_ERROR(checkEntry(plan, *entry));
+  return Status::ok();
+}
+
+} // namespace muster::plan
