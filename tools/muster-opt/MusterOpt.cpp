@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
@@ -14,5 +15,6 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   registry.insert<muster::MusterDialect, muster::nn::NNDialect, muster::plan::PlanDialect>();
   mlir::registerAllPasses();
+  muster::registerMusterTransformsPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Muster pass driver\n", registry));
 }

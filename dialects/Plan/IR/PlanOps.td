@@ -153,17 +153,15 @@ def Plan_KernelOp : Plan_Op<"kernel", [FunctionOpInterface, IsolatedFromAbove, S
   let description = [{
     Arguments are tensors (bindings), then indices (sizes); results are further bindings that the kernel writes. Attribute `plan.sizes` of a
     tensor argument or result lists, for each of its dynamic dims, the position among the size arguments that holds it (-1: not needed).
-    `grid` is the position among the size arguments of the number of independent work items, or -1 where there is one item.
 
     The body is linalg on tensors, or one of `plan.paged_attention` and `plan.cache_append`.
 
     ```mlir
-    plan.kernel @silu(%x: tensor<?x8xf32> {plan.sizes = array<i64: 0>}, %t: index) -> (tensor<?x8xf32> {plan.sizes = array<i64: 0>})
-        attributes {grid = 0 : i64} { ... plan.return %y : tensor<?x8xf32> }
+    plan.kernel @silu(%x: tensor<?x8xf32> {plan.sizes = array<i64: 0>}, %t: index) -> (tensor<?x8xf32> {plan.sizes = array<i64: 0>}) { ... plan.return %y : tensor<?x8xf32> }
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, OptionalAttr<StrAttr>:$sym_visibility,
-                       OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs, I64Attr:$grid);
+                       OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
   let regions = (region AnyRegion:$body);
   let hasCustomAssemblyFormat = 1;
   let extraClassDeclaration = [{

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// From values to memory: every tensor that a step makes gets a span, reshapes become the span that they view, and an accumulating product writes
+// into its accumulator's span. Kernels are bufferised each alone by the code generator; here nothing but the outer graph is touched.
+#include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/ResolveSizes.h"
+#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace muster;
+
+namespace muster {
+#define GEN_PASS_DEF_ASSIGNSPANSPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace muster
+
+namespace {
+
+/// Rewrites one function to an entry with one variant.
+class SpanAssigner {
+public:
+  explicit SpanAssigner(func::FuncOp function)
+      : function(function), mesh(getMesh(function)), resolver(function), outer(function.getContext()), steps(function.getContext()) {}
+
+  LogicalResult run();
+
+private:
+  FailureOr<ArrayAttr> describePorts(bool results);
+  FailureOr<Value> makeSpan(Value tensor, Location loc, StringAttr role = {}, IntegerAttr index = {});
+  LogicalResult assign(Operation *op);
+  LogicalResult assignResults(Operation *terminator);
+  Value spanOf(Value tensor) { return spans.lookup(tensor); }
+  SmallVector<Value> mapSizes(ValueRange values) {
+    return llvm::map_to_vector(values, [&](Value value) { return sizes.lookupOrDefault(value); });
+  }
+
+  func::FuncOp function;
+  MeshAttr mesh;
+  SizeResolver resolver;
+  OpBuilder outer; // in the entry: sizes
+  OpBuilder steps; // in the variant
+  IRMapping sizes;
+  DenseMap<Value, Value> spans;
+};
+
+/// Ports as dictionaries {name, type (logical), layout, dims}.
+FailureOr<ArrayAttr> SpanAssigner::describePorts(bool results) {
+  Builder builder(function.getContext());
+  SmallVector<Attribute> ports;
+  FunctionType type = function.getFunctionType();
+  for (unsigned index = 0; index < (results ? type.getNumResults() : type.getNumInputs()); ++index) {
+    Type portType = results ? type.getResult(index) : type.getInput(index);
+    auto local = dyn_cast<RankedTensorType>(portType);
+    auto get = [&](StringRef name) {
+      return results ? function.getResultAttr(index, name) : function.getArgAttr(index, name);
+    };
+    auto layout = dyn_cast_or_null<LayoutAttr>(get(attribute::layout));
+    StringRef what = results ? "result" : "argument";
+    if (!local || !layout)
+      return function.emitOpError() << "E4007 expected " << what << " " << index << " to be a tensor with a layout but got " << portType;
+    if (!layout.isPlain())
+      return function.emitOpError() << "E4008 unsupported layout of " << what << " " << index
+                                    << ": expected contiguous dims over whole axes but got " << layout.getText();
+    auto name = dyn_cast_or_null<StringAttr>(get(attribute::name));
+    SmallVector<int64_t> logical(local.getShape());
+    SmallVector<Attribute> dims;
+    for (int64_t dim = 0; dim < local.getRank(); ++dim) {
+      for (StringRef axis : layout.getPlainAxes(dim))
+        if (!local.isDynamicDim(dim))
+          logical[dim] *= mesh.getAxisSize(axis);
+      dims.push_back(builder.getStringAttr(local.isDynamicDim(dim) ? layout.getDimName(dim) : StringRef()));
+    }
+    ports.push_back(builder.getDictionaryAttr({
+        builder.getNamedAttr("name", name ? name : builder.getStringAttr((Twine(what) + Twine(index)).str())),
+        builder.getNamedAttr("type", TypeAttr::get(RankedTensorType::get(logical, local.getElementType()))),
+        builder.getNamedAttr("layout", layout),
+        builder.getNamedAttr("dims", builder.getArrayAttr(dims)),
+    }));
+  }
+  return builder.getArrayAttr(ports);
+}
+
+FailureOr<Value> SpanAssigner::makeSpan(Value tensor, Location loc, StringAttr role, IntegerAttr index) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  SmallVector<Value> dynamic;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+    if (!type.isDynamicDim(dim))
+      continue;
+    FailureOr<OpFoldResult> size = resolver.getSize(tensor, dim);
+    if (failed(size))
+      return failure();
+    dynamic.push_back(sizes.lookupOrDefault(cast<Value>(*size)));
+  }
+  return plan::SpanOp::create(steps, loc, plan::SpanType::get(type.getContext(), type), dynamic, IntegerAttr(), role, index).getResult();
+}
+
+LogicalResult SpanAssigner::assign(Operation *op) {
+  Location loc = op->getLoc();
+  MLIRContext *context = op->getContext();
+  if (op->getNumResults() == 1 && op->getResult(0).getType().isIndex() && op->getNumRegions() == 0) {
+    outer.clone(*op, sizes);
+    return success();
+  }
+  if (auto load = dyn_cast<LoadOp>(op)) {
+    auto type = plan::SpanType::get(context, cast<RankedTensorType>(load.getType()));
+    spans[load.getResult()] = plan::WeightRefOp::create(steps, loc, type, load.getWeightAttr());
+    return success();
+  }
+  if (auto state = dyn_cast<plan::StateOp>(op)) {
+    auto type = plan::SpanType::get(context, cast<RankedTensorType>(state.getType()));
+    spans[state.getResult()] = plan::StateRefOp::create(steps, loc, type, state.getStateAttr());
+    return success();
+  }
+  if (isa<plan::PackedViewOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op)) {
+    spans[op->getResult(0)] = spanOf(op->getOperand(0));
+    return success();
+  }
+  if (auto dispatch = dyn_cast<plan::DispatchOp>(op)) {
+    SmallVector<Value> operands;
+    SmallVector<int64_t> writes(dispatch.getWrites());
+    for (Value input : dispatch.getInputs())
+      operands.push_back(spanOf(input));
+    for (Value result : dispatch.getResults()) {
+      FailureOr<Value> span = makeSpan(result, loc);
+      if (failed(span))
+        return failure();
+      spans[result] = *span;
+      writes.push_back(operands.size());
+      operands.push_back(*span);
+    }
+    plan::LaunchOp::create(steps, loc, dispatch.getKernelAttr(), operands, mapSizes(dispatch.getSizes()),
+                           DenseI64ArrayAttr::get(context, writes), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+    return success();
+  }
+  if (auto product = dyn_cast<plan::MatmulOp>(op)) {
+    Value accumulator = product.getAccumulator();
+    FailureOr<Value> span = accumulator ? FailureOr<Value>(spanOf(accumulator)) : makeSpan(product.getResult(), loc);
+    FailureOr<OpFoldResult> rows = resolver.getSize(product.getInput(), 0);
+    if (failed(span) || failed(rows))
+      return failure();
+    spans[product.getResult()] = *span;
+    Value dynamicRows = dyn_cast<Value>(*rows);
+    plan::ProductOp::create(steps, loc, spanOf(product.getInput()), spanOf(product.getWeight()), *span,
+                            dynamicRows ? sizes.lookupOrDefault(dynamicRows) : Value(), accumulator != nullptr, DenseI64ArrayAttr(),
+                            DenseI64ArrayAttr());
+    return success();
+  }
+  if (auto transfer = dyn_cast<plan::TransferOp>(op)) {
+    FailureOr<Value> span = makeSpan(transfer.getResult(), loc);
+    if (failed(span))
+      return failure();
+    spans[transfer.getResult()] = *span;
+    plan::PullOp::create(steps, loc, spanOf(transfer.getSource()), *span, mapSizes(transfer.getSizes()), transfer.getKindAttr(),
+                         transfer.getAxesAttr(), transfer.getReductionAttr(), transfer.getExtentsAttr(), transfer.getSourceOffsetAttr(),
+                         transfer.getSourceStridesAttr(), transfer.getDestinationOffsetAttr(), transfer.getDestinationStridesAttr(),
+                         transfer.getSourcesAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+    return success();
+  }
+  return op->emitOpError() << "E4009 expected transfers, products and dispatches only, once kernels are formed";
+}
+
+/// Marks the spans of results; a result that is an argument, a weight or another result too is copied.
+LogicalResult SpanAssigner::assignResults(Operation *terminator) {
+  Builder builder(function.getContext());
+  for (auto [index, value] : llvm::enumerate(terminator->getOperands())) {
+    Value span = spanOf(value);
+    auto made = span.getDefiningOp<plan::SpanOp>();
+    auto resultType = cast<RankedTensorType>(value.getType());
+    if (!made || made.getRole()) {
+      FailureOr<Value> copy = makeSpan(value, terminator->getLoc());
+      FailureOr<SmallVector<OpFoldResult>> shape = resolver.getSizes(value);
+      if (failed(copy) || failed(shape))
+        return failure();
+      SmallVector<Value> symbols;
+      SmallVector<AffineExpr> extents, strides(shape->size());
+      AffineExpr stride = builder.getAffineConstantExpr(1);
+      for (OpFoldResult size : *shape) {
+        if (auto dynamic = dyn_cast<Value>(size)) {
+          extents.push_back(builder.getAffineSymbolExpr(symbols.size()));
+          symbols.push_back(sizes.lookupOrDefault(dynamic));
+        } else {
+          extents.push_back(builder.getAffineConstantExpr(*getConstantIntValue(size)));
+        }
+      }
+      for (size_t dim = shape->size(); dim-- > 0;) {
+        strides[dim] = stride;
+        if (dim > 0 && !extents[dim].isSymbolicOrConstant())
+          return terminator->emitOpError() << "E4010 unsupported result shape " << resultType;
+        stride = stride * extents[dim];
+      }
+      unsigned dims = 2 * mesh.getAxes().size();
+      auto map = [&](ArrayRef<AffineExpr> results) {
+        return AffineMapAttr::get(AffineMap::get(dims, symbols.size(), results, function.getContext()));
+      };
+      AffineExpr zero = builder.getAffineConstantExpr(0);
+      plan::PullOp::create(steps, terminator->getLoc(), span, *copy, symbols, builder.getStringAttr("copy"), builder.getStrArrayAttr({}),
+                           ReductionKindAttr(), map(extents), map({zero}), map(strides), map({zero}), map(strides), DenseI64ArrayAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+      made = copy->getDefiningOp<plan::SpanOp>();
+    }
+    made.setRole("result");
+    made.setIndex(index);
+  }
+  return success();
+}
+
+LogicalResult SpanAssigner::run() {
+  FailureOr<ArrayAttr> inputs = describePorts(/*results=*/false), results = describePorts(/*results=*/true);
+  if (failed(inputs) || failed(results))
+    return failure();
+  // Every size is resolved while the function still stands: new sizes appear in it and are cloned with the others.
+  for (Operation &op : function.getBody().front())
+    for (Value value : op.getResults())
+      if (auto type = dyn_cast<RankedTensorType>(value.getType()); type && !type.hasStaticShape() && !isa<plan::StateOp>(op))
+        if (failed(resolver.getSizes(value)))
+          return failure();
+  for (BlockArgument argument : function.getArguments())
+    if (failed(resolver.getSizes(argument)))
+      return failure();
+
+  Location loc = function.getLoc();
+  OpBuilder builder(function);
+  auto entry = plan::EntryOp::create(builder, loc, function.getSymName(), *inputs, *results);
+  for (StringRef name : {StringRef(attribute::mesh), StringRef(attribute::bounds), StringRef("muster.variants")})
+    if (Attribute attr = function->getAttr(name))
+      entry->setAttr(name, attr);
+  outer.setInsertionPointToStart(&entry.getBody().emplaceBlock());
+  auto variant = plan::VariantOp::create(outer, loc, "all", builder.getDictionaryAttr({}), 0);
+  outer.setInsertionPoint(variant);
+  steps.setInsertionPointToStart(&variant.getBody().emplaceBlock());
+
+  // Sizes first: spans of arguments need them.
+  for (Operation &op : function.getBody().front())
+    if (op.getNumResults() == 1 && op.getResult(0).getType().isIndex() && op.getNumRegions() == 0)
+      outer.clone(op, sizes);
+  for (auto [index, argument] : llvm::enumerate(function.getArguments())) {
+    FailureOr<Value> span = makeSpan(argument, loc, builder.getStringAttr("input"), builder.getI64IntegerAttr(index));
+    if (failed(span))
+      return failure();
+    spans[argument] = *span;
+  }
+  for (Operation &op : function.getBody().front().without_terminator())
+    if (!(op.getNumResults() == 1 && op.getResult(0).getType().isIndex()) && failed(assign(&op)))
+      return failure();
+  if (failed(assignResults(function.getBody().front().getTerminator())))
+    return failure();
+  function.erase();
+  return success();
+}
+
+struct AssignSpans : muster::impl::AssignSpansPassBase<AssignSpans> {
+  void runOnOperation() override {
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (!function.isExternal() && failed(SpanAssigner(function).run()))
+        return signalPassFailure();
+  }
+};
+
+} // namespace

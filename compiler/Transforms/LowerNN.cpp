@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// nn operations that no library serves become linalg, one row of the leading dim after the other, so that they fuse. Attention and cache
+// appends stay: form-kernels gives each a kernel of its own.
+#include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/ResolveSizes.h"
+#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/NN/IR/NNDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace muster;
+
+namespace muster {
+#define GEN_PASS_DEF_LOWERNNPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace muster
+
+namespace {
+
+using utils::IteratorType;
+using BodyBuilder = function_ref<void(OpBuilder &, Location, ValueRange)>;
+
+/// Builds linalg for one nn operation.
+class Lowering {
+public:
+  Lowering(Operation *op, SizeResolver &resolver) : builder(op), loc(op->getLoc()), op(op), resolver(resolver) {}
+
+  /// A new tensor of `type` whose dynamic dim 0 has the size of `like`'s.
+  Value empty(RankedTensorType type, OpFoldResult rows) {
+    SmallVector<OpFoldResult> sizes = getAsIndexOpFoldResult(builder.getContext(), type.getShape());
+    sizes[0] = rows;
+    return tensor::EmptyOp::create(builder, loc, sizes, type.getElementType());
+  }
+
+  Value generic(ValueRange inputs, ArrayRef<AffineMap> inputMaps, Value output, AffineMap outputMap, ArrayRef<IteratorType> iterators,
+                BodyBuilder body) {
+    SmallVector<AffineMap> maps(inputMaps);
+    maps.push_back(outputMap);
+    auto result = linalg::GenericOp::create(builder, loc, output.getType(), inputs, output, maps, iterators, body);
+    result->setAttr("plan.name", builder.getStringAttr(op->getName().stripDialect()));
+    return result.getResult(0);
+  }
+
+  AffineMap map(unsigned dims, ArrayRef<int64_t> results) {
+    SmallVector<AffineExpr> expressions;
+    for (int64_t dim : results)
+      expressions.push_back(builder.getAffineDimExpr(dim));
+    return AffineMap::get(dims, 0, expressions, builder.getContext());
+  }
+
+  FailureOr<Value> lower(nn::RmsNormOp norm);
+  FailureOr<Value> lower(nn::GatherRowsOp gather);
+  FailureOr<Value> lower(nn::RopeOp rope);
+  FailureOr<Value> lower(nn::SplitHeadsOp split);
+  FailureOr<Value> lower(nn::MergeHeadsOp merge);
+
+private:
+  OpBuilder builder;
+  Location loc;
+  Operation *op;
+  SizeResolver &resolver;
+};
+
+RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+FailureOr<Value> Lowering::lower(nn::RmsNormOp norm) {
+  RankedTensorType type = typeOf(norm.getInput());
+  FailureOr<OpFoldResult> rows = resolver.getSize(norm.getInput(), 0);
+  if (failed(rows))
+    return failure();
+  auto rowType = RankedTensorType::get({type.getDimSize(0)}, type.getElementType());
+  Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type.getElementType()));
+  Value sums = linalg::FillOp::create(builder, loc, zero, empty(rowType, *rows)).getResult(0);
+  Value squares = generic(norm.getInput(), map(2, {0, 1}), sums, map(2, {0}), {IteratorType::parallel, IteratorType::reduction},
+                          [](OpBuilder &b, Location loc, ValueRange args) {
+                            Value square = arith::MulFOp::create(b, loc, args[0], args[0]);
+                            linalg::YieldOp::create(b, loc, arith::AddFOp::create(b, loc, args[1], square).getResult());
+                          });
+  Value factors = generic(squares, map(1, {0}), empty(rowType, *rows), map(1, {0}), {IteratorType::parallel},
+                          [&](OpBuilder &b, Location loc, ValueRange args) {
+                            Type element = type.getElementType();
+                            auto constant = [&](double value) -> Value {
+                              return arith::ConstantOp::create(b, loc, b.getFloatAttr(element, value));
+                            };
+                            Value mean = arith::DivFOp::create(b, loc, args[0], constant(type.getDimSize(1)));
+                            Value shifted = arith::AddFOp::create(b, loc, mean, constant(norm.getEpsilon().convertToDouble()));
+                            Value root = math::SqrtOp::create(b, loc, shifted);
+                            linalg::YieldOp::create(b, loc, arith::DivFOp::create(b, loc, constant(1.0), root).getResult());
+                          });
+  return generic({norm.getInput(), factors, norm.getScale()}, {map(2, {0, 1}), map(2, {0}), map(2, {1})}, empty(type, *rows), map(2, {0, 1}),
+                 {IteratorType::parallel, IteratorType::parallel}, [](OpBuilder &b, Location loc, ValueRange args) {
+                   Value scaled = arith::MulFOp::create(b, loc, args[0], args[1]);
+                   linalg::YieldOp::create(b, loc, arith::MulFOp::create(b, loc, scaled, args[2]).getResult());
+                 });
+}
+
+FailureOr<Value> Lowering::lower(nn::GatherRowsOp gather) {
+  RankedTensorType type = typeOf(gather.getResult()), table = typeOf(gather.getTable());
+  FailureOr<OpFoldResult> rows = resolver.getSize(gather.getIndices(), 0);
+  if (failed(rows))
+    return failure();
+  // A table that is packed for a product as well is read where it lies.
+  Value storage = gather.getTable();
+  auto load = gather.getTable().getDefiningOp<LoadOp>();
+  auto weight = load ? SymbolTable::lookupNearestSymbolFrom<WeightOp>(op, load.getWeightAttr()) : WeightOp();
+  bool packed = weight && weight.getPacking() == StringRef(plan::packingN64K16);
+  if (packed)
+    storage = plan::PackedViewOp::create(
+        builder, loc, RankedTensorType::get(plan::getPackedShape(table.getShape()), table.getElementType()), storage);
+  FailureOr<OpFoldResult> first = gather.getFirst() ? resolver.resolve(gather.getFirst()) : FailureOr<OpFoldResult>(OpFoldResult());
+  FailureOr<OpFoldResult> count = resolver.getSize(gather.getTable(), 0);
+  if (failed(first) || failed(count))
+    return failure();
+  auto constant = [](OpBuilder &b, Location loc, int64_t value) -> Value { return arith::ConstantIndexOp::create(b, loc, value); };
+  return generic(
+      gather.getIndices(), map(2, {0}), empty(type, *rows), map(2, {0, 1}), {IteratorType::parallel, IteratorType::parallel},
+      [&](OpBuilder &b, Location loc, ValueRange args) {
+        Value row = arith::IndexCastOp::create(b, loc, b.getIndexType(), args[0]);
+        Value column = linalg::IndexOp::create(b, loc, 1);
+        Value inside;
+        if (gather.getFirst()) {
+          Value zero = constant(b, loc, 0);
+          row = arith::SubIOp::create(b, loc, row, getValueOrCreateConstantIndexOp(b, loc, *first));
+          inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, row, getValueOrCreateConstantIndexOp(b, loc, *count));
+          row = arith::SelectOp::create(b, loc, inside, row, zero);
+        }
+        Value element;
+        if (packed) {
+          Value n = constant(b, loc, 64), k = constant(b, loc, 16);
+          element = tensor::ExtractOp::create(b, loc, storage,
+                                              ValueRange{arith::DivUIOp::create(b, loc, row, n), arith::DivUIOp::create(b, loc, column, k),
+                                                         arith::RemUIOp::create(b, loc, column, k), arith::RemUIOp::create(b, loc, row, n)});
+        } else {
+          element = tensor::ExtractOp::create(b, loc, storage, ValueRange{row, column});
+        }
+        if (inside) {
+          Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
+          element = arith::SelectOp::create(b, loc, inside, element, zero);
+        }
+        linalg::YieldOp::create(b, loc, element);
+      });
+}
+
+FailureOr<Value> Lowering::lower(nn::RopeOp rope) {
+  // [t, h, 2, e]: the halves are a dim of their own, the partner of an element lies in the other half.
+  RankedTensorType type = typeOf(rope.getInput());
+  int64_t half = type.getDimSize(2) / 2;
+  auto splitType = RankedTensorType::get({type.getDimSize(0), type.getDimSize(1), 2, half}, type.getElementType());
+  SmallVector<ReassociationIndices> halves = {{0}, {1}, {2, 3}};
+  FailureOr<OpFoldResult> rows = resolver.getSize(rope.getInput(), 0);
+  if (failed(rows))
+    return failure();
+  SmallVector<OpFoldResult> shape = {*rows, builder.getIndexAttr(type.getDimSize(1)), builder.getIndexAttr(2), builder.getIndexAttr(half)};
+  Value input = tensor::ExpandShapeOp::create(builder, loc, splitType, rope.getInput(), halves, shape);
+  Value rotated = generic(
+      {input, rope.getPositions()}, {map(4, {0, 1, 2, 3}), map(4, {0})}, empty(splitType, *rows), map(4, {0, 1, 2, 3}),
+      SmallVector<IteratorType>(4, IteratorType::parallel), [&](OpBuilder &b, Location loc, ValueRange args) {
+        Value t = linalg::IndexOp::create(b, loc, 0), h = linalg::IndexOp::create(b, loc, 1);
+        Value side = linalg::IndexOp::create(b, loc, 2), e = linalg::IndexOp::create(b, loc, 3);
+        Value zero = arith::ConstantIndexOp::create(b, loc, 0), one = arith::ConstantIndexOp::create(b, loc, 1);
+        Value position = arith::IndexCastOp::create(b, loc, b.getIndexType(), args[1]);
+        Value cos = tensor::ExtractOp::create(b, loc, rope.getCos(), ValueRange{position, e});
+        Value sin = tensor::ExtractOp::create(b, loc, rope.getSin(), ValueRange{position, e});
+        Value other = arith::SubIOp::create(b, loc, one, side);
+        Value partner = tensor::ExtractOp::create(b, loc, input, ValueRange{t, h, other, e});
+        Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, side, zero);
+        Value signedSin = arith::SelectOp::create(b, loc, isFirst, arith::NegFOp::create(b, loc, sin), sin);
+        Value straight = arith::MulFOp::create(b, loc, args[0], cos);
+        Value crossed = arith::MulFOp::create(b, loc, partner, signedSin);
+        linalg::YieldOp::create(b, loc, arith::AddFOp::create(b, loc, straight, crossed).getResult());
+      });
+  return tensor::CollapseShapeOp::create(builder, loc, type, rotated, halves).getResult();
+}
+
+FailureOr<Value> Lowering::lower(nn::SplitHeadsOp split) {
+  FailureOr<OpFoldResult> rows = resolver.getSize(split.getInput(), 0);
+  if (failed(rows))
+    return failure();
+  RankedTensorType type = typeOf(split.getResult());
+  SmallVector<OpFoldResult> shape = {*rows, builder.getIndexAttr(type.getDimSize(1)), builder.getIndexAttr(type.getDimSize(2))};
+  SmallVector<ReassociationIndices> groups = {{0}, {1, 2}};
+  return tensor::ExpandShapeOp::create(builder, loc, type, split.getInput(), groups, shape).getResult();
+}
+
+FailureOr<Value> Lowering::lower(nn::MergeHeadsOp merge) {
+  SmallVector<ReassociationIndices> groups = {{0}, {1, 2}};
+  return tensor::CollapseShapeOp::create(builder, loc, typeOf(merge.getResult()), merge.getInput(), groups).getResult();
+}
+
+struct LowerNN : muster::impl::LowerNNPassBase<LowerNN> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isExternal())
+        continue;
+      SizeResolver resolver(function);
+      SmallVector<Operation *> ops;
+      function.walk([&](Operation *op) {
+        if (isa<nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(op))
+          ops.push_back(op);
+      });
+      for (Operation *op : ops) {
+        Lowering lowering(op, resolver);
+        FailureOr<Value> value = TypeSwitch<Operation *, FailureOr<Value>>(op)
+                                     .Case<nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(
+                                         [&](auto op) { return lowering.lower(op); });
+        if (failed(value))
+          return signalPassFailure();
+        op->getResult(0).replaceAllUsesWith(*value);
+        op->erase();
+        ++lowered;
+      }
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef MUSTER_COMPILER_TRANSFORMS_PASSES_TD
+#define MUSTER_COMPILER_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ResolveSizesPass : Pass<"muster-resolve-sizes", "::mlir::ModuleOp"> {
+  let summary = "Express every size by counts of the step record";
+  let description = [{
+    Replaces each `tensor.dim` by arithmetic on `plan.count`: a dynamic dim of an argument is the count that its layout names, and other dims
+    follow through shape reification. Equal dim names are one count.
+
+    *Requires*: every dynamic dim of an entry argument is named in its layout and bounded by `muster.bounds`.
+    *Guarantees*: no `tensor.dim` is left.
+  }];
+  let dependentDialects = ["::muster::plan::PlanDialect", "::mlir::arith::ArithDialect"];
+  let statistics = [Statistic<"resolved", "resolved", "sizes resolved">];
+}
+
+def LowerCollectivesPass : Pass<"muster-lower-collectives", "::mlir::ModuleOp"> {
+  let summary = "Turn collectives into transfers";
+  let description = [{
+    Each collective becomes a `plan.transfer`, a strided box that every rank pulls from its peers. A `linalg.transpose` in front of or behind a
+    collective is absorbed by the box's strides. A collective over a group of one rank is its operand, and a proved
+    `muster.assert_layout` goes.
+
+    *Requires*: no `muster.redistribute`; a mesh of known sizes.
+    *Guarantees*: no collective of the muster dialect is left.
+  }];
+  let dependentDialects = ["::muster::plan::PlanDialect", "::mlir::arith::ArithDialect"];
+  let statistics = [Statistic<"lowered", "lowered", "collectives lowered">, Statistic<"absorbed", "absorbed", "transpositions absorbed">];
+}
+
+def SelectLibraryCallsPass : Pass<"muster-select-library-calls", "::mlir::ModuleOp"> {
+  let summary = "Choose what a library computes";
+  let description = [{
+    Every `nn.matmul` becomes a `plan.matmul`, which the runtime's library computes, and with `pack-weights` its weight is stored in the
+    library's order of elements.
+
+    *Guarantees*: no `nn.matmul` is left.
+  }];
+  let options = [Option<"packWeights", "pack-weights", "bool", "false", "Store weights of products in blocks of 64 outputs by 16 inputs">];
+  let dependentDialects = ["::muster::plan::PlanDialect"];
+  let statistics = [Statistic<"selected", "selected", "library calls">];
+}
+
+def LowerNNPass : Pass<"muster-lower-nn", "::mlir::ModuleOp"> {
+  let summary = "Turn nn operations into linalg";
+  let description = [{
+    Norms, rotations, row gathers and reshapes of heads become linalg and tensor operations on rows. `nn.attention` and `nn.cache_append` stay for
+    `form-kernels`.
+
+    *Requires*: library calls are chosen.
+  }];
+  let dependentDialects = ["::muster::plan::PlanDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+  let statistics = [Statistic<"lowered", "lowered", "operations lowered">];
+}
+
+def FormKernelsPass : Pass<"muster-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Group tensor arithmetic into kernels and outline them";
+  let description = [{
+    Attention and cache appends become kernels by themselves; linalg operations that walk the same rows and feed each other become one. Equal
+    kernels are shared; locations of layers stay on the dispatches.
+
+    *Requires*: sizes are resolved, nn is lowered.
+    *Guarantees*: functions hold transfers, library calls, dispatches, loads and sizes only.
+  }];
+  let dependentDialects = ["::muster::plan::PlanDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"kernelsFormed", "kernels", "different kernels">, Statistic<"dispatchesMade", "dispatches", "dispatches">];
+}
+
+def AssignSpansPass : Pass<"muster-assign-spans", "::mlir::ModuleOp"> {
+  let summary = "From tensors to memory";
+  let description = [{
+    Each function becomes a `plan.entry` with one variant, each tensor that a step makes a `plan.span`. Reshapes are views of the same span; an
+    accumulating product writes into its accumulator.
+
+    *Requires*: kernels are formed.
+    *Guarantees*: no tensor value is left outside kernels.
+  }];
+  let dependentDialects = ["::muster::plan::PlanDialect"];
+}
+
+def PlanMemoryPass : Pass<"muster-plan-memory", "::mlir::ModuleOp"> {
+  let summary = "Give every span an offset in the arena of each variant";
+  let description = [{
+    The variants of `muster.variants` (dictionaries of bounds below `muster.bounds`, ascending), and one for the bounds themselves. Spans whose
+    lifetimes do not meet share bytes.
+
+    *Guarantees*: every span has an offset, every variant its arena size.
+  }];
+  let dependentDialects = ["::muster::plan::PlanDialect"];
+  let statistics = [Statistic<"variantsPlanned", "variants", "variants planned">];
+}
+
+def ScheduleStepsPass : Pass<"muster-schedule-steps", "::mlir::ModuleOp"> {
+  let summary = "Say what each step waits for";
+  let description = [{
+    `waits`: earlier steps whose effects a step reads or overwrites, without those that another wait implies. `acknowledgements`: earlier transfers whose
+    source it overwrites, which every peer must have read.
+
+    *Requires*: spans have offsets.
+  }];
+  let dependentDialects = ["::muster::plan::PlanDialect"];
+  let statistics = [Statistic<"scheduled", "scheduled", "steps scheduled">];
+}
+
+#endif

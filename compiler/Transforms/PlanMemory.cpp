@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One arena a rank, one variant for each capacity. Within a variant every span has a constant offset; spans whose lifetimes do not meet share bytes.
+// Offsets are equal on all ranks, because nothing here knows a rank.
+#include "compiler/Transforms/Passes.h"
+#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace muster;
+
+namespace muster {
+#define GEN_PASS_DEF_PLANMEMORYPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace muster
+
+namespace {
+
+constexpr int64_t spanAlignment = 64;
+
+/// Greatest value of a size under a variant's bounds: sizes are monotone in the counts (sums, products, quotients, minima, maxima).
+FailureOr<int64_t> getUpperBound(Value size, DictionaryAttr bounds) {
+  Operation *op = size.getDefiningOp();
+  if (auto count = dyn_cast_or_null<plan::CountOp>(op)) {
+    auto bound = bounds.getAs<IntegerAttr>(count.getName());
+    return bound ? bound.getInt() : static_cast<int64_t>(count.getBound());
+  }
+  if (auto constant = dyn_cast_or_null<arith::ConstantIndexOp>(op))
+    return constant.value();
+  if (!op || op->getNumOperands() != 2)
+    return op ? op->emitOpError() << "E4011 cannot bound this size" : failure();
+  FailureOr<int64_t> a = getUpperBound(op->getOperand(0), bounds), b = getUpperBound(op->getOperand(1), bounds);
+  if (failed(a) || failed(b))
+    return failure();
+  bool overflow = false;
+  int64_t result = 0;
+  bool known = TypeSwitch<Operation *, bool>(op)
+                   .Case([&](arith::AddIOp) { return overflow = llvm::AddOverflow(*a, *b, result), true; })
+                   .Case([&](arith::MulIOp) { return overflow = llvm::MulOverflow(*a, *b, result), true; })
+                   .Case<arith::DivUIOp, arith::CeilDivUIOp>([&](Operation *division) {
+                     // The divisor's least value is needed: only constants are exact.
+                     if (!division->getOperand(1).getDefiningOp<arith::ConstantIndexOp>() || *b < 1)
+                       return false;
+                     result = isa<arith::DivUIOp>(division) ? *a / *b : llvm::divideCeilSigned(*a, *b);
+                     return true;
+                   })
+                   .Case([&](arith::MinUIOp) { return result = std::min(*a, *b), true; })
+                   .Case([&](arith::MaxUIOp) { return result = std::max(*a, *b), true; })
+                   .Default([](Operation *) { return false; });
+  if (!known)
+    return op->emitOpError() << "E4011 cannot bound this size";
+  if (overflow)
+    return op->emitOpError() << "E4012 expected sizes below 2^63 bytes but this one overflows";
+  return result;
+}
+
+FailureOr<int64_t> getSpanBytes(plan::SpanOp span, DictionaryAttr bounds) {
+  RankedTensorType type = span.getType().getTensor();
+  int64_t bytes = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  unsigned next = 0;
+  for (int64_t size : type.getShape()) {
+    if (ShapedType::isDynamic(size)) {
+      FailureOr<int64_t> bound = getUpperBound(span.getSizes()[next++], bounds);
+      if (failed(bound))
+        return failure();
+      size = *bound;
+    }
+    if (llvm::MulOverflow(bytes, size, bytes))
+      return span.emitOpError() << "E4012 expected sizes below 2^63 bytes but this span overflows";
+  }
+  return static_cast<int64_t>(llvm::alignTo(std::max<int64_t>(bytes, 1), spanAlignment));
+}
+
+struct Lifetime {
+  plan::SpanOp span;
+  int64_t bytes;
+  int64_t first, last; // steps, both included
+  int64_t offset = -1;
+};
+
+bool isStep(Operation &op) { return isa<plan::LaunchOp, plan::ProductOp, plan::PullOp>(op); }
+
+/// Places the spans of one variant, largest first, each at the lowest offset that no living neighbour holds.
+LogicalResult placeSpans(plan::VariantOp variant) {
+  DenseMap<Operation *, int64_t> number;
+  int64_t steps = 0;
+  for (Operation &op : variant.getBody().front())
+    if (isStep(op))
+      number[&op] = steps++;
+  SmallVector<Lifetime> lifetimes;
+  for (auto span : variant.getBody().front().getOps<plan::SpanOp>()) {
+    FailureOr<int64_t> bytes = getSpanBytes(span, variant.getBounds());
+    if (failed(bytes))
+      return failure();
+    Lifetime life{span, *bytes, steps, -1};
+    for (Operation *user : span->getUsers()) {
+      life.first = std::min(life.first, number[user]);
+      life.last = std::max(life.last, number[user]);
+    }
+    if (span.getRole() == StringRef("input"))
+      life.first = -1, life.last = std::max<int64_t>(life.last, -1);
+    if (span.getRole() == StringRef("result"))
+      life.last = steps;
+    lifetimes.push_back(life);
+  }
+  SmallVector<Lifetime *> order;
+  for (Lifetime &life : lifetimes)
+    order.push_back(&life);
+  llvm::sort(order, [](Lifetime *a, Lifetime *b) { return std::tuple(-a->bytes, a->first, a) < std::tuple(-b->bytes, b->first, b); });
+  int64_t arena = 0;
+  SmallVector<Lifetime *> placed;
+  for (Lifetime *life : order) {
+    SmallVector<Lifetime *> neighbours;
+    for (Lifetime *other : placed)
+      if (other->first <= life->last && life->first <= other->last)
+        neighbours.push_back(other);
+    llvm::sort(neighbours, [](Lifetime *a, Lifetime *b) { return a->offset < b->offset; });
+    int64_t offset = 0;
+    for (Lifetime *other : neighbours) {
+      if (other->offset - offset >= life->bytes)
+        break;
+      offset = std::max(offset, other->offset + other->bytes);
+    }
+    life->offset = offset;
+    life->span.setOffset(offset);
+    life->span->setAttr("bytes", IntegerAttr::get(IntegerType::get(variant.getContext(), 64), life->bytes));
+    arena = std::max(arena, offset + life->bytes);
+    placed.push_back(life);
+  }
+  variant.setArenaBytes(arena);
+  return success();
+}
+
+struct PlanMemory : muster::impl::PlanMemoryPassBase<PlanMemory> {
+  void runOnOperation() override {
+    for (auto entry : getOperation().getOps<plan::EntryOp>()) {
+      SmallVector<plan::VariantOp> variants(entry.getBody().front().getOps<plan::VariantOp>());
+      if (failed(planEntry(entry, variants.front())))
+        return signalPassFailure();
+    }
+  }
+
+  LogicalResult planEntry(plan::EntryOp entry, plan::VariantOp all) {
+    auto bounds = entry->getAttrOfType<DictionaryAttr>(attribute::bounds);
+    if (!bounds)
+      bounds = DictionaryAttr::get(entry.getContext());
+    SmallVector<DictionaryAttr> wanted;
+    if (auto list = entry->getAttrOfType<ArrayAttr>("muster.variants"))
+      for (Attribute attr : list) {
+        auto smaller = dyn_cast<DictionaryAttr>(attr);
+        if (!smaller)
+          return entry.emitOpError() << "E4013 expected variants to be dictionaries of bounds but got " << attr;
+        NamedAttrList merged(bounds);
+        for (NamedAttribute bound : smaller) {
+          auto most = bounds.getAs<IntegerAttr>(bound.getName());
+          auto value = dyn_cast<IntegerAttr>(bound.getValue());
+          if (!most || !value || value.getInt() < 1 || value.getInt() > most.getInt())
+            return entry.emitOpError() << "E4013 expected the variant's bound of '" << bound.getName() << "' to be from 1 to "
+                                       << (most ? most.getInt() : 0) << " but got " << bound.getValue();
+          merged.set(bound.getName(), value);
+        }
+        wanted.push_back(merged.getDictionary(entry.getContext()));
+      }
+    if (wanted.empty() || wanted.back() != bounds)
+      wanted.push_back(bounds);
+
+    OpBuilder builder(all);
+    for (DictionaryAttr variantBounds : wanted) {
+      std::string name;
+      for (NamedAttribute bound : variantBounds)
+        name += (name.empty() ? "" : "_") + bound.getName().str() + std::to_string(cast<IntegerAttr>(bound.getValue()).getInt());
+      auto variant = cast<plan::VariantOp>(builder.clone(*all));
+      variant.setName(name.empty() ? "all" : name);
+      variant.setBoundsAttr(variantBounds);
+      if (failed(placeSpans(variant)))
+        return failure();
+      ++variantsPlanned;
+    }
+    all.erase();
+    return success();
+  }
+};
+
+} // namespace

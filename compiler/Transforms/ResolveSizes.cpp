@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Transforms/ResolveSizes.h"
+
+#include "compiler/Transforms/Passes.h"
+#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Transforms/CSE.h"
+
+using namespace mlir;
+using namespace muster;
+
+namespace muster {
+#define GEN_PASS_DEF_RESOLVESIZESPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace muster
+
+FailureOr<OpFoldResult> SizeResolver::getArgumentSize(BlockArgument argument, int64_t dim) {
+  unsigned index = argument.getArgNumber();
+  auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout);
+  StringRef name = layout ? layout.getDimName(dim) : StringRef();
+  if (name.empty())
+    return function.emitOpError() << "E4001 expected dim " << dim << " of argument " << index
+                                  << " to have a name in its layout because it is dynamic but got "
+                                  << (layout ? layout.getText() : std::string("no layout"));
+  Value &count = counts[name];
+  if (!count) {
+    auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
+    auto bound = bounds ? bounds.getAs<IntegerAttr>(name) : IntegerAttr();
+    if (!bound)
+      return function.emitOpError() << "E4002 expected attribute '" << attribute::bounds << "' to bound dim '" << name
+                                    << "' because it is dynamic but got no bound";
+    // A count may stand there already, from an earlier pass.
+    for (auto existing : function.getBody().front().getOps<plan::CountOp>())
+      if (existing.getName() == name)
+        count = existing;
+    if (!count) {
+      OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
+      count = plan::CountOp::create(builder, function.getLoc(), builder.getStringAttr(name), bound.getInt());
+    } else {
+      count.getDefiningOp()->moveBefore(&function.getBody().front(), function.getBody().front().begin());
+    }
+  }
+  int64_t ranks = 1;
+  MeshAttr mesh = getMesh(function);
+  for (LayoutTermAttr term : layout.getDims()[dim].getTerms())
+    for (AxisRefAttr axis : term.getAxes())
+      ranks *= axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
+  if (ranks == 1)
+    return OpFoldResult(count);
+  OpBuilder builder(function.getContext());
+  builder.setInsertionPointAfterValue(count);
+  Value divisor = arith::ConstantIndexOp::create(builder, function.getLoc(), ranks);
+  return OpFoldResult(arith::DivUIOp::create(builder, function.getLoc(), count, divisor).getResult());
+}
+
+FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
+  auto value = dyn_cast<Value>(size);
+  if (!value)
+    return size;
+  if (std::optional<int64_t> constant = getConstantIntValue(size))
+    return OpFoldResult(IntegerAttr::get(IndexType::get(value.getContext()), *constant));
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return function.emitOpError() << "E4003 unsupported size that is a block argument", failure();
+  if (isa<plan::CountOp, CoordinateOp, SizeOp>(op))
+    return size;
+  if (auto dim = dyn_cast<tensor::DimOp>(op)) {
+    std::optional<int64_t> index = dim.getConstantIndex();
+    if (!index)
+      return op->emitOpError() << "E4003 unsupported size with a dim that is not constant", failure();
+    return getSize(dim.getSource(), *index);
+  }
+  if (!isa_and_nonnull<arith::ArithDialect>(op->getDialect()))
+    return op->emitOpError() << "E4003 unsupported size: expected arithmetic on dims and counts but got '" << op->getName() << "'", failure();
+  for (OpOperand &operand : op->getOpOperands()) {
+    FailureOr<OpFoldResult> resolved = resolve(operand.get());
+    if (failed(resolved))
+      return failure();
+    OpBuilder builder(op);
+    operand.set(getValueOrCreateConstantIndexOp(builder, op->getLoc(), *resolved));
+  }
+  return size;
+}
+
+FailureOr<OpFoldResult> SizeResolver::getSize(Value tensor, int64_t dim) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (!type.isDynamicDim(dim))
+    return OpFoldResult(IntegerAttr::get(IndexType::get(type.getContext()), type.getDimSize(dim)));
+  if (auto found = known.find({tensor, dim}); found != known.end())
+    return found->second;
+
+  FailureOr<OpFoldResult> size = failure();
+  if (auto argument = dyn_cast<BlockArgument>(tensor)) {
+    size = getArgumentSize(argument, dim);
+  } else {
+    Operation *op = tensor.getDefiningOp();
+    unsigned index = cast<OpResult>(tensor).getResultNumber();
+    OpBuilder builder(op);
+    ReifiedRankedShapedTypeDims shapes;
+    if (auto style = dyn_cast<DestinationStyleOpInterface>(op)) {
+      size = getSize(style.getTiedOpOperand(cast<OpResult>(tensor))->get(), dim);
+    } else if (succeeded(reifyResultShapes(builder, op, shapes))) {
+      size = resolve(shapes[index][dim]);
+    } else {
+      return op->emitOpError() << "E4003 unsupported size: cannot tell dim " << dim << " of result " << index, failure();
+    }
+  }
+  if (succeeded(size))
+    known[{tensor, dim}] = *size;
+  return size;
+}
+
+FailureOr<SmallVector<OpFoldResult>> SizeResolver::getSizes(Value tensor) {
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t dim = 0, rank = cast<RankedTensorType>(tensor.getType()).getRank(); dim < rank; ++dim) {
+    FailureOr<OpFoldResult> size = getSize(tensor, dim);
+    if (failed(size))
+      return failure();
+    sizes.push_back(*size);
+  }
+  return sizes;
+}
+
+namespace {
+struct ResolveSizes : muster::impl::ResolveSizesPassBase<ResolveSizes> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isExternal())
+        continue;
+      SizeResolver resolver(function);
+      SmallVector<tensor::DimOp> dims;
+      function.walk([&](tensor::DimOp dim) { dims.push_back(dim); });
+      for (tensor::DimOp dim : dims) {
+        FailureOr<OpFoldResult> size = resolver.resolve(dim.getResult());
+        if (failed(size))
+          return signalPassFailure();
+        OpBuilder builder(dim);
+        dim.replaceAllUsesWith(getValueOrCreateConstantIndexOp(builder, dim.getLoc(), *size));
+        ++resolved;
+      }
+      for (tensor::DimOp dim : dims)
+        dim.erase();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The size of any tensor dim of an entry as arithmetic on the counts of the step record.
+#pragma once
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+
+namespace muster {
+
+/// Resolves dims of one entry. A dynamic dim of an argument is the count that its layout names (`[t, o]` : dim 0 is count "t", divided by the
+/// sizes of the axes that shard it), so that equal names are one value; every other dim follows through the operations' shape
+/// reification. Values are made at the top of the function (counts) or at the operation that makes the tensor.
+class SizeResolver {
+public:
+  explicit SizeResolver(mlir::func::FuncOp function) : function(function) {}
+
+  /// The size of `dim` of `tensor`: an attribute where static, else an index value. Failure after a diagnostic.
+  mlir::FailureOr<mlir::OpFoldResult> getSize(mlir::Value tensor, int64_t dim);
+  mlir::FailureOr<llvm::SmallVector<mlir::OpFoldResult>> getSizes(mlir::Value tensor);
+
+  /// Rewrites an index expression that reads `tensor.dim`s to one that reads counts.
+  mlir::FailureOr<mlir::OpFoldResult> resolve(mlir::OpFoldResult size);
+
+private:
+  mlir::FailureOr<mlir::OpFoldResult> getArgumentSize(mlir::BlockArgument argument, int64_t dim);
+
+  mlir::func::FuncOp function;
+  llvm::StringMap<mlir::Value> counts;
+  llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::OpFoldResult> known;
+};
+
+} // namespace muster
