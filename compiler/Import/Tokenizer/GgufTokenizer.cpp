@@ -31,13 +31,13 @@ public:
 
   llvm::Expected<Section> import() {
     if (llvm::Error error = importPreTokenizer())
-      return std::move(error);
+      return error;
     if (llvm::Error error = importVocabulary())
-      return std::move(error);
+      return error;
     if (llvm::Error error = importMerges())
-      return std::move(error);
+      return error;
     if (llvm::Error error = importIds())
-      return std::move(error);
+      return error;
     auto chatTemplate = file.getString("tokenizer.chat_template", "");
     if (!chatTemplate)
       return chatTemplate.takeError();

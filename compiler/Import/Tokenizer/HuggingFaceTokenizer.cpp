@@ -107,7 +107,7 @@ public:
                       &HuggingFaceTokenizer::importConfiguration, &HuggingFaceTokenizer::importStopTokens,
                       &HuggingFaceTokenizer::checkUnknown})
       if (llvm::Error error = (this->*step)())
-        return std::move(error);
+        return error;
     builder.section.missing_byte = schema::MissingByte::DropBeforeMerge;
     return builder.finish();
   }

@@ -40,7 +40,7 @@ public:
   llvm::Expected<std::string> translate() {
     while (!rest.empty())
       if (llvm::Error error = translateNext())
-        return std::move(error);
+        return error;
     return out;
   }
 

@@ -4,6 +4,8 @@
 // test/unit/runtime/text/Inputs/make-golden.py.
 #include "test/unit/compiler/Import/Tokenizer/TokenizerFixtures.h"
 
+#include <random>
+
 using namespace muster;
 using namespace muster::test;
 
@@ -33,11 +35,13 @@ protected:
       Result<std::vector<int32_t>> ids = tokenizer.encode(text, false);
       ASSERT_TRUE(ids.isOk()) << ids.status().text();
       EXPECT_EQ(*ids, idsOf((*expected.getArray("plain"))[i])) << i << ": " << text;
-      if (i < expected.getArray("special")->size())
+      if (i < expected.getArray("special")->size()) {
         EXPECT_EQ(*tokenizer.encode(text, true), idsOf((*expected.getArray("special"))[i])) << i << ": " << text;
+      }
       bool hasAllBytes = llvm::none_of(text, [&](char c) { return llvm::is_contained(missing, uint8_t(c)); });
-      if (hasAllBytes && isLossless)
+      if (hasAllBytes && isLossless) {
         EXPECT_EQ(*tokenizer.decode(*ids), text);
+      }
     }
     if (const json::Object *strangers = expected.getObject("stranger")) {
       EXPECT_GE(strangers->size(), 5u);
@@ -81,6 +85,26 @@ TEST_F(Golden, SmolLm2AsLlamaCpp) {
   EXPECT_EQ(std::vector<int32_t>(tokenizer.stopTokens().begin(), tokenizer.stopTokens().end()),
             std::vector<int32_t>{2});
   EXPECT_TRUE(llvm::StringRef(tokenizer.chatTemplate()).contains("<|im_start|>system"));
+}
+
+TEST_F(Golden, SmolLm2LosesOnlyTheBytesThatItLacks) {
+  if (!llvm::sys::fs::exists(smollm2Path()))
+    GTEST_SKIP() << smollm2Path();
+  auto file = gguf::GgufFile::open(smollm2Path());
+  ASSERT_TRUE(static_cast<bool>(file));
+  Tokenizer tokenizer = loadSection(tokenizers::importGguf(**file));
+  std::vector<uint8_t> missing = tokenizer.missingBytes();
+  std::mt19937 random(3);
+  for (int round = 0; round < 2000; ++round) {
+    std::string text, kept;
+    for (size_t i = 0, length = random() % 100; i < length; ++i) {
+      // Bytes of all kinds, mostly those of ASCII text.
+      text += static_cast<char>(random() % 3 ? 32 + random() % 95 : random());
+      if (!llvm::is_contained(missing, static_cast<uint8_t>(text.back())))
+        kept += text.back();
+    }
+    ASSERT_EQ(*tokenizer.decode(*tokenizer.encode(text, false)), kept);
+  }
 }
 
 TEST_F(Golden, SmolLm2AsTokenizers) {
