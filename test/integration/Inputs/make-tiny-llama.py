@@ -170,7 +170,8 @@ def write_shards(folder, tensors, shards):
 
 def write_config(path, o):
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": o.attention_bias,
-              "bos_token_id": 1, "eos_token_id": 2, "head_dim": o.head_dim, "hidden_act": "silu", "hidden_size": o.hidden,
+              "bos_token_id": 1, "eos_token_id": 2, "head_dim": o.head_dim, "hidden_act": "silu",
+              "hidden_size": o.hidden,
               "intermediate_size": o.feed_forward, "max_position_embeddings": o.context, "mlp_bias": o.mlp_bias,
               "num_attention_heads": o.heads, "num_hidden_layers": o.layers, "num_key_value_heads": o.kv_heads,
               "rms_norm_eps": o.epsilon, "tie_word_embeddings": o.tied, "vocab_size": o.vocabulary}

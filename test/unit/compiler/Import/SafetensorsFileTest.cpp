@@ -90,6 +90,7 @@ TEST(SafetensorsFileTest, RefusesBadEntries) {
   EXPECT_THAT(entry("\"F32\"", "[2]", "[0,8]", 7), HasSubstr("at [0, 8) inside the data but got 7 bytes"));
   EXPECT_THAT(entry("\"F32\"", "[2]", "[8,0]", 8), StartsWith("E3106"));
   EXPECT_THAT(entry("\"F32\"", "[2]", "[9223372036854775800,9223372036854775807]", 8), StartsWith("E3106"));
+  EXPECT_THAT(entry("\"F32\"", "[2]", "[0,12]", 12), HasSubstr("and shape [2] but got 12"));
   EXPECT_THAT(entry("\"F32\"", "[2]", "[0,4]", 8),
               HasSubstr("expected 8 bytes for tensor 't' of type F32 and shape [2] but got 4"));
 }

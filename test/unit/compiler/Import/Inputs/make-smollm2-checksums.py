@@ -4,8 +4,9 @@
 
     python3 make-smollm2-checksums.py SmolLM2-135M-Instruct.Q4_1.gguf     # needs numpy and gguf 0.19.0
 
-All weights in the order of the model, then a few by themselves; q and k with the rows of a head in halves, that is, with the
-permutation of llama.cpp's converter undone.
+A few weights by themselves, then all in the order of the model; q and k with the rows of a head in halves, that is,
+with the permutation of llama.cpp's converter undone. The state_dict that transformers 5.23 makes of the same file gives
+the same sums.
 """
 import sys
 import zlib
