@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Measures Muster and llama.cpp on SmolLM2-135M, alternating in one run, and prints both, their ratios and the goals.
 
-tools/bench.sh makes what this needs and calls it. Every measurement is a process of its own; a round runs each contender
-once, one after the other, so that a slow minute of the machine hits all of them; a figure is the median over the rounds.
+tools/bench.sh makes what this needs and calls it. Every measurement is a process of its own; a round runs each
+contender once, one after the other, so that a slow minute of the machine hits all of them; a figure is the median over
+the rounds.
 
-Contenders: llama.cpp with F32 matrices and an f32 KV cache (the equal of Muster's arithmetic), llama.cpp with the file as it is
-(Q4_1, its default f16 KV cache), Muster with one rank, and Muster with three ranks as threads (with two threads only: three equal
-shares on two cores, beside one rank with two workers).
+Contenders: llama.cpp with F32 matrices and an f32 KV cache (the equal of Muster's arithmetic), llama.cpp with the file
+as it is (Q4_1, its default f16 KV cache), Muster with one rank, and Muster with three ranks as threads (with two
+threads only: three equal shares on two cores, beside one rank with two workers).
 
-What the figures mean: prefill is one prompt of 128 or 512 tokens in one step, decode is one token for each sequence and step at
-contexts 128 to 192; `load` ends when the first step could run, `first token` is the first token of a five-token prompt,
-both counted from the start of the work with the files in the page cache. Before anything is timed each contender has to
-produce the golden tokens after "The capital of France is".
+What the figures mean: prefill is one prompt of 128 or 512 tokens in one step, decode is one token for each sequence and
+step at contexts 128 to 192; `load` ends when the first step could run, `first token` is the first token of a five-token
+prompt, both counted from the start of the work with the files in the page cache. Before its figures count each
+contender has to produce the golden tokens after "The capital of France is".
 
 Muster is asked as `muster-run PLAN --bench --json --threads N` and answers with one object:
 {"load_ms": ..., "first_token_ms": ..., "prefill": [{"tokens": 128, "tokens_per_s": ...}, ...],
@@ -83,15 +84,17 @@ class Muster:
         self.folder = options.build / "bench" / f"tp{ranks}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.plan = self.folder / "smollm2.plan"
-        self.runner, self.compiler, self.model = options.bin / "muster-run", options.bin / "muster-compile", options.model
+        self.runner, self.compiler = options.bin / "muster-run", options.bin / "muster-compile"
+        self.model = options.model
 
     def compile(self):
         for old in self.folder.iterdir():
             old.unlink()
-        _, seconds, memory = run([self.compiler, self.model, "--mesh", f"tp={self.ranks}", "--target", "host", "-o", self.plan])
+        options = ["--mesh", f"tp={self.ranks}", "--target", "host", "-o", self.plan]
+        _, seconds, memory = run([self.compiler, self.model, *options])
         rest = sum(f.stat().st_size for f in self.folder.iterdir() if f != self.plan)
-        print(f"compile {self.name}: {seconds:.1f} s, peak {memory / 2**20:.0f} MiB, plan {self.plan.stat().st_size:,} bytes, "
-              f"weights {rest:,} bytes", flush=True)
+        print(f"compile {self.name}: {seconds:.1f} s, peak {memory / 2**20:.0f} MiB, "
+              f"plan {self.plan.stat().st_size:,} bytes, weights {rest:,} bytes", flush=True)
 
     def check(self):
         output = run([self.runner, self.plan, "--prompt", PROMPT, "--max-tokens", CHECKED, "--json"])[0]
@@ -130,7 +133,8 @@ def verdict(ratio, goal):
 def print_table(medians, threads):
     names = list(medians)
     print(f"\n{threads} thread(s); rates in tokens/s")
-    print(f"{'':<18}" + "".join(f"{name:>16}" for name in names) + ("   muster tp=1 / llama.cpp f32" if "muster tp=1" in medians else ""))
+    both = "   muster tp=1 / llama.cpp f32" if "muster tp=1" in medians else ""
+    print(f"{'':<18}" + "".join(f"{name:>16}" for name in names) + both)
     for key in medians[names[0]]:
         line = f"{key:<18}" + "".join(f"{medians[name][key]:>16.1f}" for name in names)
         if "muster tp=1" in medians:
@@ -156,10 +160,12 @@ def main():
     options = parser.parse_args()
     options.model = options.build / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
-    peers = [LlamaCpp(options, "llama.cpp f32", options.build / "models/SmolLM2-135M-Instruct.F32.gguf", "f32"),
+    widened = options.build / "models/SmolLM2-135M-Instruct.F32.gguf"
+    peers = [LlamaCpp(options, "llama.cpp f32", widened, "f32"),
              LlamaCpp(options, "llama.cpp Q4_1", options.model, "f16")]
     ranks = [] if options.peers_only else [Muster(options, 1), Muster(options, 3)]
-    print(f"SmolLM2-135M-Instruct on {os.cpu_count()} CPUs ({platform.machine()}), {options.rounds} rounds, medians", flush=True)
+    machine = f"{os.cpu_count()} CPUs ({platform.machine()})"
+    print(f"SmolLM2-135M-Instruct on {machine}, medians of {options.rounds} rounds", flush=True)
     if os.getloadavg()[0] > 0.5:
         print(f"load average {os.getloadavg()[0]:.1f}: other programs are running, the figures mean little")
     for muster in ranks:

@@ -5,11 +5,12 @@
     check-greedy.py results.json [golden/greedy.json]
     check-greedy.py --write-prompts prompts.json
 
-results.json is what `muster-run --json` prints: {"results": [{"prompt_tokens": [...], "tokens": [...]}, ...]}, one for each golden
-prompt, in any order; `tokens` holds the new tokens only. A token has to be equal wherever the float64 margin of the first over
-the second is above the tolerance: 2 x 3 times the greatest logit error of transformers in float32 (two logits may each be off
-by 3 times that). Where the margin is below it the other token is listed as an exception and the rest of that prompt, which
-now continues another text, is not compared. `--write-prompts` writes the prompts' texts as a JSON list. Standard library alone.
+results.json is what `muster-run --json` prints: {"results": [{"prompt_tokens": [...], "tokens": [...]}, ...]}, one
+for each golden prompt, in any order; `tokens` holds the new tokens only. A token has to be equal wherever the float64
+margin of the first over the second is above the tolerance: 2 x 3 times the greatest logit error of transformers in
+float32 (two logits may each be off by 3 times that). Where the margin is below it the other token is listed as an
+exception and the rest of that prompt, which now continues another text, is not compared. `--write-prompts` writes the
+prompts' texts as a JSON list. Standard library alone.
 """
 import argparse
 import json
@@ -42,12 +43,14 @@ def main():
     if options.write_prompts:
         pathlib.Path(options.write_prompts).write_text(json.dumps([r["prompt"] for r in golden["results"]]))
         return 0
-    results = {tuple(r["prompt_tokens"]): r["tokens"] for r in json.loads(pathlib.Path(options.results).read_text())["results"]}
+    document = json.loads(pathlib.Path(options.results).read_text())
+    results = {tuple(r["prompt_tokens"]): r["tokens"] for r in document["results"]}
     failures, exceptions, compared = [], [], 0
     for entry in golden["results"]:
         name = f"prompt {entry['prompt'][:32]!r} ({len(entry['prompt_tokens'])} tokens)"
         got = results.get(tuple(entry["prompt_tokens"]))
-        failure, exception, count = judge(entry, got, golden["tolerance"]) if got is not None else ("has no result", None, 0)
+        verdict = ("has no result", None, 0) if got is None else judge(entry, got, golden["tolerance"])
+        failure, exception, count = verdict
         compared += count
         failures += [f"{name}: {failure}"] if failure else []
         exceptions += [f"{name}: {exception}"] if exception else []
@@ -55,7 +58,8 @@ def main():
         print("exception (margin within the tolerance):", line)
     for line in failures:
         print("wrong:", line)
-    print(f"{compared} tokens equal, {len(exceptions)} exceptions, {len(failures)} wrong, tolerance {golden['tolerance']:.5f}")
+    counts = f"{compared} tokens equal, {len(exceptions)} exceptions, {len(failures)} wrong"
+    print(f"{counts}, tolerance {golden['tolerance']:.5f}")
     return 1 if failures or not compared else 0
 
 

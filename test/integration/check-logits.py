@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Judges teacher-forced logits of SmolLM2 against float64: exits 1 when an error exceeds 3 times that of transformers in float32.
+"""Judges teacher-forced logits of SmolLM2 against float64.
 
     muster-run smollm2.plan --tokens golden/tokens.npy --logits logits.npy
-    check-logits.py logits.npy golden/logits.npz [--tokens golden/tokens.npy]
+    check-logits.py logits.npy [golden/logits.npz] [--tokens golden/tokens.npy]
 
-logits.npy is float32 [2000, 49152], row i following tokens 0..i. The golden file holds, in float64, 24 columns, the logit of
-the next token and the log-sum-exp over all columns, so a wrong value anywhere in a row shows. Errors are measured as greatest
-and root mean square over positions, and each is set beside what transformers in float32 has by the same measure. NumPy alone.
+Exits 1 when an error exceeds 3 times that of transformers in float32. logits.npy is float32 [2000, 49152], row i
+following tokens 0..i. The golden file holds, in float64, 24 columns, the logit of the next token and the log-sum-exp
+over all columns, so that a wrong value anywhere in a row shows. Errors are measured as greatest and root mean square
+over positions, and each is set beside what transformers in float32 has by the same measure. NumPy alone.
 """
 import argparse
 import pathlib
@@ -50,7 +51,8 @@ def main():
         print(f"expected float32 [{rows}, {vocabulary}] but got {logits.dtype} {list(logits.shape)}")
         return 1
     following = np.roll(tokens, -1)
-    parts = [measures_of(logits[i : i + 200], golden["columns"], following[i : i + 200]) for i in range(0, rows, 200)]
+    blocks = [slice(begin, begin + 200) for begin in range(0, rows, 200)]
+    parts = [measures_of(logits[block], golden["columns"], following[block]) for block in blocks]
     actual = [np.concatenate(part) for part in zip(*parts)]
     errors = errors_of(actual, [golden[name] for name in ("sample", "lse", "next")])
     worst = np.abs(actual[0] - golden["sample"]).max(axis=1).argmax()
@@ -62,7 +64,8 @@ def main():
         good = error <= options.limit * own
         failed += not good
         print(f"{name:<12}{error:>12.3e}{own:>18.3e}{error / own:>8.2f}{'' if good else '  above the limit'}")
-    print(f"worst position {worst}; limit {options.limit:g} times transformers in float32: {'FAILED' if failed else 'passed'}")
+    outcome = "FAILED" if failed else "passed"
+    print(f"worst position {worst}; limit {options.limit:g} times transformers in float32: {outcome}")
     return 1 if failed else 0
 
 

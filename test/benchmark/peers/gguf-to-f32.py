@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Rewrites a GGUF file with every tensor dequantised to F32: gguf-to-f32.py IN.gguf OUT.gguf
 
-llama.cpp quantises the activations too where the matrices are quantised, so only a file of F32 matrices makes it compute
-what Muster computes. Metadata is copied but for `general.file_type`, which becomes 0 (all F32). Needs PyPI's `gguf`.
+llama.cpp quantises the activations too where the matrices are quantised, so only a file of F32 matrices makes it
+compute what Muster computes. Metadata is copied but for `general.file_type`, which becomes 0 (all F32). Needs
+PyPI's `gguf`.
 """
 import os
 import sys

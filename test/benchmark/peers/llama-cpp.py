@@ -4,12 +4,13 @@
 
     llama-cpp.py MODEL.gguf --threads 1 [--kv f32|f16] [--tokens tokens.npy]
 
-It goes through the low-level API of PyPI's llama-cpp-python: what is timed is one `llama_decode` of a batch made beforehand and
-the `llama_synchronize` after it, so Python's share is two foreign calls (about 2 us a step).
-- `load_ms`: reading the model and making a context. `first_token_ms`: from before that to the first token after "The capital
-  of France is". The file is in the page cache in both.
+It goes through the low-level API of PyPI's llama-cpp-python: what is timed is one `llama_decode` of a batch made
+beforehand and the `llama_synchronize` after it, so Python's share is two foreign calls (about 2 us a step).
+- `load_ms`: reading the model and making a context. `first_token_ms`: from before that to the first token after "The
+  capital of France is". The file is in the page cache in both.
 - `prefill`: one prompt of 128 or 512 tokens in one batch, logits of the last row; median of the repetitions.
-- `decode`: 64 steps from context 128 to 192, one token for each sequence; tokens/s over all steps, p50 and p99 of a step.
+- `decode`: 64 steps from context 128 to 192, one token for each sequence, the first four to warm up; tokens/s over the
+  rest, p50 and p99 of a step.
 - `peak_rss_bytes` of the process; `base_rss_bytes` is what the interpreter alone had before.
 - `greedy`: the first eight tokens after that prompt, by which the caller checks that it computes the right thing.
 """

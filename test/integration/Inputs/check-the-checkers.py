@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Shows that the judges of the integration tests accept what is right and refuse what is wrong; needs no model and no Muster.
+"""Shows that the judges of the integration tests accept what is right and refuse what is wrong.
 
-The reference forward is compared with what transformers in float64 said of four random models (golden/tiny.npz); each checker is
-given right results, which have to pass, and each of the mutants below, which have to fail.
+The reference forward is compared with what transformers in float64 said of four random models (golden/tiny.npz); each
+checker is given right results, which have to pass, and each of the mutants below, which have to fail.
 """
 import copy
 import importlib.util
@@ -16,16 +16,26 @@ import tempfile
 import numpy as np
 
 INTEGRATION = pathlib.Path(__file__).resolve().parent.parent
+# Four shapes of make-tiny-llama.py; the seed of each is its place.
 TINY = [
-    "--hidden 60 --heads 6 --kv-heads 6 --head-dim 10 --ff 44 --tied",
-    "--hidden 60 --heads 6 --kv-heads 2 --head-dim 14 --ff 37 --attention-bias --mlp-bias --shards 3",
-    "--hidden 64 --heads 8 --kv-heads 1 --ff 91 --layers 3 --rope-scaling --rope-base 500000 --dtype BF16",
-    "--hidden 40 --heads 5 --kv-heads 5 --head-dim 6 --ff 29 --vocab 211 --tied --mlp-bias --dtype F16 --epsilon 1e-3",
+    "--hidden 60 --heads 6 --kv-heads 6 --head-dim 10 --feed-forward 44 --vocabulary 101",
+    "--hidden 60 --heads 6 --kv-heads 2 --head-dim 14 --feed-forward 37 --untied --attention-bias --mlp-bias"
+    " --shards 3",
+    "--hidden 64 --heads 8 --kv-heads 1 --feed-forward 91 --layers 3 --untied --encoding BF16 --rope-theta 500000"
+    " --llama3-scaling 8 1 4 64 --new-keys",
+    "--hidden 40 --heads 5 --kv-heads 5 --head-dim 6 --feed-forward 29 --vocabulary 211 --mlp-bias --encoding F16"
+    " --epsilon 1e-3",
 ]
+TINY_TOKENS = 300
 
 
-def tiny_tokens(seed, vocabulary):
-    return np.random.default_rng(seed).integers(0, vocabulary, 300)
+def write_tiny(folder, seed):
+    """Writes case `seed` as a Hugging Face folder; its sequence of tokens."""
+    script = INTEGRATION / "Inputs" / "make-tiny-llama.py"
+    options = ["--context", "512", "--seed", str(seed), *TINY[seed].split()]
+    subprocess.run([sys.executable, script, folder, *options], check=True)
+    vocabulary = json.loads((pathlib.Path(folder) / "config.json").read_text())["vocab_size"]
+    return np.random.default_rng(seed).integers(0, vocabulary, TINY_TOKENS)
 
 
 def module_of(path):
@@ -38,13 +48,11 @@ def module_of(path):
 def reference_errors():
     """The greatest difference of the reference from transformers, for each random model."""
     reference = module_of(INTEGRATION / "Inputs" / "reference-llama.py")
-    tiny = module_of(INTEGRATION / "Inputs" / "make-tiny-llama.py")
     golden = np.load(INTEGRATION / "golden" / "tiny.npz")
     for seed, case in enumerate(TINY):
         with tempfile.TemporaryDirectory() as folder:
-            options = tiny.parse([folder, "--seed", str(seed), *case.split()])
-            tiny.write_model(folder, tiny.config_of(options), seed, options.dtype, options.shards)
-            logits = reference.Llama.load(folder).logits(tiny_tokens(seed, options.vocab))
+            tokens = write_tiny(folder, seed)
+            logits = reference.Llama.load(folder).logits(tokens)
         yield case, np.abs(logits[-3:] - golden[f"case{seed}"]).max()
 
 
@@ -101,7 +109,8 @@ def logit_codes(folder):
 
     def code(logits):
         np.save(folder / "logits.npy", logits)
-        return exit_code("check-logits.py", folder / "logits.npy", folder / "golden.npz", "--tokens", folder / "tokens.npy")
+        files = [folder / name for name in ("logits.npy", "golden.npz", "tokens.npy")]
+        return exit_code("check-logits.py", *files[:2], "--tokens", files[2])
 
     def mutant(row, column, value):
         logits = right.copy()
