@@ -15,6 +15,9 @@ def Muster_Dialect : Dialect {
     Every tensor in a function body is the *local* tensor of one rank. Layouts stand on what enters and leaves a program (arguments,
     results, weights, states) and on claims (`muster.assert_layout`); what lies between is inferred.
 
+    A *group* of a collective is spanned by axes; positions in it number row-major over the axes as listed, the first slowest, and never
+    by global rank.
+
     Attributes on functions and their arguments:
 
     - `muster.mesh = @node` on a function names its mesh; the only mesh of the module where left out.
