@@ -25,6 +25,7 @@ def Muster_Dialect : Dialect {
       function: equal names in two layouts are the same logical dim.
     - `muster.bounds = {t = 512 : i64, ...}` on a function gives the greatest size of every dynamic logical dim, by name.
     - `muster.name = "tokens"` on an argument or result names the port.
+    - `muster.bound = 49152 : i64` on an argument of integers: every element lies in [0, 49152).
     - `muster.sources = ["l3.q", "l3.k", "l3.v"]` on a weight names the tensors of the checkpoint that make it: one, or one for each segment
       of dim 0, rows stacked in that order. `muster.generator = "rope_cos"` names what the compiler computes instead; a weight has one of
       the two at most.
