@@ -267,14 +267,9 @@ private:
   }
 
   llvm::Error importNormalizer() {
-    auto normalizer = component("normalizer");
-    if (!normalizer)
-      return normalizer.takeError();
-    if (!*normalizer)
-      return llvm::Error::success();
-    const llvm::json::Array *list = (*normalizer)->getArray("normalizers");
-    bool isEmpty = (*normalizer)->getString("type") == llvm::StringRef("Sequence") && list && list->empty();
-    return isEmpty ? llvm::Error::success() : refuse("normalizer", root.get("normalizer"));
+    if (!isAbsent(root, "normalizer"))
+      return refuse("normalizer", root.get("normalizer"));
+    return llvm::Error::success();
   }
 
   llvm::Error importPreTokenizer() {
