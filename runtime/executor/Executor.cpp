@@ -2,11 +2,13 @@
 #include "runtime/executor/Executor.h"
 
 #include "runtime/comm/local/LocalGroup.h"
+#include "runtime/comm/shm/ShmGroup.h"
 #include "runtime/count/CountProgram.h"
 #include "runtime/device/host/Affinity.h"
 #include "runtime/device/host/Arena.h"
 #include "runtime/executor/Ports.h"
 #include "runtime/executor/Team.h"
+#include "runtime/plan/CollectiveSignature.h"
 #include "runtime/plan/MemoryOrder.h"
 
 #include <algorithm>
@@ -18,9 +20,8 @@ namespace {
 /// What the threads of a process need; kept alive by each of them.
 struct Core {
   std::shared_ptr<const plan::LoadedPlan> plan;
-  std::unique_ptr<comm::Control> ownedControl; // null where transport and control are one object
-  std::shared_ptr<comm::Transport> transport;
-  comm::Control *control = nullptr;
+  std::unique_ptr<comm::Transport> transport;
+  comm::Control *control = nullptr; // the same object
   std::vector<std::vector<device::Arena>> states; // [own rank][state]
   std::shared_ptr<const kernels::MatmulLibrary> matmuls;
   std::vector<std::vector<SizeLists>> sizes; // [entry][variant]
@@ -66,12 +67,14 @@ private:
 
   Status checkOptions() const;
   Status makeGroup();
+  Status makeShmGroup();
   Status makeStates();
   Status makeMatmuls();
   Status prepare();
   Status bindAll(uint32_t team);
   void makePorts();
   void startThreads();
+  Status agree(const comm::StepRecord &record, std::string_view text);
   Status beginOwn(uint32_t entry, std::span<const int64_t> record);
   const EntryPorts &current() const { return ports[core->run.entry]; }
   const schema::VariantT &currentVariant() const {
@@ -81,6 +84,7 @@ private:
     return rank - core->transport->firstOwn() < core->transport->ownCount();
   }
   Status awaitDone(uint32_t number);
+  Status awaitPeers();
   uint64_t activity() const;
   Status poison(const Status &cause);
   Status describe(const Failure &failure) const;
@@ -93,6 +97,7 @@ private:
   std::vector<EntryPorts> ports;                  // by entry
   std::vector<kernels::MatmulShape> shapes;
   std::vector<uint8_t> isSet; // inputs of the current step
+  uint64_t exchanges = 0;
   bool hasBegun = false;
   bool hasResults = false;
   Status poisoned;
@@ -108,8 +113,6 @@ Status PlanExecutor::checkOptions() const {
     return Status::error(2401, "expected between 1 and 1024 workers a rank but got {}", chosen.workersPerRank);
   if (chosen.deadlineMs == 0)
     return Status::error(2401, "expected a deadline of at least 1 ms but got 0");
-  if (chosen.transport != TransportKind::local)
-    return Status::unsupported(2401, "unsupported transport {}", int(chosen.transport));
   for (const auto &state : loaded->root().states)
     if (state->paged && chosen.pages == 0)
       return Status::error(2401, "expected at least 1 page for paged state {} but got 0", state->name);
@@ -120,10 +123,32 @@ Status PlanExecutor::makeGroup() {
   for (const auto &entry : loaded->root().entries)
     for (const auto &variant : entry->variants)
       facts.arenaBytes = std::max(facts.arenaBytes, variant->arena_bytes);
+  if (chosen.transport == TransportKind::shm)
+    return makeShmGroup();
   MUSTER_ASSIGN_OR_RETURN(std::unique_ptr<comm::LocalGroup> group,
                           comm::LocalGroup::make(loaded->ranks(), facts.arenaBytes));
   core->control = group.get();
-  core->transport = std::shared_ptr<comm::Transport>(std::move(group));
+  core->transport = std::move(group);
+  return Status::ok();
+}
+
+Status PlanExecutor::makeShmGroup() {
+  comm::ShmOptions options;
+  options.group = chosen.group;
+  options.rank = chosen.rank;
+  options.ranks = loaded->ranks();
+  options.recordFields = static_cast<uint32_t>(loaded->root().counts->inputs.size());
+  options.arenaBytes = facts.arenaBytes;
+  options.deadlineMs = chosen.deadlineMs;
+  std::copy(loaded->digest().begin(), loaded->digest().end(), options.agreement.planDigest.begin());
+  options.agreement.collectiveSignature = plan::collectiveSignature(loaded->root());
+  options.agreement.pages = chosen.pages;
+  MUSTER_ASSIGN_OR_RETURN(std::unique_ptr<comm::ShmGroup> group, comm::ShmGroup::join(options));
+  core->run.policy.isLost = &comm::ShmGroup::isBroken;
+  core->run.policy.context = group.get();
+  core->run.policy.sliceMs = 5;
+  core->control = group.get();
+  core->transport = std::move(group);
   return Status::ok();
 }
 
@@ -312,7 +337,10 @@ Status PlanExecutor::beginOwn(uint32_t entry, std::span<const int64_t> record) {
 Status PlanExecutor::begin(uint32_t entry, std::span<const int64_t> record) {
   MUSTER_RETURN_IF_ERROR(poisoned);
   hasBegun = hasResults = false;
-  MUSTER_RETURN_IF_ERROR(beginOwn(entry, record));
+  // A rank with a bad request says so to its peers, so that all return an error instead of waiting for it.
+  if (Status status = beginOwn(entry, record); !status.isOk())
+    return refuse(status);
+  MUSTER_RETURN_IF_ERROR(agree({exchanges, entry, 0, record}, ""));
   std::fill(isSet.begin(), isSet.end(), uint8_t(0));
   hasBegun = true;
   return Status::ok();
@@ -321,7 +349,17 @@ Status PlanExecutor::begin(uint32_t entry, std::span<const int64_t> record) {
 Status PlanExecutor::refuse(const Status &cause) {
   MUSTER_RETURN_IF_ERROR(poisoned);
   hasBegun = hasResults = false;
-  return cause;
+  Status agreed = agree({exchanges, 0, static_cast<uint32_t>(cause.number()), {}}, cause.text());
+  return poisoned.isOk() ? cause : agreed;
+}
+
+/// Exchanges step records. A rank that is lost poisons this one; records that differ only end the step.
+Status PlanExecutor::agree(const comm::StepRecord &record, std::string_view text) {
+  Status status = core->control->exchange(record, text);
+  ++exchanges;
+  if (status.isOk() || status.number() == 2504)
+    return status;
+  return poison(status);
 }
 
 Status PlanExecutor::setInput(uint32_t input, const void *data, uint64_t bytes) {
@@ -363,6 +401,8 @@ Status PlanExecutor::describe(const Failure &failure) const {
                          : fmt::format("the end of variant {}", currentVariant().name);
   if (failure.kind == Failure::kernel)
     return Status::error(2421, "oneDNN failed in {} on rank {}", step, failure.rank);
+  if (Status aborted = core->control->cause(); !aborted.isOk())
+    return aborted;
   if (failure.kind == Failure::lost)
     return Status::error(2505, "rank {} has died; rank {} waited for rank {} in {}",
                          core->transport->lostRank().value_or(failure.awaitedRank), failure.rank, failure.awaitedRank,
@@ -403,6 +443,21 @@ Status PlanExecutor::awaitDone(uint32_t number) {
   }
 }
 
+/// Waits until the ranks of other processes have done all steps: only then may their results be read, and this rank's
+/// arena be filled again.
+Status PlanExecutor::awaitPeers() {
+  RunState &state = core->run;
+  for (uint32_t rank = 0; rank != loaded->ranks(); ++rank) {
+    if (isOwn(rank))
+      continue;
+    comm::WaitOutcome outcome = comm::await(core->transport->progress(rank), state.base + 1 + state.steps, state.policy);
+    if (outcome != comm::WaitOutcome::reached)
+      return describe({outcome == comm::WaitOutcome::late ? Failure::late : Failure::lost, core->transport->firstOwn(), rank,
+                       state.steps});
+  }
+  return Status::ok();
+}
+
 Status PlanExecutor::run() {
   MUSTER_RETURN_IF_ERROR(poisoned);
   size_t inputs = hasBegun ? current().inputs.size() : 0;
@@ -414,6 +469,8 @@ Status PlanExecutor::run() {
   state.stillRunning.store(static_cast<uint32_t>(core->teams.size()) * chosen.workersPerRank, std::memory_order_relaxed);
   comm::publish(state.go, number);
   Status status = awaitDone(number);
+  if (status.isOk())
+    status = awaitPeers();
   if (!status.isOk())
     return poison(status);
   state.base += state.steps + 2;

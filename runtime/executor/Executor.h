@@ -84,7 +84,7 @@ public:
 
   /// Starts a step: evaluates the count program on `record` (one value a field of root().counts->inputs, in order),
   /// checks capacity and chooses the variant. Collective for shm: ranks compare step, entry and record (E2503 where they
-  /// differ). Errors: E2410 record field outside [0, bound], E2411 capacity, E2412 no variant fits, E2413 size not
+  /// differ, which poisons). Errors: E2410 record field outside [0, bound], E2411 capacity, E2412 no variant fits, E2413 size not
   /// divisible by its mesh axes. After an error, or instead of running, begin may be called again.
   virtual Status begin(uint32_t entry, std::span<const int64_t> record) = 0;
 

@@ -134,12 +134,6 @@ Status Preparation::addMatmul(const schema::MatmulT &matmul) {
   prepared.source = reinterpret_cast<const float *>(pointer(*matmul.source, view.rank));
   prepared.result = reinterpret_cast<float *>(pointer(*matmul.result, view.rank));
   prepared.rows = fold(*matmul.rows, own);
-  auto roomFor = [](const schema::Binding &binding, uint64_t width, uint64_t stride) -> int64_t {
-    uint64_t elements = binding.memory() == schema::Memory::Arena ? binding.length() / sizeof(float) : 0;
-    return elements < width ? 0 : static_cast<int64_t>((elements - width) / stride + 1);
-  };
-  prepared.sourceRows = roomFor(*matmul.source, matmul.k, matmul.source_stride);
-  prepared.resultRows = roomFor(*matmul.result, matmul.n, matmul.result_stride);
   out.matmuls.push_back(prepared);
   return Status::ok();
 }

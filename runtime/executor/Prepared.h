@@ -66,8 +66,6 @@ struct PreparedMatmul {
   const float *source;
   float *result;
   Amount rows;
-  int64_t sourceRows; // for which the span has room
-  int64_t resultRows;
 };
 
 /// One peer of a transfer. Its amounts are consecutive: source offset, destination offset, then extent, source stride

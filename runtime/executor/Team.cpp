@@ -158,7 +158,7 @@ bool Team::runOp(Worker &worker, const PreparedVariant &variant, const Op &op) {
   case OpKind::matmul: {
     const PreparedMatmul &matmul = variant.matmuls[op.index];
     int64_t rows = variant.evaluate(matmul.rows, state.slots);
-    if (worker.matmuls->run(matmul.binding, matmul.source, matmul.result, rows, matmul.sourceRows, matmul.resultRows))
+    if (worker.matmuls->run(matmul.binding, matmul.source, matmul.result, rows))
       return true;
     state.fail({Failure::kernel, ownRank, ownRank, op.step});
     return false;

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Matrix products through oneDNN: result[rows, n] = source[rows, k] * transpose(weight[n, k]) in float32, single-threaded
-// inside each worker; workers of a rank share a product by runs of 64 outputs, which are contiguous in the packed weight.
+// inside each worker. Workers of a rank share a product by runs of 64 outputs, which are contiguous in the packed weight,
+// or by rows where there are enough for the greatest row count each.
 //
-// oneDNN wants shapes in advance: a run-time number of rows falls back to a path that is half as fast, and making a
-// primitive costs 0.1 to 1.3 ms. So primitives are made at load for the plan's row counts (`matmul_rows`), and a product
-// of other size is cut into pieces of those. Each output is one sum over k in the same order whatever the piece and the
-// slice (a test compares the bits), so results depend neither on the number of workers nor on who else is in a batch.
+// oneDNN (2.6) wants shapes in advance (a run-time number of rows falls back to a path that is half as fast, and making a
+// primitive costs 0.1 to 1.3 ms), and its fast path takes dense matrices only, and no single row with fewer outputs than
+// inputs. So primitives are made at load for the plan's row counts (`matmul_rows`), for dense operands; a product of
+// other size is cut into pieces of those; a piece that is not dense, adds to its result, or has fewer rows than its
+// primitive goes through a buffer of the worker, and a single row runs as two where that is the fast path.
+//
+// Each output is one sum over k in the same order whatever the piece and the slice (a test compares the bits), so results
+// depend neither on the number of workers nor on who else is in a batch.
 //
 // Allocation: nothing here allocates in run(), but oneDNN's execute builds a few small maps of its own in each call.
 // `isInsideOneDnn` is true on a thread while it is inside such a call, so that a test with an allocation hook can tell
@@ -40,14 +45,7 @@ struct MatmulShape {
   bool operator==(const MatmulShape &) const = default;
 };
 
-/// Outputs [begin, begin + count) of a product of n outputs that worker `worker` computes.
-struct OutputSlice {
-  uint64_t begin = 0;
-  uint64_t count = 0;
-};
-OutputSlice outputSlice(uint64_t n, uint32_t worker, uint32_t workers);
-
-/// The last weight elements in [n, k] order that `packing` pads with zeros: whether there are any.
+/// Whether the shape's packing pads the weight with zeros.
 bool hasPadding(const MatmulShape &shape);
 
 class MatmulWorker;
@@ -60,7 +58,7 @@ public:
   static Result<std::shared_ptr<const MatmulLibrary>> make(std::span<const MatmulShape> shapes,
                                                            std::span<const uint32_t> rows, uint32_t workers);
   ~MatmulLibrary();
-  /// For tests and tools: oneDNN's name for the implementation chosen for a shape at a row count ("brg:avx512_core").
+  /// For tests and tools: oneDNN's name for what worker 0 runs for a shape at a row count ("brg:avx512_core").
   const char *implementation(uint32_t shape, uint32_t rows) const;
 
 private:
@@ -80,10 +78,8 @@ public:
   /// hasPadding(shape), oneDNN zeroes the padding (which is zero already) here, so the weight must be writable now.
   Result<uint32_t> bind(uint32_t shape, const std::byte *weight);
 
-  /// This worker's share of a product. `sourceRows` and `resultRows`: rows for which there is room at source and result
-  /// (at least `rows`); the product may read and write garbage in rows from `rows` on where that is faster. False where
-  /// oneDNN reports a failure.
-  bool run(uint32_t binding, const float *source, float *result, int64_t rows, int64_t sourceRows, int64_t resultRows);
+  /// This worker's share of a product of `rows` rows. False where oneDNN reports a failure.
+  bool run(uint32_t binding, const float *source, float *result, int64_t rows);
 
 private:
   explicit MatmulWorker(std::unique_ptr<Impl> impl);

@@ -235,8 +235,8 @@ Status checkEntry(const schema::PlanT &plan, const schema::EntryT &entry) {
 Status checkMatmulRows(const schema::PlanT &plan) {
   for (size_t i = 0; i != plan.matmul_rows.size(); ++i) {
     uint32_t least = i == 0 ? 1 : plan.matmul_rows[i - 1] + 1;
-    if (i == 0 ? plan.matmul_rows[i] != 1 : plan.matmul_rows[i] < least || plan.matmul_rows[i] > (1u << 20))
-      return Status::error(2124, "expected ascending matmul row counts from 1 to 2^20 but got {} at place {}",
+    if (i == 0 ? plan.matmul_rows[i] != 1 : plan.matmul_rows[i] < least || plan.matmul_rows[i] > 4096)
+      return Status::error(2124, "expected ascending matmul row counts from 1 to 4096 but got {} at place {}",
                            plan.matmul_rows[i], i);
   }
   return Status::ok();

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/executor/Executor.h"
 
-#include "test/unit/runtime/builder/PlanBuilder.h"
+#include "test/unit/runtime/executor/SmallPlans.h"
 
 #include <cstring>
+#include <fstream>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <random>
+#include <nlohmann/json.hpp>
 
 using namespace muster;
 using namespace muster::test;
@@ -13,103 +15,9 @@ using executor::Executor;
 using executor::ExecutorOptions;
 using schema::CountOp;
 using schema::Position;
+using testing::HasSubstr;
 
 namespace {
-
-std::vector<float> randomValues(size_t count, uint32_t seed) {
-  std::mt19937 generator(seed);
-  std::uniform_real_distribution<float> distribution(-1, 1);
-  std::vector<float> values(count);
-  for (float &value : values)
-    value = distribution(generator);
-  return values;
-}
-
-std::shared_ptr<const plan::LoadedPlan> load(const std::string &path) {
-  auto plan = plan::loadPlan(path, {});
-  EXPECT_TRUE(plan.isOk()) << plan.status().text();
-  return plan.isOk() ? *std::move(plan) : nullptr;
-}
-
-std::unique_ptr<Executor> create(std::shared_ptr<const plan::LoadedPlan> plan, const ExecutorOptions &options) {
-  auto executor = Executor::create(std::move(plan), options);
-  EXPECT_TRUE(executor.isOk()) << executor.status().text();
-  return executor.isOk() ? *std::move(executor) : nullptr;
-}
-
-std::vector<float> runOnce(Executor &executor, const std::vector<int64_t> &record, const std::vector<float> &input) {
-  Status status = executor.begin(0, record);
-  EXPECT_TRUE(status.isOk()) << status.text();
-  status = executor.setInput(0, input.data(), executor.inputBytes(0));
-  EXPECT_TRUE(status.isOk()) << status.text();
-  status = executor.run();
-  EXPECT_TRUE(status.isOk()) << status.text();
-  std::vector<float> result(executor.resultBytes(0) / sizeof(float));
-  status = executor.readResult(0, result.data(), executor.resultBytes(0));
-  EXPECT_TRUE(status.isOk()) << status.text();
-  return result;
-}
-
-constexpr uint64_t mostTokens = 37, features = 24;
-
-/// A small tensor-parallel layer: x [tokens, features] replicated -> affine kernel -> matrix product with this rank's
-/// rows of the weight [hidden/tp, features] -> product with this rank's columns [features, hidden/tp], partial sums ->
-/// all_reduce -> result replicated.
-std::string layerPlan(const std::string &name, uint32_t ranks, uint64_t hiddenPerRank, schema::Packing packing) {
-  PlanBuilder builder({{"tp", ranks}});
-  uint32_t tokens = builder.input("tokens", mostTokens);
-  uint32_t width = builder.constant(features);
-  std::vector<std::vector<float>> up, down;
-  for (uint32_t rank = 0; rank != ranks; ++rank) {
-    up.push_back(randomValues(hiddenPerRank * features, 100 + rank));
-    down.push_back(randomValues(features * hiddenPerRank, 200 + rank));
-  }
-  uint32_t upWeight = builder.weight("up", hiddenPerRank, features, packing, up);
-  uint32_t downWeight = builder.weight("down", features, hiddenPerRank, packing, down);
-  uint32_t affine = builder.kernel("affine", 2, 2);
-  schema::EntryT &entry = builder.addEntry("step");
-  std::vector<AmountPtr> inputDims, resultDims;
-  inputDims.push_back(amountOf(tokens));
-  inputDims.push_back(amount(features));
-  resultDims.push_back(amountOf(tokens));
-  resultDims.push_back(amount(features));
-  builder.addPort(entry.inputs, "x", std::move(inputDims));
-  builder.addPort(entry.results, "y", std::move(resultDims));
-  uint64_t spanBytes = (mostTokens * features * 4 + 63) / 64 * 64;
-  uint64_t hiddenBytes = (mostTokens * hiddenPerRank * 4 + 63) / 64 * 64;
-  schema::VariantT &variant = builder.addVariant(entry, "any", 4 * spanBytes + hiddenBytes);
-  auto x = arena(0, spanBytes), scaled = arena(spanBytes, spanBytes), partial = arena(2 * spanBytes, spanBytes),
-       sum = arena(3 * spanBytes, spanBytes), hidden = arena(4 * spanBytes, hiddenBytes);
-  variant.inputs.emplace_back(0, spanBytes);
-  variant.results.emplace_back(3 * spanBytes, spanBytes);
-  uint32_t a = builder.launch(variant, affine, {{x}, {scaled, true}}, {tokens, width}, amountOf(tokens));
-  uint32_t b = builder.matmul(variant, amountOf(tokens), hiddenPerRank, features, scaled, upWeight, hidden, {a});
-  uint32_t c = builder.matmul(variant, amountOf(tokens), features, hiddenPerRank, hidden, downWeight, partial, {b});
-  PlanBuilder::TransferSpec reduce{"all_reduce", {0}, partial, sum, amount(0), amount(0), {}, schema::Reduction::Sum};
-  reduce.box.push_back(dim(amountOf(tokens), features, features));
-  reduce.box.push_back(dim(amount(features), 1, 1));
-  builder.transfer(variant, std::move(reduce), {c});
-  return builder.write(scratchFolder(), name);
-}
-
-/// The same in plain loops and double precision.
-std::vector<double> layerReference(uint32_t ranks, uint64_t hiddenPerRank, const std::vector<float> &x) {
-  uint64_t tokens = x.size() / features;
-  std::vector<double> y(x.size());
-  for (uint32_t rank = 0; rank != ranks; ++rank) {
-    std::vector<float> up = randomValues(hiddenPerRank * features, 100 + rank);
-    std::vector<float> down = randomValues(features * hiddenPerRank, 200 + rank);
-    for (uint64_t t = 0; t != tokens; ++t)
-      for (uint64_t h = 0; h != hiddenPerRank; ++h) {
-        double value = 0;
-        for (uint64_t f = 0; f != features; ++f)
-          value += (2.0 * x[t * features + f] + 1.0) * up[h * features + f];
-        for (uint64_t f = 0; f != features; ++f)
-          y[t * features + f] += value * down[f * hiddenPerRank + h];
-      }
-  }
-  return y;
-}
 
 class LayerTest : public testing::TestWithParam<std::tuple<uint32_t, uint32_t, uint64_t, schema::Packing>> {};
 
@@ -135,5 +43,235 @@ TEST_P(LayerTest, EqualsPlainLoops) {
 INSTANTIATE_TEST_SUITE_P(Executor, LayerTest,
                          testing::Combine(testing::Values(1u, 3u), testing::Values(1u, 2u), testing::Values(64u, 131u),
                                           testing::Values(schema::Packing::RowMajor, schema::Packing::BlockedN64K16)));
+
+
+TEST(Executor, SameBitsForAnyWorkersAndDelays) {
+  for (auto packing : {schema::Packing::RowMajor, schema::Packing::BlockedN64K16}) {
+    auto plan = load(layerPlan("bits" + std::to_string(int(packing)), 3, 192, packing));
+    std::vector<std::vector<float>> first;
+    for (uint32_t workers : {1u, 2u, 3u})
+      for (uint64_t seed : {0u, 1u, 2u}) {
+        ExecutorOptions options;
+        options.workersPerRank = workers;
+        options.delaySeed = seed;
+        auto executor = create(plan, options);
+        for (int64_t tokens : {1, 7, 37}) {
+          std::vector<float> x = randomValues(static_cast<size_t>(tokens) * features, 9);
+          std::vector<float> y = runOnce(*executor, {tokens}, x);
+          size_t which = tokens == 1 ? 0 : tokens == 7 ? 1 : 2;
+          if (first.size() <= which)
+            first.push_back(y);
+          EXPECT_EQ(std::memcmp(first[which].data(), y.data(), y.size() * sizeof(float)), 0)
+              << workers << " workers, seed " << seed << ", " << tokens << " tokens";
+        }
+      }
+  }
+}
+
+// A row's result does not depend on how many rows come with it.
+TEST(Executor, SameBitsAloneAndInBatch) {
+  for (auto packing : {schema::Packing::RowMajor, schema::Packing::BlockedN64K16}) {
+    auto executor = create(load(layerPlan("batch" + std::to_string(int(packing)), 2, 128, packing)), {});
+    std::vector<float> x = randomValues(37 * features, 5);
+    std::vector<float> together = runOnce(*executor, {37}, x);
+    for (size_t row = 0; row != 37; ++row) {
+      std::vector<float> alone =
+          runOnce(*executor, {1}, {x.begin() + static_cast<ptrdiff_t>(row * features), x.begin() + static_cast<ptrdiff_t>((row + 1) * features)});
+      EXPECT_EQ(std::memcmp(alone.data(), &together[row * features], features * sizeof(float)), 0) << "row " << row;
+    }
+  }
+}
+
+class RingTest : public testing::TestWithParam<std::tuple<uint32_t, uint32_t, uint64_t>> {};
+
+TEST_P(RingTest, AcknowledgementsProtectSources) {
+  auto [ranks, workers, seed] = GetParam();
+  constexpr uint32_t width = 3001, rounds = 20;
+  PlanBuilder builder({{"tp", ranks}});
+  buildRing(builder, width, rounds);
+  ExecutorOptions options;
+  options.workersPerRank = workers;
+  options.delaySeed = seed;
+  auto executor = create(load(builder.write(scratchFolder(), "ring" + std::to_string(ranks))), options);
+  ASSERT_NE(executor, nullptr);
+  for (uint32_t run = 0; run != 10; ++run) {
+    std::vector<float> x = randomValues(ranks * width, run);
+    EXPECT_EQ(runOnce(*executor, {}, x), ringReference(ranks, width, rounds, x));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Executor, RingTest,
+                         testing::Combine(testing::Values(2u, 3u, 5u), testing::Values(1u, 2u), testing::Values(0u, 7u)));
+
+// [a, b] over a mesh of 2 x 3: groups are the axes that are named, positions count row-major over them.
+TEST(Executor, GathersAndExchangesOverMeshAxes) {
+  constexpr int64_t part = 5;
+  PlanBuilder builder({{"dp", 2}, {"tp", 3}});
+  schema::EntryT &entry = builder.addEntry("step");
+  std::vector<AmountPtr> inputDims, gatheredDims, swappedDims, exchangedDims;
+  inputDims.push_back(amount(6 * part));
+  gatheredDims.push_back(amount(2 * 3 * part));
+  swappedDims.push_back(amount(6 * part));
+  exchangedDims.push_back(amount(6 * 6));
+  builder.addPort(entry.inputs, "x", std::move(inputDims), {{0, 1}});
+  builder.addPort(entry.results, "over tp", std::move(gatheredDims), {{0}});
+  builder.addPort(entry.results, "over (tp, dp)", std::move(swappedDims));
+  schema::VariantT &variant = builder.addVariant(entry, "any", 64 + 64 + 128);
+  variant.inputs.emplace_back(0, 64);
+  variant.results.emplace_back(64, 64);
+  variant.results.emplace_back(128, 128);
+  PlanBuilder::TransferSpec overTp{"all_gather", {1}, arena(0, 64), arena(64, 64), amount(0),
+                                   amountAt(Position::Peer, 1, part), {}};
+  overTp.box.push_back(dim(amount(part), 1, 1));
+  builder.transfer(variant, std::move(overTp));
+  AmountPtr swapped = amountAt(Position::Peer, 1, 2 * part);
+  swapped->terms.push_back(amountAt(Position::Peer, 0, part)->terms[0]);
+  PlanBuilder::TransferSpec overBoth{"all_gather", {1, 0}, arena(0, 64), arena(128, 128), amount(0), std::move(swapped), {}};
+  overBoth.box.push_back(dim(amount(part), 1, 1));
+  builder.transfer(variant, std::move(overBoth));
+  auto executor = create(load(builder.write(scratchFolder(), "mesh")), {});
+  ASSERT_NE(executor, nullptr);
+  std::vector<float> x = randomValues(6 * part, 3);
+  EXPECT_EQ(runOnce(*executor, {}, x), x);
+  std::vector<float> both(6 * part), expected;
+  ASSERT_TRUE(executor->readResult(1, both.data(), both.size() * 4).isOk());
+  for (int64_t tp = 0; tp != 3; ++tp)
+    for (int64_t dp = 0; dp != 2; ++dp)
+      expected.insert(expected.end(), x.begin() + (dp * 3 + tp) * part, x.begin() + (dp * 3 + tp + 1) * part);
+  EXPECT_EQ(both, expected);
+}
+
+// DeepSpeed-Ulysses' exchange, [s/p, h, d] -> [s, h/p, d], with the sequence as a size of the step.
+TEST(Executor, AllToAllPermutes) {
+  constexpr int64_t p = 3, h = 6, d = 5, most = 7;
+  PlanBuilder builder({{"sp", p}});
+  uint32_t s = builder.input("rows of a rank", most);
+  schema::EntryT &entry = builder.addEntry("step");
+  std::vector<AmountPtr> inputDims, resultDims;
+  inputDims.push_back(amountOf(s, p));
+  inputDims.push_back(amount(h));
+  inputDims.push_back(amount(d));
+  resultDims.push_back(amountOf(s, p));
+  resultDims.push_back(amount(h));
+  resultDims.push_back(amount(d));
+  builder.addPort(entry.inputs, "x", std::move(inputDims), {{0}, {}, {}});
+  builder.addPort(entry.results, "y", std::move(resultDims), {{}, {0}, {}});
+  constexpr uint64_t bytes = (most * h * d * 4 + 63) / 64 * 64;
+  schema::VariantT &variant = builder.addVariant(entry, "any", 2 * bytes);
+  variant.inputs.emplace_back(0, bytes);
+  variant.results.emplace_back(bytes, bytes);
+  PlanBuilder::TransferSpec exchange{"all_to_all", {0}, arena(0, bytes), arena(bytes, bytes),
+                                     amountAt(Position::Own, 0, h / p * d),
+                                     amountAt(Position::Peer, 0, h / p * d, static_cast<int32_t>(s)), {}};
+  exchange.box.push_back(dim(amountOf(s), h * d, h / p * d));
+  exchange.box.push_back(dim(amount(h / p), d, d));
+  exchange.box.push_back(dim(amount(d), 1, 1));
+  builder.transfer(variant, std::move(exchange));
+  std::string path = builder.write(scratchFolder(), "ulysses");
+  for (uint32_t workers : {1u, 2u}) {
+    ExecutorOptions options;
+    options.workersPerRank = workers;
+    auto executor = create(load(path), options);
+    ASSERT_NE(executor, nullptr);
+    for (int64_t rows : {1, 4, 7}) {
+      // The logical tensor does not change: only where its parts lie does.
+      std::vector<float> x = randomValues(static_cast<size_t>(rows * p * h * d), 4);
+      EXPECT_EQ(runOnce(*executor, {rows}, x), x);
+    }
+  }
+}
+
+TEST(Executor, StatesLiveFromStepToStep) {
+  PlanBuilder builder({{"tp", 2}});
+  uint32_t size = builder.constant(10);
+  uint32_t state = builder.pagedState("sum", {5});
+  uint32_t kernel = builder.kernel("accumulate", 3, 1);
+  schema::EntryT &entry = builder.addEntry("step");
+  for (auto *ports : {&entry.inputs, &entry.results}) {
+    std::vector<AmountPtr> dims;
+    dims.push_back(amount(20));
+    builder.addPort(*ports, "x", std::move(dims), {{0}});
+  }
+  schema::VariantT &variant = builder.addVariant(entry, "any", 128);
+  variant.inputs.emplace_back(0, 64);
+  variant.results.emplace_back(64, 64);
+  builder.launch(variant, kernel, {{arena(0, 64)}, {stateBinding(state), true}, {arena(64, 64), true}}, {size}, amount(1));
+  auto plan = load(builder.write(scratchFolder(), "state"));
+  ExecutorOptions options;
+  EXPECT_EQ(Executor::create(plan, options).status().number(), 2401); // no pages
+  options.pages = 2;
+  options.workersPerRank = 2;
+  auto executor = create(plan, options);
+  ASSERT_NE(executor, nullptr);
+  EXPECT_EQ(executor->stats().stateBytes, 40u);
+  std::vector<float> x = randomValues(20, 6), expected(20);
+  for (int step = 0; step != 5; ++step) {
+    for (size_t i = 0; i != 20; ++i)
+      expected[i] += x[i];
+    EXPECT_EQ(runOnce(*executor, {}, x), expected);
+  }
+  EXPECT_EQ(std::memcmp(executor->state(1, 0), &expected[10], 40), 0);
+  options.pages = uint64_t(1) << 60;
+  EXPECT_EQ(Executor::create(plan, options).status().number(), 2404);
+}
+
+TEST(Executor, RefusesBadStepsAndGoesOn) {
+  auto executor = create(load(layerPlan("refusals", 2, 64, schema::Packing::RowMajor)), {});
+  ASSERT_NE(executor, nullptr);
+  std::vector<float> x = randomValues(3 * features, 1);
+  EXPECT_EQ(executor->begin(0, std::vector<int64_t>{38}).number(), 2410);
+  EXPECT_EQ(executor->begin(0, std::vector<int64_t>{-1}).number(), 2410);
+  EXPECT_EQ(executor->begin(0, std::vector<int64_t>{1, 1}).number(), 2410);
+  EXPECT_EQ(executor->begin(1, std::vector<int64_t>{1}).number(), 2418);
+  EXPECT_EQ(executor->run().number(), 2414);
+  ASSERT_TRUE(executor->begin(0, std::vector<int64_t>{3}).isOk());
+  EXPECT_EQ(executor->run().number(), 2414);
+  EXPECT_EQ(executor->setInput(1, x.data(), 1).number(), 2414);
+  EXPECT_EQ(executor->setInput(0, x.data(), 1).number(), 2415);
+  EXPECT_EQ(executor->readResult(0, x.data(), 1).number(), 2414);
+  EXPECT_EQ(executor->refuse(Status::error(2499, "x")).number(), 2499);
+  EXPECT_EQ(runOnce(*executor, {3}, x).size(), x.size());
+}
+
+TEST(Executor, NamesTheRankThatHangs) {
+  ExecutorOptions options;
+  options.deadlineMs = 150;
+  auto executor = create(load(dawdlePlan("hang", 3)), options);
+  ASSERT_NE(executor, nullptr);
+  EXPECT_EQ(runOnce(*executor, {}, {1, 1, 1}), std::vector<float>{3});
+  std::vector<float> x{0, 600, 0};
+  ASSERT_TRUE(executor->begin(0, {}).isOk());
+  ASSERT_TRUE(executor->setInput(0, x.data(), 12).isOk());
+  Status status = executor->run();
+  EXPECT_EQ(status.number(), 2502);
+  EXPECT_THAT(status.text(), HasSubstr("expected rank 1 to go on within 150 ms"));
+  EXPECT_THAT(status.text(), HasSubstr("step 1 (layer 0)"));
+  EXPECT_EQ(executor->begin(0, {}).text(), status.text()); // poisoned
+}
+
+TEST(Executor, WritesATrace) {
+  ExecutorOptions options;
+  options.trace = true;
+  options.workersPerRank = 2;
+  options.traceEventsPerWorker = 5;
+  auto executor = create(load(layerPlan("trace", 2, 64, schema::Packing::RowMajor)), options);
+  ASSERT_NE(executor, nullptr);
+  runOnce(*executor, {3}, randomValues(3 * features, 1));
+  runOnce(*executor, {3}, randomValues(3 * features, 1));
+  std::string path = scratchFolder() + "/trace.json";
+  ASSERT_TRUE(executor->writeTrace(path).isOk());
+  nlohmann::json trace = nlohmann::json::parse(std::ifstream(path));
+  int slices[2] = {0, 0};
+  for (const auto &event : trace["traceEvents"])
+    if (event["ph"] == "X") {
+      EXPECT_EQ(event["name"], "layer 0");
+      EXPECT_GE(event["dur"].get<double>(), 0);
+      ++slices[event["pid"].get<int>()];
+    }
+  EXPECT_EQ(slices[0], 10); // 2 workers x 5 of 8 steps
+  EXPECT_EQ(slices[1], 10);
+  EXPECT_EQ(executor->stats().traceEventsDropped, 2u * 2 * 3);
+  EXPECT_EQ(executor->writeTrace("/no/such/folder/x.json").number(), 2416);
+}
 
 } // namespace
