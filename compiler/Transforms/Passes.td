@@ -4,6 +4,35 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleOp"> {
+  let summary = "Turn redistributions into collectives";
+  let description = [{
+    Replaces each `muster.redistribute` by the sequence of collectives that takes the one layout to the other with the fewest bytes received
+    by a rank, and of those by the shortest:
+
+    - `slice` where a dim becomes sharded by an axis over which the value is replicated;
+    - `reduce_scatter` where a partial axis comes to divide a dim, `all_reduce` where it does not;
+    - `all_to_all` where an axis moves between dims;
+    - `all_gather` where an axis leaves;
+    - `permute` where parts are the same but lie on other ranks.
+
+    Axes of size 1 need nothing, and equal layouts none of these.
+
+    ```mlir
+    %y = muster.redistribute %x from <[t, i], partial(sum: tp)> to <[t, i]> : tensor<?x576xf32> -> tensor<?x576xf32>
+    // becomes
+    %y = muster.all_reduce %x sum on "tp" : tensor<?x576xf32>
+    ```
+
+    *Requires*: the mesh has concrete sizes (E4010); a dim that is not one contiguous term over whole axes is the same in both layouts
+    (E4011); partial axes have one kind and are whole (E4012).
+    *Guarantees*: no `muster.redistribute` is left.
+  }];
+  let dependentDialects = ["::muster::MusterDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"expanded", "expanded", "redistributions replaced">,
+                    Statistic<"collectives", "collectives", "collectives made">];
+}
+
 def ResolveSizesPass : Pass<"muster-resolve-sizes", "::mlir::ModuleOp"> {
   let summary = "Express every size by counts of the step record";
   let description = [{

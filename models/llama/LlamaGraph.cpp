@@ -3,7 +3,6 @@
 
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
-#include "models/llama/LlamaLayouts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -24,8 +23,9 @@ constexpr int64_t dynamic = ShapedType::kDynamic;
 /// Emits one module.
 class GraphBuilder {
 public:
-  GraphBuilder(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options)
-      : config(config), options(options), layouts(tensorParallelLayouts), symbols(UnknownLoc::get(context), context),
+  GraphBuilder(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options,
+               const LlamaLayouts &layouts)
+      : config(config), options(options), layouts(layouts), symbols(UnknownLoc::get(context), context),
         body(UnknownLoc::get(context), context), floatType(symbols.getF32Type()), indexType(symbols.getI32Type()) {}
 
   OwningOpRef<ModuleOp> build();
@@ -53,7 +53,8 @@ private:
   Value redistribute(Value input, StringRef from, StringRef to, RankedTensorType logical);
   Value norm(const Twine &name, Value input);
   Value matmul(Value input, Value weight);
-  Value elementwise(ValueRange inputs, Value like, function_ref<Value(OpBuilder &, Location, ValueRange)> combine);
+  Value elementwise(ValueRange inputs, Value like, Value rows,
+                    function_ref<Value(OpBuilder &, Location, ValueRange)> combine);
   Value addBias(Value input, Value bias);
   SmallVector<Value> packedProduct(StringRef name, Value input, Segments segments, bool bias);
   Value rowProduct(StringRef location, const Twine &name, Value input, int64_t inputs, bool bias, Value residual);
@@ -72,7 +73,9 @@ private:
   Type floatType, indexType;
 
   Value tokens, positions, queryStarts, blockTable, writeSlots, logitRows;
-  Value stepRows, askedRows, ropeCos, ropeSin;
+  /// Rows of the step, and of the rank's part of what lies between blocks.
+  Value stepRows, residualRows;
+  Value ropeCos, ropeSin;
   /// "layers.3".
   std::string layer;
 };
@@ -153,8 +156,8 @@ Value GraphBuilder::matmul(Value input, Value weight) {
   return nn::MatmulOp::create(body, tensor({dynamic, outputs}), input, weight);
 }
 
-/// `inputs` are matrices like `like`, or vectors along its columns.
-Value GraphBuilder::elementwise(ValueRange inputs, Value like,
+/// `inputs` are matrices of `rows` rows like `like`, or vectors along its columns.
+Value GraphBuilder::elementwise(ValueRange inputs, Value like, Value rows,
                                 function_ref<Value(OpBuilder &, Location, ValueRange)> combine) {
   auto type = cast<RankedTensorType>(like.getType());
   AffineMap matrix = AffineMap::getMultiDimIdentityMap(2, body.getContext());
@@ -163,8 +166,8 @@ Value GraphBuilder::elementwise(ValueRange inputs, Value like,
   for (Value input : inputs)
     maps.push_back(cast<RankedTensorType>(input.getType()).getRank() == 1 ? columns : matrix);
   maps.push_back(matrix);
-  Value empty = tensor::EmptyOp::create(
-      body, SmallVector<OpFoldResult>{stepRows, body.getIndexAttr(type.getDimSize(1))}, floatType);
+  Value empty =
+      tensor::EmptyOp::create(body, SmallVector<OpFoldResult>{rows, body.getIndexAttr(type.getDimSize(1))}, floatType);
   SmallVector<utils::IteratorType> iterators(2, utils::IteratorType::parallel);
   return linalg::GenericOp::create(body, TypeRange{type}, inputs, ValueRange{empty}, maps, iterators,
                                    [&](OpBuilder &builder, Location loc, ValueRange arguments) {
@@ -194,7 +197,7 @@ static Value swiglu(OpBuilder &builder, Location loc, ValueRange values) {
 SmallVector<Value> GraphBuilder::packedProduct(StringRef name, Value input, Segments segments, bool bias) {
   Value product = matmul(input, loadPacked(name, segments, "", /*matrix=*/true));
   if (bias)
-    product = elementwise({product, loadPacked(name, segments, "_bias", /*matrix=*/false)}, product, sum);
+    product = elementwise({product, loadPacked(name, segments, "_bias", /*matrix=*/false)}, product, stepRows, sum);
   SmallVector<Value> parts;
   int64_t offset = 0;
   for (auto [segment, size] : segments) {
@@ -220,7 +223,7 @@ Value GraphBuilder::rowProduct(StringRef part, const Twine &name, Value input, i
   if (bias)
     terms.push_back(loadPlain(weightName + "_bias", {config.hidden}, layouts.rowBias));
   at(layer + "." + part.split('.').first + ".residual");
-  return elementwise(terms, residual, sum);
+  return elementwise(terms, residual, residualRows, sum);
 }
 
 Value GraphBuilder::splitHeads(Value input, int64_t heads) {
@@ -323,7 +326,7 @@ Value GraphBuilder::feedForward(Value residual) {
   SmallVector<Value> parts =
       packedProduct("gate_up", input, {{"gate", config.feedForward}, {"up", config.feedForward}}, config.mlpBias);
   at(layer + ".feed_forward.swiglu");
-  Value activated = elementwise(parts, parts[0], swiglu);
+  Value activated = elementwise(parts, parts[0], stepRows, swiglu);
   return rowProduct("feed_forward.down_proj", "down", activated, config.feedForward, config.mlpBias, residual);
 }
 
@@ -362,6 +365,10 @@ OwningOpRef<ModuleOp> GraphBuilder::build() {
   ropeCos = loadTable("rope_cos");
   ropeSin = loadTable("rope_sin");
   Value residual = embed();
+  at("token_embedding");
+  residualRows = layout(layouts.residual).getPlainAxes(0).empty()
+                     ? stepRows
+                     : tensor::DimOp::create(body, residual, 0).getResult();
   for (int64_t index = 0; index < config.layers; ++index) {
     layer = "layers." + std::to_string(index);
     residual = feedForward(attention(residual));
@@ -375,12 +382,13 @@ OwningOpRef<ModuleOp> GraphBuilder::build() {
 } // namespace
 
 FailureOr<OwningOpRef<ModuleOp>> muster::llama::buildLlama(MLIRContext *context, const LlamaConfig &config,
-                                                           const LlamaGraphOptions &options) {
+                                                           const LlamaGraphOptions &options,
+                                                           const LlamaLayouts &layouts) {
   if (failed(verify(context, config, options)))
     return failure();
   context->loadDialect<MusterDialect, nn::NNDialect, func::FuncDialect, linalg::LinalgDialect, arith::ArithDialect,
                        math::MathDialect, tensor::TensorDialect>();
-  OwningOpRef<ModuleOp> module = GraphBuilder(context, config, options).build();
+  OwningOpRef<ModuleOp> module = GraphBuilder(context, config, options, layouts).build();
   if (failed(mlir::verify(*module)))
     return failure();
   return module;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "models/llama/LlamaConfig.h"
+#include "models/llama/LlamaLayouts.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -26,8 +27,9 @@ inline constexpr llvm::StringLiteral stepEntry = "step";
 ///
 /// Weights, besides plain ones named like their tensor: `layers.<n>.qkv` and `layers.<n>.gate_up` (and their `_bias`)
 /// hold several tensors, rows stacked, so that one matrix product serves them. Requires no loaded dialect. Every op's
-/// location is named after its layer. Fails with what `verify` reports.
+/// location is named after its layer. `layouts` says where the graph is pinned. Fails with what `verify` reports.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> buildLlama(mlir::MLIRContext *context, const LlamaConfig &config,
-                                                              const LlamaGraphOptions &options);
+                                                              const LlamaGraphOptions &options,
+                                                              const LlamaLayouts &layouts = tensorParallelLayouts);
 
 } // namespace muster::llama

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Reference/Passes.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
@@ -16,5 +17,6 @@ int main(int argc, char **argv) {
   registry.insert<muster::MusterDialect, muster::nn::NNDialect, muster::plan::PlanDialect>();
   mlir::registerAllPasses();
   muster::registerMusterTransformsPasses();
+  muster::reference::registerMusterReferencePasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Muster pass driver\n", registry));
 }

@@ -267,9 +267,14 @@ private:
   }
 
   llvm::Error importNormalizer() {
-    if (!isAbsent(root, "normalizer"))
-      return refuse("normalizer", root.get("normalizer"));
-    return llvm::Error::success();
+    auto normalizer = component("normalizer");
+    if (!normalizer)
+      return normalizer.takeError();
+    if (!*normalizer)
+      return llvm::Error::success();
+    const llvm::json::Array *list = (*normalizer)->getArray("normalizers");
+    bool isEmpty = (*normalizer)->getString("type") == llvm::StringRef("Sequence") && list && list->empty();
+    return isEmpty ? llvm::Error::success() : refuse("normalizer", root.get("normalizer"));
   }
 
   llvm::Error importPreTokenizer() {

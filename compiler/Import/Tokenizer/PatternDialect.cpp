@@ -66,13 +66,17 @@ private:
     case '{':
     case '}':
     case '^':
-    case '$':
     case ']':
       return refuse(rest.take_front(1));
     case '*':
     case '+':
     case '?':
       return refuse(rest.take_front(1)); // a quantifier of nothing: those of something are read with it
+    case '$':
+      // The end of any line in Ruby's syntax; of the text in PCRE2 unless told otherwise.
+      out += "(?m:$)";
+      rest = rest.drop_front();
+      return llvm::Error::success();
     case ')':
     case '|':
       // Not followed by a quantifier where it is an alternative's end.

@@ -82,6 +82,13 @@ LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttrib
 
 /// A layout on an argument or result fits the rank of its tensor and names axes of the mesh.
 static LogicalResult verifyPortAttribute(Operation *op, Type type, NamedAttribute attr, const Twine &what) {
+  if (attr.getName() == attribute::bound) {
+    auto bound = dyn_cast<IntegerAttr>(attr.getValue());
+    if (!bound || bound.getInt() < 1 || !getElementTypeOrSelf(type).isIntOrIndex())
+      return op->emitOpError() << "expected attribute '" << attribute::bound << "' of " << what
+                               << " to be an integer of at least 1 on integers but got " << attr.getValue() << " on " << type;
+    return success();
+  }
   if (attr.getName() != attribute::layout)
     return success();
   auto layout = dyn_cast<LayoutAttr>(attr.getValue());

@@ -31,6 +31,7 @@ inline constexpr llvm::StringLiteral mesh = "muster.mesh";
 inline constexpr llvm::StringLiteral layout = "muster.layout";
 inline constexpr llvm::StringLiteral bounds = "muster.bounds";
 inline constexpr llvm::StringLiteral name = "muster.name";
+inline constexpr llvm::StringLiteral bound = "muster.bound";
 inline constexpr llvm::StringLiteral facts = "muster.facts";
 inline constexpr llvm::StringLiteral sources = "muster.sources";
 inline constexpr llvm::StringLiteral generator = "muster.generator";

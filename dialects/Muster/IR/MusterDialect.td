@@ -15,6 +15,9 @@ def Muster_Dialect : Dialect {
     Every tensor in a function body is the *local* tensor of one rank. Layouts stand on what enters and leaves a program (arguments,
     results, weights, states) and on claims (`muster.assert_layout`); what lies between is inferred.
 
+    A *group* of a collective is spanned by axes; positions in it number row-major over the axes as listed, the first slowest, and never
+    by global rank.
+
     Attributes on functions and their arguments:
 
     - `muster.mesh = @node` on a function names its mesh; the only mesh of the module where left out.
@@ -22,6 +25,7 @@ def Muster_Dialect : Dialect {
       function: equal names in two layouts are the same logical dim.
     - `muster.bounds = {t = 512 : i64, ...}` on a function gives the greatest size of every dynamic logical dim, by name.
     - `muster.name = "tokens"` on an argument or result names the port.
+    - `muster.bound = 49152 : i64` on an argument of integers: every element lies in [0, 49152).
     - `muster.sources = ["l3.q", "l3.k", "l3.v"]` on a weight names the tensors of the checkpoint that make it: one, or one for each segment
       of dim 0, rows stacked in that order. `muster.generator = "rope_cos"` names what the compiler computes instead; a weight has one of
       the two at most.

@@ -222,6 +222,11 @@ LogicalResult RedistributeOp::verifySymbolUses(SymbolTableCollection &) {
       return emitOpError() << "expected dim " << dim << " to have logical size " << input.getDimSize(dim) * *from << " but got "
                            << result.getDimSize(dim) * *to;
   }
+  for (LayoutAttr layout : {getFrom(), getTo()})
+    for (PartialAttr partial : layout.getPartials())
+      for (AxisRefAttr axis : partial.getAxes())
+        if (mesh.findAxis(axis.getName()) < 0)
+          return emitOpError() << "layout " << layout.getText() << " references unknown mesh axis '" << axis.getName() << "'";
   for (PartialAttr partial : getTo().getPartials())
     if (!llvm::is_contained(getFrom().getPartials(), partial)) // (C3)
       return emitOpError() << "expected no partial axis in layout 'to' that layout 'from' lacks but got " << getTo().getText();

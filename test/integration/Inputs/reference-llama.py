@@ -89,7 +89,7 @@ def rope_frequencies(config):
 def rotate(x, positions, frequencies):
     """Half-split RoPE of x [tokens, heads, head_dim]: element i turns with element i + head_dim / 2."""
     angles = positions[:, None, None] * frequencies
-    cosine, sine = np.cos(angles), np.sin(angles)
+    cosine, sine = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
     first, second = np.split(x, 2, axis=-1)
     return np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
 
@@ -105,7 +105,7 @@ def attention(q, k, v):
     result = np.empty_like(q)
     later = np.triu(np.ones((tokens, tokens), dtype=bool), 1)
     for head in range(heads):
-        scores = q[:, head] @ k[:, head // group].T / np.sqrt(float(head_dim))
+        scores = q[:, head] @ k[:, head // group].T / head_dim**0.5
         scores[later] = -np.inf
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         result[:, head] = scores / scores.sum(axis=-1, keepdims=True) @ v[:, head // group]
@@ -113,10 +113,13 @@ def attention(q, k, v):
 
 
 class Llama:
-    """config: the dictionary of config.json; weights: float64 arrays by their Hugging Face names."""
+    """config: the dictionary of config.json; weights: arrays by their Hugging Face names.
+
+    Computes in the weights' type, float64 for a reference; RoPE's angles are float64 in either case.
+    """
 
     def __init__(self, config, weights):
-        self.config = Config(config)
+        self.fields, self.config = config, Config(config)
         self.weights = {name.removeprefix("model."): value for name, value in weights.items()}
 
     @classmethod

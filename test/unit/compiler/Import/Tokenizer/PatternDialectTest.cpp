@@ -38,6 +38,7 @@ TEST(PatternDialect, CopiesWhatMeansTheSame) {
 TEST(PatternDialect, RewritesWhatHasAnEqual) {
   EXPECT_EQ(translated("\\s+(?!\\S)"), "\\p{White_Space}+(?!\\P{White_Space})");
   EXPECT_EQ(translated("[^\\s\\p{L}]"), "[^\\p{White_Space}\\p{L}]");
+  EXPECT_EQ(translated("\\s+$"), "\\p{White_Space}+(?m:$)");
   EXPECT_EQ(translated("\\d\\D\\v"), "\\p{Nd}\\P{Nd}\\x0b");
   EXPECT_EQ(translated("\\p{Han}\\P{Lu}\\p{^N}\\P{^N}"), "\\p{sc:Han}\\P{Lu}\\P{N}\\p{N}");
   EXPECT_EQ(translated("\\u4e00\\x{1F600}\\x41"), "\\x{4e00}\\x{1f600}\\x{41}");
@@ -46,7 +47,7 @@ TEST(PatternDialect, RewritesWhatHasAnEqual) {
 TEST(PatternDialect, RefusesWhatItDoesNotKnow) {
   for (const char *pattern :
        {"\\w",         "\\b",        "\\h",        "\\X",     "\\R",     "\\A",   "\\z",
-        "\\G",         "\\K",        "\\1",        "\\k<a>",  "^a",      "a$",    "(?i)a",
+        "\\G",         "\\K",        "\\1",        "\\k<a>",  "^a",      "a$*",    "(?i)a",
         "(?i:ss)",     "(?i:[a-z])", "(?<name>a)", "(?<=a)b", "(?<!a)b", "(?#c)", "(*UTF8)",
         "[[:alpha:]]", "[a[b]]",     "[a&&b]",     "[]a]",    "[a",      "a{,3}", "a{2}+",
         "a{2}?",       "a**",        "a{",         "{2}",     "*a",      "(|*)",  "\\p{Greek_Extended}",
@@ -72,6 +73,11 @@ TEST(PatternDialect, MatchesLikeOniguruma) {
               ElementsAre("\xE3\x82\xAB", "\xE3\x83\xBC"));
   EXPECT_THAT(pieces(translated("(?i:'s|'t|'re|'ve|'m|'ll|'d)"), "a'Sb'\xC5\xBF"),
               ElementsAre("a", "'S", "b", "'\xC5\xBF"));
+}
+
+TEST(PatternDialect, DollarIsTheEndOfALine) {
+  EXPECT_THAT(pieces(translated("[ab]$"), "ab\nba"), ElementsAre("a", "b", "\nb", "a"));
+  EXPECT_THAT(pieces(translated("\\s+$"), "a \nb \n"), ElementsAre("a", " ", "\nb", " \n"));
 }
 
 TEST(PatternDialect, Literals) {

@@ -137,7 +137,7 @@ TEST_F(Golden, SmolLm2AsTokenizers) {
 }
 
 TEST_F(Golden, SmallAsTokenizers) {
-  for (const char *kind : {"smollm", "llama3", "qwen2", "deepseek"})
+  for (const char *kind : {"smollm", "llama3", "qwen2", "deepseek", "deepseek-llm"})
     compare(smallFromJson(kind), "tokenizers", kind);
 }
 

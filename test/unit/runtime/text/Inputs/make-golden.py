@@ -11,6 +11,7 @@ Writes beside this script:
 
 llama.cpp reads SmolLM2's GGUF file, and GGUF files made here from the small vocabularies; Hugging Face tokenizers
 reads the small tokenizers, and one with SmolLM2's vocabulary (not written: the test makes it from the GGUF file).
+The files belong together: training breaks some ties by chance, so that another run writes another "odd" vocabulary.
 """
 import json
 import os
@@ -127,6 +128,7 @@ DEEPSEEK = [
     r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+",
 ]
+DEEPSEEK_LLM = [r"[\r\n]", r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿА-я]+", r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$", r"[一-龥ࠀ-一가-퟿]+"]
 
 
 def split(pattern):
@@ -143,6 +145,7 @@ KINDS = {
     "llama3": [split(LLAMA3), byte_level(False)],
     "qwen2": [split(QWEN2), byte_level(False)],
     "deepseek": [split(p) for p in DEEPSEEK] + [byte_level(False)],
+    "deepseek-llm": [split(p) for p in DEEPSEEK_LLM] + [pre_tokenizers.Digits(individual_digits=True), byte_level(False)],
     "odd": [pre_tokenizers.Split("-", "removed"), pre_tokenizers.Split(Regex(r"\p{Han}+|[a-f\d]+"), "isolated"),
             pre_tokenizers.Digits(individual_digits=False), byte_level(True)],
 }
@@ -174,6 +177,8 @@ def train(kind, texts):
     data = json.loads(tokenizer.to_str())
     if kind == "llama3":
         data["model"]["ignore_merges"] = True
+    if kind == "deepseek-llm":
+        data["normalizer"] = {"type": "Sequence", "normalizers": []}
     return data
 
 

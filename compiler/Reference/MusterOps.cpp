@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Collectives, by their definitions in dialects/Muster/IR/MusterOps.td; weights, positions, sizes and counts.
+#include "compiler/Reference/Execution.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace muster;
+using namespace muster::reference;
+
+namespace {
+
+/// One collective on all ranks.
+class Collective {
+public:
+  Collective(Operation *op, const RankValues &inputs, ArrayAttr axes, Execution &execution)
+      : op(op), inputs(inputs), axes(axes), execution(execution) {}
+
+  /// Computes each rank's result from the inputs of its group, in the order of position, and its own position in it.
+  GlobalResults run(llvm::function_ref<llvm::Expected<Tensor>(ArrayRef<const Tensor *> group, int64_t position)> compute) {
+    RankValues results;
+    for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+      SmallVector<int64_t> ranks = getGroup(execution.getMesh(), rank, axes);
+      auto group = llvm::map_to_vector(ranks, [&](int64_t member) { return inputs[member].get(); });
+      int64_t position = llvm::find(ranks, rank) - ranks.begin();
+      auto result = compute(group, position);
+      if (!result)
+        return result.takeError();
+      results.push_back(share(std::move(*result)));
+    }
+    return SmallVector<RankValues, 1>{std::move(results)};
+  }
+
+  /// All members have the shape of the first, except in dim `free`.
+  llvm::Error checkShapes(ArrayRef<const Tensor *> group, int64_t free = -1) const {
+    for (const Tensor *member : group)
+      for (int64_t dim = 0; dim < member->getRank(); ++dim)
+        if (dim != free && member->getDimSize(dim) != group.front()->getDimSize(dim))
+          return failAt(op, "expected all ranks of the group to hold shape " + formatShape(group.front()->getShape()) + " but got " +
+                                formatShape(member->getShape()));
+    return llvm::Error::success();
+  }
+
+  Operation *op;
+
+private:
+  const RankValues &inputs;
+  ArrayAttr axes;
+  Execution &execution;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Parts of tensors
+//===----------------------------------------------------------------------===//
+
+/// Part `part` of `parts` equal parts of a dim.
+static llvm::Expected<Tensor> takePart(Operation *op, const Tensor &tensor, int64_t dim, int64_t part, int64_t parts) {
+  SmallVector<int64_t> shape(tensor.getShape());
+  if (shape[dim] % parts != 0)
+    return failAt(op, "expected dim " + Twine(dim) + " to be divisible by the group's " + Twine(parts) + " ranks but got " + Twine(shape[dim]));
+  shape[dim] /= parts;
+  Tensor result(shape, tensor.getElementType());
+  forEachIndex(shape, [&](ArrayRef<int64_t> index) {
+    SmallVector<int64_t> source(index);
+    source[dim] += part * shape[dim];
+    result.at(index) = tensor.at(source);
+  });
+  return result;
+}
+
+static Tensor concatenate(ArrayRef<const Tensor *> parts, int64_t dim) {
+  SmallVector<int64_t> shape(parts.front()->getShape());
+  shape[dim] = 0;
+  for (const Tensor *part : parts)
+    shape[dim] += part->getDimSize(dim);
+  Tensor result(shape, parts.front()->getElementType());
+  int64_t offset = 0;
+  for (const Tensor *part : parts) {
+    forEachIndex(part->getShape(), [&](ArrayRef<int64_t> index) {
+      SmallVector<int64_t> target(index);
+      target[dim] += offset;
+      result.at(target) = part->at(index);
+    });
+    offset += part->getDimSize(dim);
+  }
+  return result;
+}
+
+static Tensor reduceGroup(ArrayRef<const Tensor *> group, ReductionKind kind, bool exact) {
+  Tensor result = *group.front();
+  for (const Tensor *member : group.drop_front())
+    for (auto [element, value] : llvm::zip_equal(result.getElements(), member->getElements()))
+      element = reduceStep(kind, element, value, result.getElementType(), exact);
+  return result;
+}
+
+/// Part `position` of every member's dim `split`, in order, side by side in dim `concat`.
+static llvm::Expected<Tensor> exchangeParts(Operation *op, ArrayRef<const Tensor *> group, int64_t position, int64_t split, int64_t concat) {
+  std::vector<Tensor> parts;
+  for (const Tensor *member : group) {
+    auto part = takePart(op, *member, split, position, static_cast<int64_t>(group.size()));
+    if (!part)
+      return part.takeError();
+    parts.push_back(std::move(*part));
+  }
+  return concatenate(llvm::map_to_vector(parts, [](const Tensor &part) { return &part; }), concat);
+}
+
+//===----------------------------------------------------------------------===//
+// Collectives
+//===----------------------------------------------------------------------===//
+
+static GlobalResults redistribute(RedistributeOp op, const RankValues &input, Execution &execution) {
+  auto logical = gather(input, op.getFrom(), execution.getMesh(), execution.getSizes(), execution.isExact());
+  if (!logical)
+    return failAt(op, toString(logical.takeError()));
+  LogicalSizes sizes = execution.getSizes();
+  // Ragged lengths and sizes that the input shows.
+  if (llvm::Error error = learnSizes(input, op.getFrom(), execution.getMesh(), sizes))
+    return failAt(op, toString(std::move(error)));
+  auto parts = scatter(*logical, op.getTo(), execution.getMesh(), sizes);
+  if (!parts)
+    return failAt(op, toString(parts.takeError()));
+  return SmallVector<RankValues, 1>{std::move(*parts)};
+}
+
+static GlobalResults runCollective(Operation *op, const Frame &frame, Execution &execution) {
+  using Group = ArrayRef<const Tensor *>;
+  using Result = llvm::Expected<Tensor>;
+  const RankValues &input = frame.find(op->getOperand(0))->second;
+  Collective collective(op, input, op->getAttrOfType<ArrayAttr>("axes"), execution);
+  bool exact = execution.isExact();
+  auto checked = [&](int64_t free, llvm::function_ref<Result(Group, int64_t)> compute) {
+    return collective.run([&](Group group, int64_t position) -> Result {
+      if (llvm::Error error = collective.checkShapes(group, free))
+        return std::move(error);
+      return compute(group, position);
+    });
+  };
+  return llvm::TypeSwitch<Operation *, GlobalResults>(op)
+      .Case([&](AllGatherOp op) {
+        int64_t dim = static_cast<int64_t>(op.getDim());
+        return checked(dim, [&](Group group, int64_t) -> Result {
+          if (llvm::Error error = collective.checkShapes(group)) // Parts are equal: ragged ones have a collective of their own.
+            return std::move(error);
+          return concatenate(group, dim);
+        });
+      })
+      .Case([&](ReduceScatterOp op) {
+        return checked(-1, [&](Group group, int64_t position) -> Result {
+          return takePart(op, reduceGroup(group, op.getKind(), exact), static_cast<int64_t>(op.getDim()), position, static_cast<int64_t>(group.size()));
+        });
+      })
+      .Case([&](AllReduceOp op) { return checked(-1, [&](Group group, int64_t) -> Result { return reduceGroup(group, op.getKind(), exact); }); })
+      .Case([&](AllToAllOp op) {
+        return checked(-1, [&](Group group, int64_t position) -> Result {
+          return exchangeParts(op, group, position, static_cast<int64_t>(op.getSplit()), static_cast<int64_t>(op.getConcat()));
+        });
+      })
+      .Case([&](ExchangeOp op) {
+        return checked(-1, [&](Group group, int64_t position) -> Result { return exchangeParts(op, group, position, 0, 0); });
+      })
+      .Case([&](SliceOp op) {
+        return collective.run([&](Group group, int64_t position) -> Result {
+          return takePart(op, *group[position], static_cast<int64_t>(op.getDim()), position, static_cast<int64_t>(group.size()));
+        });
+      })
+      .Case([&](BroadcastOp op) { return checked(-1, [&](Group group, int64_t) -> Result { return *group[op.getRoot()]; }); })
+      .Case([&](PermuteOp op) {
+        return checked(-1, [&](Group group, int64_t position) -> Result {
+          int64_t source = op.getSources()[position];
+          if (source >= 0)
+            return *group[source];
+          const Tensor &own = *group[position];
+          return Tensor(own.getShape(), own.getElementType(), own.isReal() ? Number::ofReal(0) : Number::ofInteger(0));
+        });
+      })
+      .Default([&](Operation *op) -> GlobalResults { return failAt(op, "unsupported by the reference interpreter"); });
+}
+
+//===----------------------------------------------------------------------===//
+// Positions, sizes, counts
+//===----------------------------------------------------------------------===//
+
+static GlobalResults forEachRank(Execution &execution, llvm::function_ref<Tensor(int64_t rank)> compute) {
+  RankValues values;
+  for (int64_t rank = 0; rank < execution.getRankCount(); ++rank)
+    values.push_back(share(compute(rank)));
+  return SmallVector<RankValues, 1>{std::move(values)};
+}
+
+static GlobalResults getSize(SizeOp op, Execution &execution) {
+  auto lookUp = [&](StringRef name) -> llvm::Expected<int64_t> {
+    if (int64_t axis = execution.getMesh().findAxis(name); axis >= 0)
+      return execution.getMesh().getAxes()[axis].getSize();
+    auto found = execution.getSizes().dims.find(name);
+    if (found == execution.getSizes().dims.end())
+      return failAt(op, "references unknown size '" + name + "': no input has a dim of that name and no size was given");
+    return found->second;
+  };
+  auto size = lookUp(op.getDividend());
+  if (!size)
+    return size.takeError();
+  int64_t divisor = 1;
+  if (op.getDivisor()) {
+    auto value = lookUp(*op.getDivisor());
+    if (!value)
+      return value.takeError();
+    divisor = *value;
+  }
+  if (divisor == 0 || *size % divisor != 0)
+    return failAt(op, "expected '" + *op.getDivisor() + "' to divide '" + op.getDividend() + "' but got " + Twine(divisor) + " and " + Twine(*size));
+  return forEachRank(execution, [&](int64_t) { return Tensor::scalar(op.getResult().getType(), Number::ofInteger(*size / divisor)); });
+}
+
+/// Counts are tensors of index: no dim for a rank's own count, one dim for the counts of a group.
+static GlobalResults exchangeCounts(ExchangeCountsOp op, const RankValues &input, Execution &execution) {
+  if (!op.getInput().getType().getAxes().empty())
+    return failAt(op, "unsupported: counts that were exchanged before");
+  SmallVector<Attribute> names(op.getResult().getType().getAxes().begin(), op.getResult().getType().getAxes().end());
+  auto axes = ArrayAttr::get(op.getContext(), names);
+  return forEachRank(execution, [&](int64_t rank) {
+    auto counts = llvm::map_to_vector(getGroup(execution.getMesh(), rank, axes), [&](int64_t member) { return input[member]->getScalar().integer; });
+    return Tensor::ofIntegers({static_cast<int64_t>(counts.size())}, IndexType::get(op.getContext()), counts);
+  });
+}
+
+static GlobalResults reduceCounts(Operation *op, const RankValues &counts, Execution &execution) {
+  return forEachRank(execution, [&](int64_t rank) {
+    int64_t result = 0;
+    for (Number count : counts[rank]->getElements())
+      result = isa<TotalOp>(op) ? result + count.integer : std::max(result, count.integer);
+    return Tensor::scalar(op->getResult(0).getType(), Number::ofInteger(result));
+  });
+}
+
+GlobalResults muster::reference::interpretMusterOp(Operation *operation, const Frame &frame, Execution &execution) {
+  auto input = [&]() -> const RankValues & { return frame.find(operation->getOperand(0))->second; };
+  return llvm::TypeSwitch<Operation *, GlobalResults>(operation)
+      .Case([&](LoadOp op) -> GlobalResults {
+        auto parts = execution.load(op, op.getWeight());
+        if (!parts)
+          return parts.takeError();
+        return SmallVector<RankValues, 1>{std::move(*parts)};
+      })
+      .Case([&](CoordinateOp op) {
+        return forEachRank(execution, [&](int64_t rank) {
+          MeshAttr mesh = execution.getMesh();
+          return Tensor::scalar(op.getResult().getType(), Number::ofInteger(mesh.getCoordinates(rank)[mesh.findAxis(op.getAxis())]));
+        });
+      })
+      .Case([&](SizeOp op) { return getSize(op, execution); })
+      .Case([&](AssertLayoutOp) -> GlobalResults { return SmallVector<RankValues, 1>{input()}; })
+      .Case([&](RedistributeOp op) { return redistribute(op, input(), execution); })
+      .Case([&](LocalCountOp op) {
+        return forEachRank(execution, [&](int64_t rank) { return Tensor::scalar(IndexType::get(op.getContext()), input()[rank]->getScalar()); });
+      })
+      .Case([&](ExchangeCountsOp op) { return exchangeCounts(op, input(), execution); })
+      .Case<TotalOp, MaximumOp>([&](auto op) { return reduceCounts(op, input(), execution); })
+      .Default([&](Operation *op) { return runCollective(op, frame, execution); });
+}

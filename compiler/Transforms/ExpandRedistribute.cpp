@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/RedistributionPlan.h"
+#include "dialects/Muster/IR/MusterDialect.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace muster;
+
+namespace muster {
+#define GEN_PASS_DEF_EXPANDREDISTRIBUTEPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace muster
+
+namespace {
+
+/// One redistribution, read into plain data and written back as collectives.
+class Expansion {
+public:
+  explicit Expansion(RedistributeOp op) : op(op), builder(op) {}
+
+  /// Number of collectives made.
+  FailureOr<int64_t> run();
+
+private:
+  LogicalResult readMesh();
+  LogicalResult readDims();
+  LogicalResult readPartials();
+  Value emit(Value input, const RedistributionMove &move);
+  RankedTensorType typeOf(const Spread &spread);
+  ArrayAttr names(ArrayRef<int> axes);
+
+  RedistributeOp op;
+  OpBuilder builder;
+  MeshAttr mesh;
+  SmallVector<int64_t> axisSizes, sizes;
+  /// Dims that no move touches: their size on the rank stays as it is.
+  SmallVector<bool> isFixed;
+  RedistributionProblem problem;
+  ReductionKind kind = ReductionKind::Sum;
+};
+
+LogicalResult Expansion::readMesh() {
+  mesh = getMesh(op);
+  for (MeshAxisAttr axis : mesh.getAxes()) {
+    if (ShapedType::isDynamic(axis.getSize()))
+      return op.emitOpError() << "E4010 expected a mesh of concrete sizes but got axis '" << axis.getName()
+                              << "' of symbolic size";
+    axisSizes.push_back(axis.getSize());
+  }
+  problem.axisSizes = axisSizes;
+  return success();
+}
+
+LogicalResult Expansion::readDims() {
+  auto input = cast<RankedTensorType>(op.getInput().getType()),
+       result = cast<RankedTensorType>(op.getResult().getType());
+  for (int64_t dim = 0; dim < input.getRank(); ++dim) {
+    LayoutDimAttr from = op.getFrom().getDims()[dim], to = op.getTo().getDims()[dim];
+    bool plain = op.getFrom().isPlainDim(dim) && op.getTo().isPlainDim(dim);
+    if (!plain && from != to)
+      return op.emitOpError() << "E4011 expected dim " << dim
+                              << " to be one contiguous dim over whole axes, or the same in both layouts, but got "
+                              << op.getFrom().getText() << " and " << op.getTo().getText();
+    isFixed.push_back(!plain);
+    int64_t ranks = 1;
+    auto axesOf = [&](LayoutDimAttr layout) {
+      std::vector<int> axes;
+      for (LayoutTermAttr term : layout.getTerms())
+        for (AxisRefAttr ref : term.getAxes()) {
+          int axis = static_cast<int>(mesh.findAxis(ref.getName()));
+          if (axisSizes[axis] > 1 && !llvm::is_contained(axes, axis))
+            axes.push_back(axis);
+        }
+      return axes;
+    };
+    std::vector<int> axes = axesOf(from);
+    if (!plain) {
+      problem.fixedAxes.insert(problem.fixedAxes.end(), axes.begin(), axes.end());
+      axes.clear();
+    }
+    problem.from.dims.push_back(axes);
+    problem.to.dims.push_back(plain ? axesOf(to) : axes);
+    for (int axis : axes)
+      ranks *= axisSizes[axis];
+    int64_t size = input.isDynamicDim(dim) ? -1 : input.getDimSize(dim) * ranks;
+    if (size < 0 && !result.isDynamicDim(dim)) {
+      size = result.getDimSize(dim);
+      for (int axis : problem.to.dims.back())
+        size *= axisSizes[axis];
+    }
+    sizes.push_back(size);
+  }
+  problem.sizes = sizes;
+  return success();
+}
+
+LogicalResult Expansion::readPartials() {
+  auto read = [&](LayoutAttr layout, std::vector<int> &axes) -> LogicalResult {
+    for (PartialAttr partial : layout.getPartials()) {
+      for (AxisRefAttr ref : partial.getAxes()) {
+        if (!ref.isWholeAxis() || partial.getKind() != op.getFrom().getPartials().front().getKind())
+          return op.emitOpError() << "E4012 expected partial axes of one kind and whole but got layout "
+                                  << layout.getText();
+        int axis = static_cast<int>(mesh.findAxis(ref.getName()));
+        if (axisSizes[axis] > 1)
+          axes.push_back(axis);
+      }
+      kind = partial.getKind();
+    }
+    llvm::sort(axes);
+    return success();
+  };
+  return success(succeeded(read(op.getFrom(), problem.from.partial)) &&
+                 succeeded(read(op.getTo(), problem.to.partial)));
+}
+
+ArrayAttr Expansion::names(ArrayRef<int> axes) {
+  SmallVector<StringRef> names;
+  for (int axis : axes)
+    names.push_back(mesh.getAxes()[axis].getName());
+  return builder.getStrArrayAttr(names);
+}
+
+RankedTensorType Expansion::typeOf(const Spread &spread) {
+  auto input = cast<RankedTensorType>(op.getInput().getType());
+  SmallVector<int64_t> shape;
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    int64_t ranks = 1;
+    for (int axis : spread.dims[dim])
+      ranks *= axisSizes[axis];
+    shape.push_back(isFixed[dim] ? input.getDimSize(dim) : size < 0 ? ShapedType::kDynamic : size / ranks);
+  }
+  return RankedTensorType::get(shape, input.getElementType());
+}
+
+Value Expansion::emit(Value input, const RedistributionMove &move) {
+  Location loc = op.getLoc();
+  RankedTensorType type = typeOf(move.after);
+  ArrayAttr axes = names(move.axes);
+  auto kindAttr = ReductionKindAttr::get(builder.getContext(), kind);
+  switch (move.kind) {
+  case RedistributionMove::Kind::Slice:
+    return SliceOp::create(builder, loc, type, input, axes, move.dim);
+  case RedistributionMove::Kind::ReduceScatter:
+    return ReduceScatterOp::create(builder, loc, type, input, kindAttr, axes, builder.getI64IntegerAttr(move.dim));
+  case RedistributionMove::Kind::AllReduce:
+    return AllReduceOp::create(builder, loc, type, input, kindAttr, axes);
+  case RedistributionMove::Kind::AllToAll:
+    return AllToAllOp::create(builder, loc, type, input, axes, move.dim, move.concat);
+  case RedistributionMove::Kind::AllGather:
+    return AllGatherOp::create(builder, loc, type, input, axes, move.dim);
+  case RedistributionMove::Kind::Permute:
+    return PermuteOp::create(builder, loc, type, input, move.sources, axes);
+  }
+  llvm_unreachable("every move is handled");
+}
+
+FailureOr<int64_t> Expansion::run() {
+  if (failed(readMesh()) || failed(readDims()) || failed(readPartials()))
+    return failure();
+  Value value = op.getInput();
+  auto cast = [&](RankedTensorType type) {
+    if (value.getType() != type)
+      value = tensor::CastOp::create(builder, op.getLoc(), type, value);
+  };
+  std::vector<RedistributionMove> moves = planRedistribution(problem);
+  // Sizes that only the result's type tells are used from the beginning.
+  if (!moves.empty())
+    cast(typeOf(problem.from));
+  for (const RedistributionMove &move : moves)
+    value = emit(value, move);
+  cast(llvm::cast<RankedTensorType>(op.getResult().getType()));
+  op.replaceAllUsesWith(value);
+  op.erase();
+  return static_cast<int64_t>(moves.size());
+}
+
+struct ExpandRedistribute : muster::impl::ExpandRedistributePassBase<ExpandRedistribute> {
+  void runOnOperation() override {
+    SmallVector<RedistributeOp> ops;
+    getOperation().walk([&](RedistributeOp op) { ops.push_back(op); });
+    for (RedistributeOp op : ops) {
+      FailureOr<int64_t> made = Expansion(op).run();
+      if (failed(made))
+        return signalPassFailure();
+      ++expanded;
+      collectives += *made;
+    }
+  }
+};
+
+} // namespace

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Transforms/RedistributionPlan.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <queue>
+
+using namespace muster;
+using Kind = RedistributionMove::Kind;
+
+namespace {
+
+class Search {
+public:
+  explicit Search(const RedistributionProblem &problem) : problem(problem), state(problem.from) {}
+
+  std::vector<RedistributionMove> run();
+
+private:
+  /// Bytes received in units of 2^-40 of the logical tensor, then moves; integers, so that ties are ties.
+  using Cost = std::pair<int64_t, int64_t>;
+  struct Way {
+    Cost cost;
+    std::optional<Spread> before;
+    RedistributionMove move;
+  };
+
+  int64_t groupSize(llvm::ArrayRef<int> axes) const {
+    return std::accumulate(axes.begin(), axes.end(), int64_t(1),
+                           [&](int64_t size, int axis) { return size * problem.axisSizes[axis]; });
+  }
+  /// Share of the logical tensor that a rank holds.
+  double share() const {
+    double parts = static_cast<double>(groupSize(problem.fixedAxes));
+    for (const std::vector<int> &axes : state.dims)
+      parts *= static_cast<double>(groupSize(axes));
+    return 1.0 / parts;
+  }
+  /// The dim that `axis` divides in the end, or -1.
+  int64_t home(int axis) const {
+    for (auto [dim, axes] : llvm::enumerate(problem.to.dims))
+      if (llvm::is_contained(axes, axis))
+        return static_cast<int64_t>(dim);
+    return -1;
+  }
+  bool isReplicated(int axis) const {
+    return !llvm::is_contained(state.partial, axis) &&
+           llvm::none_of(state.dims, [&](const std::vector<int> &axes) { return llvm::is_contained(axes, axis); });
+  }
+  bool isDivisible(int64_t dim, int64_t parts) const;
+
+  void relax(RedistributionMove move, double received);
+  void addSlices();
+  void addReductions();
+  void addTransfersAndGathers();
+  void addReorderings();
+  void addPlacement();
+  std::vector<int64_t> sourcesOf(llvm::ArrayRef<int> group, const Spread &after) const;
+
+  const RedistributionProblem &problem;
+  /// The state that is being left.
+  Spread state;
+  std::map<Spread, Way> ways;
+  using Entry = std::pair<Cost, Spread>;
+  std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> open;
+};
+
+/// A known size divides or not; an unknown one is a multiple of what divides it in the beginning and in the end.
+bool Search::isDivisible(int64_t dim, int64_t parts) const {
+  if (problem.sizes[dim] >= 0)
+    return problem.sizes[dim] % parts == 0;
+  return std::lcm(groupSize(problem.from.dims[dim]), groupSize(problem.to.dims[dim])) % parts == 0;
+}
+
+/// `received` in parts of the rank's tensor before the move.
+void Search::relax(RedistributionMove move, double received) {
+  const Way &here = ways.at(state);
+  Cost cost = here.cost;
+  cost.first += std::llround(std::ldexp(received * share(), 40));
+  cost.second += 1;
+  auto [way, isNew] = ways.try_emplace(move.after);
+  if (!isNew && way->second.cost <= cost)
+    return;
+  open.emplace(cost, move.after);
+  way->second = {cost, state, std::move(move)};
+}
+
+void Search::addSlices() {
+  for (auto [dim, axes] : llvm::enumerate(problem.to.dims))
+    for (size_t first = 0; first < axes.size(); ++first)
+      for (size_t count = 1; first + count <= axes.size(); ++count) {
+        llvm::ArrayRef<int> group = llvm::ArrayRef(axes).slice(first, count);
+        if (!llvm::all_of(group, [&](int axis) { return isReplicated(axis); }))
+          break;
+        if (!isDivisible(dim, groupSize(state.dims[dim]) * groupSize(group)))
+          continue;
+        RedistributionMove move{Kind::Slice, group.vec(), static_cast<int64_t>(dim), -1, {}, state};
+        move.after.dims[dim].insert(move.after.dims[dim].end(), group.begin(), group.end());
+        relax(std::move(move), 0.0);
+      }
+}
+
+void Search::addReductions() {
+  auto reduce = [&](Kind kind, llvm::ArrayRef<int> group, int64_t dim) {
+    double size = static_cast<double>(groupSize(group));
+    RedistributionMove move{kind, group.vec(), dim, -1, {}, state};
+    llvm::erase_if(move.after.partial, [&](int axis) { return llvm::is_contained(group, axis); });
+    if (dim >= 0)
+      move.after.dims[dim].insert(move.after.dims[dim].end(), group.begin(), group.end());
+    relax(std::move(move), (dim >= 0 ? 1.0 : 2.0) * (size - 1.0) / size);
+  };
+  for (auto [dim, axes] : llvm::enumerate(problem.to.dims))
+    for (size_t first = 0; first < axes.size(); ++first)
+      for (size_t count = 1; first + count <= axes.size(); ++count) {
+        llvm::ArrayRef<int> group = llvm::ArrayRef(axes).slice(first, count);
+        if (!llvm::all_of(group, [&](int axis) { return llvm::is_contained(state.partial, axis); }))
+          break;
+        if (isDivisible(dim, groupSize(state.dims[dim]) * groupSize(group)))
+          reduce(Kind::ReduceScatter, group, static_cast<int64_t>(dim));
+      }
+  std::vector<int> leaving;
+  llvm::copy_if(state.partial, std::back_inserter(leaving),
+                [&](int axis) { return !llvm::is_contained(problem.to.partial, axis); });
+  for (size_t subset = 1; subset < size_t(1) << leaving.size(); ++subset) {
+    std::vector<int> group;
+    for (auto [index, axis] : llvm::enumerate(leaving))
+      if (subset >> index & 1)
+        group.push_back(axis);
+    reduce(Kind::AllReduce, group, -1);
+  }
+}
+
+/// What is innermost in a dim goes to another dim or leaves.
+void Search::addTransfersAndGathers() {
+  for (auto [dim, axes] : llvm::enumerate(state.dims))
+    for (size_t first = 0; first < axes.size(); ++first) {
+      llvm::ArrayRef<int> group = llvm::ArrayRef(axes).drop_front(first);
+      double size = static_cast<double>(groupSize(group));
+      RedistributionMove gather{Kind::AllGather, group.vec(), static_cast<int64_t>(dim), -1, {}, state};
+      gather.after.dims[dim].resize(first);
+      int64_t target = home(group.front());
+      if (target >= 0 && target != static_cast<int64_t>(dim) &&
+          llvm::all_of(group, [&](int axis) { return home(axis) == target; }) &&
+          isDivisible(target, groupSize(state.dims[target]) * groupSize(group))) {
+        RedistributionMove transfer{Kind::AllToAll, group.vec(), target, static_cast<int64_t>(dim), {}, gather.after};
+        transfer.after.dims[target].insert(transfer.after.dims[target].end(), group.begin(), group.end());
+        relax(std::move(transfer), (size - 1.0) / size);
+      }
+      relax(std::move(gather), size - 1.0);
+    }
+}
+
+/// For each position of the group, the position that now holds what it has `after`; itself where it holds it already.
+std::vector<int64_t> Search::sourcesOf(llvm::ArrayRef<int> group, const Spread &after) const {
+  // Part numbers of the dims, of one position of the group; axes outside the group are the same on both sides.
+  auto partsOf = [&](const Spread &spread, int64_t position) {
+    std::map<int, int64_t> coordinate;
+    for (int axis : llvm::reverse(group)) {
+      coordinate[axis] = position % problem.axisSizes[axis];
+      position /= problem.axisSizes[axis];
+    }
+    std::vector<int64_t> parts;
+    for (const std::vector<int> &axes : spread.dims) {
+      int64_t part = 0;
+      for (int axis : axes)
+        part = part * problem.axisSizes[axis] + (coordinate.count(axis) ? coordinate[axis] : 0);
+      parts.push_back(part);
+    }
+    return parts;
+  };
+  int64_t size = groupSize(group);
+  std::map<std::vector<int64_t>, int64_t> holder;
+  for (int64_t position = size - 1; position >= 0; --position)
+    holder[partsOf(state, position)] = position;
+  std::vector<int64_t> sources(size);
+  for (int64_t position = 0; position < size; ++position) {
+    std::vector<int64_t> wanted = partsOf(after, position);
+    sources[position] = partsOf(state, position) == wanted ? position : holder.at(wanted);
+  }
+  return sources;
+}
+
+void Search::addReorderings() {
+  for (auto [dim, axes] : llvm::enumerate(state.dims)) {
+    std::vector<int> order = axes;
+    std::sort(order.begin(), order.end());
+    do {
+      if (order == axes)
+        continue;
+      RedistributionMove move{Kind::Permute, axes, -1, -1, {}, state};
+      move.after.dims[dim] = order;
+      move.sources = sourcesOf(axes, move.after);
+      relax(std::move(move), 1.0);
+    } while (std::next_permutation(order.begin(), order.end()));
+  }
+}
+
+/// Parts of the wanted sizes that lie on the wrong ranks.
+void Search::addPlacement() {
+  if (state.partial != problem.to.partial)
+    return;
+  std::vector<int> group;
+  for (auto [now, then] : llvm::zip_equal(state.dims, problem.to.dims)) {
+    if (groupSize(now) != groupSize(then))
+      return;
+    group.insert(group.end(), now.begin(), now.end());
+    group.insert(group.end(), then.begin(), then.end());
+  }
+  // An axis that is to be reduced over cannot hold a copy of the other's part.
+  if (llvm::any_of(group, [&](int axis) { return llvm::is_contained(state.partial, axis); }))
+    return;
+  std::sort(group.begin(), group.end());
+  group.erase(std::unique(group.begin(), group.end()), group.end());
+  RedistributionMove move{Kind::Permute, group, -1, -1, {}, problem.to};
+  move.sources = sourcesOf(group, problem.to);
+  relax(std::move(move), 1.0);
+}
+
+std::vector<RedistributionMove> Search::run() {
+  ways.try_emplace(state, Way{{0, 0}, std::nullopt, {}});
+  open.emplace(Cost{0, 0}, state);
+  while (!open.empty()) {
+    auto [cost, next] = open.top();
+    open.pop();
+    if (next == problem.to)
+      break;
+    if (ways.at(next).cost != cost)
+      continue; // Reached more cheaply meanwhile.
+    state = next;
+    addSlices();
+    addReductions();
+    addTransfersAndGathers();
+    addReorderings();
+    addPlacement();
+  }
+  std::vector<RedistributionMove> moves;
+  for (Spread at = problem.to; ways.at(at).before; at = *ways.at(at).before)
+    moves.push_back(ways.at(at).move);
+  std::reverse(moves.begin(), moves.end());
+  return moves;
+}
+
+} // namespace
+
+std::vector<RedistributionMove> muster::planRedistribution(const RedistributionProblem &problem) {
+  return Search(problem).run();
+}

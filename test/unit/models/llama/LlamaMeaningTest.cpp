@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What a built graph computes, on all ranks and in float64, against a plain forward pass: batches of sequences that
+// come and go, prompts whole and in chunks, single tokens, and logits of some rows only.
+#include "models/llama/LlamaGraph.h"
+
+#include "PlainLlama.h"
+#include "RandomLlama.h"
+#include "compiler/Reference/Interpreter.h"
+#include "compiler/Transforms/Passes.h"
+#include "models/llama/RopeTables.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "gtest/gtest.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace muster;
+using namespace muster::llama;
+using reference::Tensor;
+
+namespace {
+
+/// A sequence in the making: its pages, and how much of it has been computed.
+struct Sequence {
+  std::vector<int64_t> tokens;
+  std::vector<Row> expected;
+  std::vector<int64_t> pages;
+  int64_t done = 0;
+};
+
+/// What each sequence of a step computes; a share of 0 is a sequence that takes part with no row.
+using Shares = std::vector<std::pair<Sequence *, int64_t>>;
+
+class Runner {
+public:
+  Runner(const LlamaConfig &config, int64_t tp, std::mt19937 &random,
+         const LlamaLayouts &layouts = tensorParallelLayouts)
+      : config(config), model(config, random), random(random) {
+    options.mesh = {{"tp", tp}};
+    options.maxContext = 23;
+    options.pageSlots = 4;
+    options.maxSequences = 3;
+    auto built = buildLlama(&context, config, options, layouts);
+    if (failed(built))
+      return;
+    module = std::move(*built);
+    PassManager passes(&context);
+    passes.addPass(createExpandRedistributePass());
+    if (failed(passes.run(*module)))
+      module = {};
+  }
+
+  bool isBuilt() const { return !!module; }
+
+  void start() {
+    reference::InterpreterOptions exact;
+    exact.float64 = true;
+    exact.pages = pageCount;
+    interpreter.emplace(*module, exact);
+    for (auto weight : module->getOps<WeightOp>())
+      ASSERT_FALSE(isError(interpreter->setWeight(weight.getSymName(), valueOf(weight))));
+    freePages.resize(pageCount);
+    std::iota(freePages.begin(), freePages.end(), 0);
+    std::shuffle(freePages.begin(), freePages.end(), random);
+  }
+
+  Sequence makeSequence(int64_t length) {
+    Sequence sequence;
+    for (int64_t i = 0; i < length; ++i)
+      sequence.tokens.push_back(static_cast<int64_t>(random() % config.vocabulary));
+    sequence.expected = model.forward(sequence.tokens);
+    return sequence;
+  }
+
+  /// Runs one step and compares the logits of some rows, in an order of their own.
+  void step(const Shares &shares) {
+    std::vector<int64_t> tokens, positions, starts = {0}, blocks, slots, asked;
+    std::vector<const Row *> expected;
+    for (auto [sequence, share] : shares) {
+      for (int64_t i = 0; i < share; ++i, ++sequence->done) {
+        int64_t position = sequence->done;
+        if (position % options.pageSlots == 0) {
+          sequence->pages.push_back(freePages.back());
+          freePages.pop_back();
+        }
+        tokens.push_back(sequence->tokens[position]);
+        positions.push_back(position);
+        slots.push_back(sequence->pages[position / options.pageSlots] * options.pageSlots +
+                        position % options.pageSlots);
+        expected.push_back(&sequence->expected[position]);
+      }
+      starts.push_back(static_cast<int64_t>(tokens.size()));
+      for (int64_t page = 0; page < options.pagesPerSequence(); ++page)
+        blocks.push_back(page < static_cast<int64_t>(sequence->pages.size()) ? sequence->pages[page] : -1);
+    }
+    for (size_t row = 0; row < tokens.size(); ++row)
+      if (random() % 3 || row + 1 == tokens.size())
+        asked.push_back(static_cast<int64_t>(row));
+    std::shuffle(asked.begin(), asked.end(), random);
+
+    Type i32 = IntegerType::get(&context, 32);
+    auto vector = [&](const std::vector<int64_t> &values) {
+      return Tensor::ofIntegers({static_cast<int64_t>(values.size())}, i32, values);
+    };
+    auto table = Tensor::ofIntegers({static_cast<int64_t>(shares.size()), options.pagesPerSequence()}, i32, blocks);
+    auto results = interpreter->runLogical(
+        stepEntry, {vector(tokens), vector(positions), vector(starts), table, vector(slots), vector(asked)});
+    ASSERT_TRUE(!!results) << llvm::toString(results.takeError());
+    const Tensor &logits = results->front();
+    ASSERT_EQ(logits.getShape(), (ArrayRef<int64_t>{static_cast<int64_t>(asked.size()), config.vocabulary}));
+    for (size_t row = 0; row < asked.size(); ++row)
+      for (int64_t column = 0; column < config.vocabulary; ++column)
+        ASSERT_NEAR(logits.real({static_cast<int64_t>(row), column}), (*expected[asked[row]])[column], 1e-9)
+            << "row " << asked[row] << ", column " << column;
+  }
+
+private:
+  static constexpr int64_t pageCount = 24;
+
+  static bool isError(llvm::Error error) {
+    if (!error)
+      return false;
+    ADD_FAILURE() << llvm::toString(std::move(error));
+    return true;
+  }
+
+  /// Sources stacked, or what a generator makes.
+  Tensor valueOf(WeightOp weight) {
+    RankedTensorType type = weight.getLogicalType();
+    Row values;
+    if (auto generator = weight->getAttrOfType<StringAttr>(attribute::generator)) {
+      RopeTables tables = ropeTables(config, type.getDimSize(0));
+      values = generator == "rope_cos" ? tables.cos : tables.sin;
+    } else {
+      for (StringRef source : weight->getAttrOfType<ArrayAttr>(attribute::sources).getAsValueRange<StringAttr>()) {
+        const Row &part = model.weight(source.str());
+        values.insert(values.end(), part.begin(), part.end());
+      }
+    }
+    EXPECT_EQ(static_cast<int64_t>(values.size()), type.getNumElements());
+    return Tensor::ofReals(type.getShape(), type.getElementType(), values);
+  }
+
+  LlamaConfig config;
+  LlamaGraphOptions options;
+  PlainLlama model;
+  std::mt19937 &random;
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+  std::optional<reference::Interpreter> interpreter;
+  std::vector<int64_t> freePages;
+};
+
+/// Three sequences: one in chunks, one alone in the middle of another's decoding, one that joins late; then tokens one
+/// by one.
+void runBatches(Runner &runner) {
+  ASSERT_TRUE(runner.isBuilt());
+  runner.start();
+  Sequence chunked = runner.makeSequence(11), single = runner.makeSequence(3), whole = runner.makeSequence(9);
+  runner.step({{&chunked, 5}});
+  runner.step({{&single, 1}, {&chunked, 4}});
+  runner.step({{&chunked, 1}, {&single, 0}, {&whole, 7}});
+  runner.step({{&single, 1}, {&chunked, 1}, {&whole, 1}});
+  runner.step({{&whole, 1}, {&single, 1}});
+}
+
+} // namespace
+
+TEST(LlamaMeaning, RandomModelsEqualThePlainForward) {
+  std::mt19937 random(20261122);
+  for (int64_t tp : {1, 2, 3, 4, 5})
+    for (int64_t groups : {1, 3, 8}) {
+      LlamaConfig config = randomConfig(random, tp, groups);
+      SCOPED_TRACE(testing::Message() << "tp " << tp << ", " << config.heads << " heads, " << config.kvHeads
+                                      << " key-value heads of " << config.headDim << ", hidden " << config.hidden
+                                      << ", layers " << config.layers << ", biases " << config.attentionBias
+                                      << config.mlpBias << ", tied " << config.tiedEmbeddings);
+      Runner runner(config, tp, random);
+      runBatches(runner);
+      if (testing::Test::HasFatalFailure())
+        return;
+    }
+}
+
+TEST(LlamaMeaning, OneModelOnEveryMesh) {
+  for (int64_t tp : {1, 2, 3, 4, 5}) {
+    std::mt19937 random(7);
+    LlamaConfig config = randomConfig(random, 60, 1);
+    config.headDim = 4;
+    config.ropeFrequencyDivisors.clear();
+    config.kvHeads = config.heads = 60;
+    config.feedForward = config.vocabulary = 60;
+    config.attentionBias = config.mlpBias = true;
+    Runner runner(config, tp, random);
+    runBatches(runner);
+    if (testing::Test::HasFatalFailure())
+      return;
+  }
+}
+
+// Another form of parallelism is another table: rows divided between blocks (Korthikanti et al. 2022). Every step has a
+// multiple of two rows.
+TEST(LlamaMeaning, RowsDividedBetweenBlocks) {
+  LlamaLayouts layouts = tensorParallelLayouts;
+  layouts.residual = "[t/tp, i]";
+  std::mt19937 random(11);
+  LlamaConfig config = randomConfig(random, 2, 3);
+  config.attentionBias = config.mlpBias = true;
+  Runner runner(config, 2, random, layouts);
+  ASSERT_TRUE(runner.isBuilt());
+  runner.start();
+  Sequence first = runner.makeSequence(8), second = runner.makeSequence(4);
+  runner.step({{&first, 6}});
+  runner.step({{&first, 1}, {&second, 3}});
+  runner.step({{&first, 1}, {&second, 1}});
+}
