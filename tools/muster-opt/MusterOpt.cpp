@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Codegen/Host/HostPipeline.h"
 #include "compiler/Reference/Passes.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
@@ -18,5 +19,6 @@ int main(int argc, char **argv) {
   mlir::registerAllPasses();
   muster::registerMusterTransformsPasses();
   muster::reference::registerMusterReferencePasses();
+  muster::codegen::registerHostCodegenPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Muster pass driver\n", registry));
 }

@@ -117,6 +117,8 @@ OwningOpRef<ModuleOp> separate(ModuleOp kernels) {
   OpBuilder builder(kernels.getContext());
   OwningOpRef<ModuleOp> separated = ModuleOp::create(kernels.getLoc());
   for (auto function : kernels.getOps<func::FuncOp>()) {
+    if (function.isExternal())
+      continue;
     builder.setInsertionPointToEnd(separated->getBody());
     auto module = ModuleOp::create(builder, function.getLoc(), function.getName());
     builder.setInsertionPointToEnd(module.getBody());
@@ -154,7 +156,13 @@ void registerHostCodegenDialects(DialectRegistry &registry) {
 
 llvm::Expected<HostObject> compileHostKernels(ModuleOp kernels, const HostTarget &target,
                                               const HostCodegenOptions &options, HostCodegenTimes *times) {
-  kernels.getContext()->loadAllAvailableDialects();
+  // Also where a tool registered everything: models attach to dialects that are loaded already, and passes on several
+  // threads must not load any.
+  DialectRegistry registry;
+  registerHostCodegenDialects(registry);
+  kernels.getContext()->appendDialectRegistry(registry);
+  for (StringRef name : registry.getDialectNames())
+    kernels.getContext()->getOrLoadDialect(name);
   Stopwatch stopwatch;
   HostCodegenTimes spent;
   OwningOpRef<ModuleOp> separated = separate(kernels);

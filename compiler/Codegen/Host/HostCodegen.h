@@ -69,12 +69,12 @@ struct HostCodegenTimes {
   double buffers = 0, lowering = 0, llvm = 0, link = 0;
 };
 
-/// Registers the dialects of kernels, the bufferization models and the translation to LLVM IR. A context whose modules go
-/// to compileHostKernels needs this before its first dialect is loaded.
+/// Registers the dialects of kernels, the bufferization models and the translation to LLVM IR: for whoever parses kernels
+/// or runs single passes. compileHostKernels does it for its module's context by itself.
 void registerHostCodegenDialects(mlir::DialectRegistry &registry);
 
 /// Compiles every kernel of `kernels`, which is left as it is. An empty module gives an object without symbols.
-/// The module's context needs registerHostCodegenDialects.
+/// Runs passes on the context's threads and LLVM on `options.threads`; no other thread may use the context meanwhile.
 llvm::Expected<HostObject> compileHostKernels(mlir::ModuleOp kernels, const HostTarget &target,
                                               const HostCodegenOptions &options = {}, HostCodegenTimes *times = nullptr);
 

@@ -70,4 +70,12 @@ void buildLoweringPipeline(OpPassManager &manager, const HostTarget &target) {
   add(manager, lowerToLLVM);
 }
 
+void registerHostCodegenPasses() {
+  registerPass([] { return createFuseElementwisePass(); });
+  registerPass([] { return createAllowReassociationPass(); });
+  registerPass([] { return createFormRowLoopsPass(); });
+  registerPass([] { return createPlaceBuffersOnStackPass(stackLimitBytes); });
+  registerPass([] { return createExpandMathPass(/*fma=*/true); });
+}
+
 } // namespace muster::codegen

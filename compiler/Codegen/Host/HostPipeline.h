@@ -20,6 +20,9 @@ void buildBufferPipeline(mlir::OpPassManager &manager, const HostTarget &target)
 /// Kernels in buffer form -> LLVM dialect; pointers stay bare pointers.
 void buildLoweringPipeline(mlir::OpPassManager &manager, const HostTarget &target);
 
+/// Makes the passes of this room known by name (`muster-form-row-loops`, ...), for muster-opt.
+void registerHostCodegenPasses();
+
 } // namespace muster::codegen
 
 #endif // MUSTER_COMPILER_CODEGEN_HOST_HOSTPIPELINE_H
