@@ -51,6 +51,9 @@ public:
 
   llvm::Expected<std::vector<RankValues>> call(mlir::func::FuncOp function, std::vector<RankValues> arguments);
 
+  /// Runs the operations of a block and returns what its terminator names.
+  llvm::Expected<std::vector<RankValues>> runBlock(mlir::Block &block, std::vector<RankValues> arguments, Frame &frame);
+
   MeshAttr getMesh() const { return mesh; }
   int64_t getRankCount() const { return mesh.getRankCount(); }
   bool isExact() const { return interpreter.options.float64; }
@@ -60,7 +63,6 @@ public:
   llvm::Expected<Tensor *> getState(mlir::Operation *op, llvm::StringRef name, int64_t rank);
 
 private:
-  llvm::Expected<std::vector<RankValues>> runBlock(mlir::Block &block, std::vector<RankValues> arguments, Frame &frame);
   llvm::Error runOp(mlir::Operation &op, Frame &frame);
   GlobalResults compute(mlir::Operation &op, Frame &frame);
   GlobalResults computeOnEachRank(mlir::Operation &op, Frame &frame);
@@ -76,6 +78,8 @@ private:
 
 /// muster: collectives, positions, weights and counts.
 GlobalResults interpretMusterOp(mlir::Operation *op, const Frame &frame, Execution &execution);
+/// plan on tensors: transfers, library calls, dispatches of kernels. A kernel's cache append changes `frame`.
+GlobalResults interpretPlanOp(mlir::Operation *op, Frame &frame, Execution &execution);
 /// nn: all operations; states are the rank's.
 LocalResults interpretNNOp(mlir::Operation *op, const RankView &view, Execution &execution);
 LocalResults interpretTensorOp(mlir::Operation *op, const RankView &view);

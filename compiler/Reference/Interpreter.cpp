@@ -3,6 +3,7 @@
 
 #include "compiler/Reference/Execution.h"
 #include "dialects/NN/IR/NNDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -117,6 +118,8 @@ GlobalResults Execution::compute(Operation &op, Frame &frame) {
   }
   if (isa_and_present<MusterDialect>(op.getDialect()))
     return interpretMusterOp(&op, frame, *this);
+  if (isa_and_present<plan::PlanDialect>(op.getDialect()))
+    return interpretPlanOp(&op, frame, *this);
   return computeOnEachRank(op, frame);
 }
 

@@ -2,12 +2,12 @@
 //
 // The nn dialect by the formulas in dialects/NN/IR/NNOps.td. Sums are float64; results are rounded once.
 #include "compiler/Reference/Execution.h"
+#include "compiler/Reference/PagedMemory.h"
 #include "dialects/NN/IR/NNDialect.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 using namespace muster;
@@ -109,101 +109,13 @@ static LocalResults run(RopeOp op, const RankView &view) {
 }
 
 static LocalResults run(CacheAppendOp op, const RankView &view, Execution &execution) {
-  auto found = execution.getState(op, op.getState(), view.getRank());
-  if (!found)
-    return found.takeError();
-  Tensor &state = **found;
-  const Tensor &rows = view.get(op.getRows()), &slots = view.get(op.getSlots());
-  if (llvm::Error error = checkSame(op, "dim 0 of slots", rows.getDimSize(0), slots.getDimSize(0)))
+  auto state = execution.getState(op, op.getState(), view.getRank());
+  if (!state)
+    return state.takeError();
+  if (llvm::Error error = appendRows(op, **state, view.get(op.getRows()), view.get(op.getSlots())))
     return std::move(error);
-  int64_t pageSlots = state.getDimSize(1);
-  for (int64_t t = 0; t < rows.getDimSize(0); ++t) {
-    int64_t slot = slots.integer({t});
-    if (slot < 0)
-      continue;
-    if (slot / pageSlots >= state.getDimSize(0))
-      return failAt(op, "expected a slot below " + Twine(state.getDimSize(0) * pageSlots) + " but got " + Twine(slot));
-    for (int64_t g = 0; g < rows.getDimSize(1); ++g)
-      for (int64_t d = 0; d < rows.getDimSize(2); ++d)
-        state.at({slot / pageSlots, slot % pageSlots, g, d}) = rows.at({t, g, d});
-  }
   return SmallVector<Tensor, 1>();
 }
-
-namespace {
-
-/// Attention of one rank: the sequences' keys and values by their pages.
-class Attention {
-public:
-  Attention(AttentionOp op, const RankView &view, const Tensor &keys, const Tensor &values)
-      : op(op), view(view), keys(keys), values(values), query(view.get(op.getQuery())), positions(view.get(op.getPositions())),
-        starts(view.get(op.getQueryStarts())), blocks(view.get(op.getBlockTable())), result(query.getShape(), query.getElementType()) {}
-
-  LocalResults run() {
-    if (llvm::Error error = checkSame(op, "dim 0 of positions", query.getDimSize(0), positions.getDimSize(0)))
-      return std::move(error);
-    if (llvm::Error error = checkSame(op, "dim 0 of query_starts", blocks.getDimSize(0) + 1, starts.getDimSize(0)))
-      return std::move(error);
-    for (int64_t s = 0; s < blocks.getDimSize(0); ++s) {
-      int64_t first = starts.integer({s}), end = starts.integer({s + 1});
-      if (first < 0 || first > end || end > query.getDimSize(0))
-        return failAt(op, "expected query_starts to ascend from 0 to " + Twine(query.getDimSize(0)) + " but got " + Twine(first) + " and " + Twine(end));
-      for (int64_t t = first; t < end; ++t)
-        if (llvm::Error error = runRow(s, t))
-          return std::move(error);
-    }
-    return one(std::move(result)); // Rows of no sequence stay undefined.
-  }
-
-private:
-  llvm::Error runRow(int64_t s, int64_t t) {
-    int64_t pageSlots = keys.getDimSize(1), last = positions.integer({t});
-    if (last < 0 || last >= blocks.getDimSize(1) * pageSlots)
-      return failAt(op, "expected a position below the block table's " + Twine(blocks.getDimSize(1) * pageSlots) + " slots but got " + Twine(last));
-    pages.clear();
-    for (int64_t u = 0; u <= last; ++u) {
-      int64_t page = blocks.integer({s, u / pageSlots});
-      if (page < 0 || page >= keys.getDimSize(0))
-        return failAt(op, "expected a page below " + Twine(keys.getDimSize(0)) + " but got " + Twine(page) + " for position " + Twine(u) +
-                              " of sequence " + Twine(s));
-      pages.push_back(page);
-    }
-    for (int64_t h = 0; h < query.getDimSize(1); ++h)
-      runHead(t, h, h / static_cast<int64_t>(op.getHeads() / op.getKvHeads()));
-    return llvm::Error::success();
-  }
-
-  void runHead(int64_t t, int64_t h, int64_t g) {
-    int64_t pageSlots = keys.getDimSize(1), width = query.getDimSize(2), length = static_cast<int64_t>(pages.size());
-    std::vector<double> weights(length);
-    double greatest = -std::numeric_limits<double>::infinity(), sum = 0;
-    for (int64_t u = 0; u < length; ++u) {
-      double score = 0;
-      for (int64_t d = 0; d < width; ++d)
-        score += query.real({t, h, d}) * keys.real({pages[u], u % pageSlots, g, d});
-      weights[u] = score * op.getScale().convertToDouble();
-      greatest = std::max(greatest, weights[u]);
-    }
-    for (double &weight : weights) {
-      weight = std::exp(weight - greatest);
-      sum += weight;
-    }
-    for (int64_t d = 0; d < width; ++d) {
-      double value = 0;
-      for (int64_t u = 0; u < length; ++u)
-        value += weights[u] * values.real({pages[u], u % pageSlots, g, d});
-      result.at({t, h, d}) = view.round(value / sum, result.getElementType());
-    }
-  }
-
-  AttentionOp op;
-  const RankView &view;
-  const Tensor &keys, &values, &query, &positions, &starts, &blocks;
-  Tensor result;
-  std::vector<int64_t> pages; ///< of every key of the current row
-};
-
-} // namespace
 
 static LocalResults run(AttentionOp op, const RankView &view, Execution &execution) {
   auto keys = execution.getState(op, op.getKeys(), view.getRank());
@@ -212,7 +124,12 @@ static LocalResults run(AttentionOp op, const RankView &view, Execution &executi
   auto values = execution.getState(op, op.getValues(), view.getRank());
   if (!values)
     return values.takeError();
-  return Attention(op, view, **keys, **values).run();
+  auto result = attend(op, view,
+                       {view.get(op.getQuery()), **keys, **values, view.get(op.getPositions()), view.get(op.getQueryStarts()),
+                        view.get(op.getBlockTable()), static_cast<int64_t>(op.getHeads() / op.getKvHeads()), op.getScale().convertToDouble()});
+  if (!result)
+    return result.takeError();
+  return one(std::move(*result));
 }
 
 LocalResults muster::reference::interpretNNOp(Operation *operation, const RankView &view, Execution &execution) {

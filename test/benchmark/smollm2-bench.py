@@ -10,10 +10,10 @@ Contenders: llama.cpp with F32 matrices and an f32 KV cache (the equal of Muster
 as it is (Q4_1, its default f16 KV cache), Muster with one rank, and Muster with three ranks as threads (with two
 threads only: three equal shares on two cores, beside one rank with two workers).
 
-What the figures mean: prefill is one prompt of 128 or 512 tokens in one step, decode is one token for each sequence and
-step at contexts 128 to 192; `load` ends when the first step could run, `first token` is the first token of a five-token
-prompt, both counted from the start of the work with the files in the page cache. Before its figures count each
-contender has to produce the golden tokens after "The capital of France is".
+What the figures mean: prefill is one prompt of 128 or 512 tokens, the best of three, decode is one token for each
+sequence and step at contexts 128 to 192; `load` ends when the first step could run, `first token` is the first token
+of a five-token prompt, both counted from the start of the work with the files in the page cache. Before its figures
+count each contender has to produce the golden tokens after "The capital of France is".
 
 Muster is asked as `muster-run PLAN --bench --json --threads N` and answers with one object:
 {"load_ms": ..., "first_token_ms": ..., "prefill": [{"tokens": 128, "tokens_per_s": ...}, ...],
@@ -103,12 +103,20 @@ class Muster:
     def measure(self, threads):
         # Three ranks already are more threads than there are cores: one worker each.
         workers = threads if self.ranks == 1 else 1
-        return figures_of(last_object(run([self.runner, self.plan, "--bench", "--json", "--threads", workers])[0]))
+        output = run([self.runner, self.plan, "--bench", "--json", "--threads", workers])[0]
+        return check_complete(self.name, figures_of(last_object(output)))
 
 
 def golden_tokens():
     document = json.loads((ROOT / "test/integration/golden/greedy.json").read_text())
     return next(r["tokens"] for r in document["results"] if r["prompt"] == PROMPT)
+
+
+def check_complete(name, figures):
+    missing = [key for key in GOALS if key not in figures]
+    if missing:
+        raise SystemExit(f"{name} does not measure {', '.join(missing)}: is its capacity too small for it?")
+    return figures
 
 
 def check_tokens(name, got, expected):

@@ -9,8 +9,9 @@ results.json is what `muster-run --json` prints: {"results": [{"prompt_tokens": 
 for each golden prompt, in any order; `tokens` holds the new tokens only. A token has to be equal wherever the float64
 margin of the first over the second is above the tolerance: 2 x 3 times the greatest logit error of transformers in
 float32 (two logits may each be off by 3 times that). Where the margin is below it the other token is listed as an
-exception and the rest of that prompt, which now continues another text, is not compared. `--write-prompts` writes the
-prompts' texts as a JSON list. Standard library alone.
+exception and the rest of that prompt, which now continues another text, is not compared. A result may also end where
+the model's stop token comes (`muster-run` without `--ignore-stop`). `--write-prompts` writes the prompts' texts as a
+JSON list. Standard library alone.
 """
 import argparse
 import json
@@ -20,9 +21,16 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def judge(golden, got, tolerance):
+def stopped(want, stop, count):
+    """Whether `count` tokens end at a stop token, with it or before it."""
+    return stop in want and count in (want.index(stop), want.index(stop) + 1)
+
+
+def judge(golden, got, tolerance, stop):
     """(failure or None, exception or None, tokens compared) of one prompt."""
     want, margins = golden["tokens"], golden["margins"]
+    if stopped(want, stop, len(got)):
+        want = want[: len(got)]
     if len(got) != len(want):
         return f"expected {len(want)} tokens but got {len(got)}", None, 0
     for step, (expected, actual) in enumerate(zip(want, got)):
@@ -45,11 +53,12 @@ def main():
         return 0
     document = json.loads(pathlib.Path(options.results).read_text())
     results = {tuple(r["prompt_tokens"]): r["tokens"] for r in document["results"]}
+    limits = golden["tolerance"], golden["stop"]
     failures, exceptions, compared = [], [], 0
     for entry in golden["results"]:
         name = f"prompt {entry['prompt'][:32]!r} ({len(entry['prompt_tokens'])} tokens)"
         got = results.get(tuple(entry["prompt_tokens"]))
-        verdict = ("has no result", None, 0) if got is None else judge(entry, got, golden["tolerance"])
+        verdict = ("has no result", None, 0) if got is None else judge(entry, got, *limits)
         failure, exception, count = verdict
         compared += count
         failures += [f"{name}: {failure}"] if failure else []

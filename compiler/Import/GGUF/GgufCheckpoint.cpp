@@ -192,6 +192,16 @@ llvm::Error ConfigReader::readTokens() {
 }
 
 llvm::Error ConfigReader::refuseOtherFeatures() {
+  llvm::Expected<bool> causal = file.getBool("llama.attention.causal", true);
+  if (!causal)
+    return causal.takeError();
+  if (!*causal)
+    return unsupportedInput("E3304 {}: unsupported llama.attention.causal false, expected true", path());
+  // Factors that other families' converters write, and that this family's mathematics has no place for.
+  for (const char *key : {"llama.attention.scale", "llama.attention.clamp_kqv", "llama.attention.max_alibi_bias",
+                          "llama.embedding_scale", "llama.residual_scale", "llama.logit_scale"})
+    if (file.contains(key))
+      return unsupportedInput("E3304 {}: unsupported metadata key {}, expected a model without it", path(), key);
   int64_t experts = 0, window = 0, parts = 0;
   if (llvm::Error error = integer("split.count", parts, 0))
     return error;

@@ -91,7 +91,8 @@ typedef struct muster_session_options {
   size_t struct_size;
   uint32_t workers;          /* threads of each rank; 0: the CPUs that this process may use, divided by the ranks, at least 1 */
   uint32_t deadline_ms;      /* a wait for another rank that takes longer ends the session (E2502); 0: 30000 */
-  uint64_t kv_memory_bytes;  /* memory of all paged caches of all ranks together; 0: 512 MiB or one full sequence, the greater */
+  uint64_t kv_memory_bytes;  /* memory of all paged caches of all ranks together; 0: 512 MiB, but at least for one and at most for a
+                              * step full of sequences of the greatest length */
   uint64_t pages;            /* pages of the cache instead; 0: as kv_memory_bytes says */
   int32_t transport;         /* a muster_transport */
   uint32_t rank;             /* with shm: the rank that this process runs */

@@ -15,7 +15,8 @@ few minutes, uses no random numbers but the fixed choice of columns, and writes 
   of all 49152 logits; `next` [2000], the logit of the token that does follow (the last row: of token 0); and `f32_*`:
   the errors of transformers in float32 against that, by the measures of check-logits.py.
 - `greedy.json`: eight prompts, their ids, 32 greedy tokens each in float64, and at every step the margin: how far
-  the chosen logit lies above the second. `tolerance` says which margins are too small to ask for equality.
+  the chosen logit lies above the second. `tolerance` says which margins are too small to ask for equality. Generation
+  goes on after the model's stop token, `stop`, which comes up in one of them.
 
 The judge is LlamaForCausalLM in float64 with a rotary embedding whose frequencies and angles, and RMS norms whose
 means, are float64 too: transformers computes all of them in float32 whatever the model's dtype is (the norms alone
@@ -208,7 +209,8 @@ def make(path):
                         "margins": [round(m, 6) for m in margins]})
         equal = sum(a == b for a, b in zip(chosen, other))
         print(f"{len(ids)} tokens, least margin {min(margins):.5f}, {equal} equal in float32: {results[-1]['text']!r}")
-    document = {"model": "SmolLM2-135M-Instruct.Q4_1.gguf", "tolerance": tolerance, "results": results}
+    document = {"model": "SmolLM2-135M-Instruct.Q4_1.gguf", "tolerance": tolerance, "stop": config["eos_token_id"],
+                "results": results}
     (HERE / "greedy.json").write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 

@@ -205,6 +205,16 @@ TEST(CheckpointTest, GgufMetadataIsChecked) {
   EXPECT_EQ(integerError("split.count", 1), "");
   EXPECT_THAT(integerError("llama.attention.sliding_window", 32), StartsWith("E3304 "));
   EXPECT_EQ(integerError("llama.attention.sliding_window", 64), "");
+  auto realError = [](const std::string &key, float value) {
+    return ggufError(TinyLlama().gguf({{key, [=](GgufWriter &writer) { writer.real(key, value); }}}));
+  };
+  EXPECT_THAT(realError("llama.attention.scale", 0.25f), StartsWith("E3304 "));
+  EXPECT_THAT(realError("llama.logit_scale", 8.0f), StartsWith("E3304 "));
+  auto causal = [](char value) {
+    return [=](GgufWriter &writer) { writer.value("llama.attention.causal", ValueType::Bool, std::string(1, value)); };
+  };
+  EXPECT_THAT(ggufError(TinyLlama().gguf({{"llama.attention.causal", causal(0)}})), StartsWith("E3304 "));
+  EXPECT_EQ(ggufError(TinyLlama().gguf({{"llama.attention.causal", causal(1)}})), "");
   auto yarn = [](GgufWriter &writer) { writer.string("llama.rope.scaling.type", "yarn"); };
   EXPECT_THAT(ggufError(TinyLlama().gguf({{"llama.rope.scaling.type", yarn}})), StartsWith("E3304 "));
   auto heads = [](GgufWriter &writer) { writer.string("llama.attention.head_count", "three"); };

@@ -175,6 +175,16 @@ uint32_t PlanBuilder::kernel(const std::string &name, uint32_t bindings, uint32_
   return static_cast<uint32_t>(plan.kernels.size()) - 1;
 }
 
+void PlanBuilder::addSection(schema::SectionKind kind, const std::string &name, std::span<const uint8_t> bytes) {
+  auto section = std::make_unique<schema::SectionT>();
+  section->kind = kind;
+  section->name = name;
+  section->length = bytes.size();
+  plan.sections.push_back(std::move(section));
+  auto *first = reinterpret_cast<const std::byte *>(bytes.data());
+  otherSections.emplace_back(first, first + bytes.size());
+}
+
 schema::EntryT &PlanBuilder::addEntry(const std::string &name) {
   plan.entries.push_back(std::make_unique<schema::EntryT>());
   plan.entries.back()->name = name;
@@ -281,7 +291,11 @@ std::vector<uint8_t> PlanBuilder::flatbuffer() {
     schema::FinishPlanBuffer(builder, schema::Plan::Pack(builder, &plan));
     if (pass == 1 || plan.sections.empty())
       return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
-    plan.sections[0]->offset = roundUp(64 + builder.GetSize(), schema::pageBytes);
+    uint64_t end = 64 + builder.GetSize();
+    for (auto &section : plan.sections) {
+      section->offset = roundUp(end, schema::pageBytes);
+      end = section->offset + section->length;
+    }
   }
 }
 
@@ -297,6 +311,10 @@ std::vector<std::byte> PlanBuilder::container(const std::vector<uint8_t> &flatbu
   if (!plan.sections.empty()) {
     file.resize(roundUp(file.size(), schema::pageBytes));
     file.insert(file.end(), object.begin(), object.end());
+    for (const auto &section : otherSections) {
+      file.resize(roundUp(file.size(), schema::pageBytes));
+      file.insert(file.end(), section.begin(), section.end());
+    }
   }
   header.fileBytes = file.size();
   std::memcpy(file.data(), &header, sizeof(header));

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,9 @@ public:
   /// A kernel of the object that test/unit/runtime/builder/kernels.c is compiled to.
   uint32_t kernel(const std::string &name, uint32_t bindings, uint32_t sizes);
 
+  /// Any other section, such as a tokenizer. Kernels first.
+  void addSection(schema::SectionKind kind, const std::string &name, std::span<const uint8_t> bytes);
+
   schema::EntryT &addEntry(const std::string &name);
   schema::VariantT &addVariant(schema::EntryT &entry, const std::string &name, uint64_t arenaBytes);
   /// `axes`: the mesh axes that divide each dimension.
@@ -112,6 +116,7 @@ private:
 
   uint32_t rankCount = 1;
   std::vector<std::byte> object;
+  std::vector<std::vector<std::byte>> otherSections; // of the plan, behind the object
   std::vector<std::vector<std::byte>> sections; // of the weights file: shared, then one a rank
 };
 

@@ -38,3 +38,31 @@ void dawdle(void *const *bindings, const int64_t *sizes, int64_t worker, int64_t
     y[0] = x[0];
   }
 }
+
+/* A model for tests of sessions: logits are a function of a sequence's tokens alone, but it finds them only through the paged
+ * cache, as attention does. bindings: tokens, positions, query_starts, block_table, write_slots, logit_rows (i32), cache (a float a
+ * slot), logits; sizes: t, r, page slots, pages a sequence, vocabulary. For one work item. */
+void pure_step(void *const *bindings, const int64_t *sizes, int64_t worker, int64_t workers) {
+  const int32_t *tokens = bindings[0], *positions = bindings[1], *starts = bindings[2], *table = bindings[3],
+                *slots = bindings[4], *rows = bindings[5];
+  float *cache = bindings[6], *logits = bindings[7];
+  if (worker != 0)
+    return;
+  for (int64_t i = 0; i != sizes[0]; ++i)
+    if (slots[i] >= 0)
+      cache[slots[i]] = (float)tokens[i];
+  for (int64_t i = 0; i != sizes[1]; ++i) {
+    int64_t row = rows[i], sequence = 0;
+    while (starts[sequence + 1] <= row)
+      ++sequence;
+    uint64_t hash = 1469598103934665603u;
+    for (int64_t position = 0; position <= positions[row]; ++position) {
+      int64_t page = table[sequence * sizes[3] + position / sizes[2]];
+      hash = (hash ^ (uint64_t)(cache[page * sizes[2] + position % sizes[2]] + 7.0f)) * 1099511628211u;
+    }
+    for (int64_t column = 0; column != sizes[4]; ++column) {
+      hash = hash * 6364136223846793005u + 1442695040888963407u;
+      logits[i * sizes[4] + column] = (float)(hash >> 40) / 16777216.0f * 8.0f;
+    }
+  }
+}

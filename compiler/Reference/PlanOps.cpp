@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The plan dialect on tensors: transfers between ranks, library calls, and kernels with their bodies.
+#include "compiler/Reference/Execution.h"
+#include "compiler/Reference/PagedMemory.h"
+#include "compiler/Reference/ScalarOps.h"
+#include "dialects/Plan/IR/PlanDialect.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace muster;
+using namespace muster::reference;
+
+//===----------------------------------------------------------------------===//
+// Transfers
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// A transfer on all ranks: every rank pulls one box from each peer.
+class Transfer {
+public:
+  Transfer(plan::TransferOp op, const Frame &frame, Execution &execution)
+      : op(op), frame(frame), execution(execution), source(frame.find(op.getSource())->second) {}
+
+  GlobalResults run() {
+    RankValues results;
+    for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+      auto result = pull(rank);
+      if (!result)
+        return result.takeError();
+      results.push_back(share(std::move(*result)));
+    }
+    return SmallVector<RankValues, 1>{std::move(results)};
+  }
+
+private:
+  struct Box {
+    SmallVector<int64_t> extents, sourceStrides, destinationStrides;
+    int64_t sourceOffset, destinationOffset;
+  };
+
+  SmallVector<int64_t> evaluate(AffineMap map, int64_t rank, int64_t peer) {
+    // Own coordinates, then the peer's; sizes are the symbols. Symbols follow the dims here.
+    SmallVector<int64_t> values = execution.getMesh().getCoordinates(rank);
+    llvm::append_range(values, execution.getMesh().getCoordinates(peer));
+    for (Value size : op.getSizes())
+      values.push_back(frame.find(size)->second[rank]->getScalar().integer);
+    SmallVector<AffineExpr> symbols;
+    for (unsigned i = 0; i < map.getNumSymbols(); ++i)
+      symbols.push_back(getAffineDimExpr(map.getNumDims() + i, map.getContext()));
+    return llvm::map_to_vector(map.getResults(), [&](AffineExpr expression) {
+      return evaluateAffine(expression.replaceSymbols(symbols), values);
+    });
+  }
+
+  Tensor makeResult(int64_t rank) {
+    auto type = cast<RankedTensorType>(op.getResult().getType());
+    SmallVector<int64_t> shape(type.getShape());
+    auto next = op.getResultSizes().begin();
+    for (int64_t &size : shape)
+      if (ShapedType::isDynamic(size))
+        size = frame.find(*next++)->second[rank]->getScalar().integer;
+    return Tensor(shape, type.getElementType());
+  }
+
+  llvm::Expected<Tensor> pull(int64_t rank) {
+    Tensor result = makeResult(rank);
+    SmallVector<int64_t> group = getGroup(execution.getMesh(), rank, op.getAxes());
+    int64_t position = llvm::find(group, rank) - group.begin();
+    std::vector<bool> written(result.getElementCount(), false);
+    auto readFrom = [&](int64_t peer) { return pullFrom(rank, peer, result, written); };
+    if (!op.getSources()) {
+      for (int64_t peer : group)
+        if (llvm::Error error = readFrom(peer))
+          return std::move(error);
+      return result;
+    }
+    int64_t from = (*op.getSources())[position];
+    if (from >= 0) {
+      if (llvm::Error error = readFrom(group[from]))
+        return std::move(error);
+      return result;
+    }
+    return Tensor(result.getShape(), result.getElementType(), result.isReal() ? Number::ofReal(0) : Number::ofInteger(0));
+  }
+
+  llvm::Error pullFrom(int64_t rank, int64_t peer, Tensor &result, std::vector<bool> &written) {
+    Box box{evaluate(op.getExtents(), rank, peer), evaluate(op.getSourceStrides(), rank, peer), evaluate(op.getDestinationStrides(), rank, peer),
+            evaluate(op.getSourceOffset(), rank, peer).front(), evaluate(op.getDestinationOffset(), rank, peer).front()};
+    for (int64_t extent : box.extents)
+      if (extent < 0)
+        return failAt(op, "expected extents of at least 0 but got " + formatShape(box.extents) + " on rank " + Twine(rank));
+    llvm::Error error = llvm::Error::success();
+    forEachIndex(box.extents, [&](ArrayRef<int64_t> index) {
+      int64_t from = box.sourceOffset, to = box.destinationOffset;
+      for (auto [i, sourceStride, destinationStride] : llvm::zip_equal(index, box.sourceStrides, box.destinationStrides)) {
+        from += i * sourceStride;
+        to += i * destinationStride;
+      }
+      if (!error)
+        error = copyElement(rank, peer, from, to, result, written);
+    });
+    return error;
+  }
+
+  llvm::Error copyElement(int64_t rank, int64_t peer, int64_t from, int64_t to, Tensor &result, std::vector<bool> &written) {
+    const Tensor &tensor = *source[peer];
+    if (from < 0 || from >= tensor.getElementCount())
+      return failAt(op, "expected rank " + Twine(rank) + " to read below element " + Twine(tensor.getElementCount()) + " of rank " + Twine(peer) +
+                            " but got " + Twine(from));
+    if (to < 0 || to >= result.getElementCount())
+      return failAt(op, "expected rank " + Twine(rank) + " to write below element " + Twine(result.getElementCount()) + " but got " + Twine(to));
+    Number value = tensor.getElements()[from];
+    Number &target = result.getElements()[to];
+    if (written[to] && !op.getReduction())
+      return failAt(op, "expected rank " + Twine(rank) + " to write element " + Twine(to) + " once but got it again from rank " + Twine(peer));
+    target = written[to] ? reduceStep(*op.getReduction(), target, value, result.getElementType(), execution.isExact()) : value;
+    written[to] = true;
+    return llvm::Error::success();
+  }
+
+  plan::TransferOp op;
+  const Frame &frame;
+  Execution &execution;
+  const RankValues &source;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Dispatches
+//===----------------------------------------------------------------------===//
+
+/// What a dispatch's operand holds now: states are memory, whatever was read of them before.
+static llvm::Expected<RankValues> getOperand(plan::DispatchOp op, Value operand, const Frame &frame, Execution &execution) {
+  auto state = operand.getDefiningOp<plan::StateOp>();
+  if (!state)
+    return frame.find(operand)->second;
+  RankValues values;
+  for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+    auto memory = execution.getState(op, state.getState(), rank);
+    if (!memory)
+      return memory.takeError();
+    values.push_back(share(**memory));
+  }
+  return values;
+}
+
+static GlobalResults dispatch(plan::DispatchOp op, const Frame &frame, Execution &execution) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<plan::KernelOp>(op, op.getKernelAttr());
+  std::vector<RankValues> arguments;
+  for (Value operand : op->getOperands()) {
+    auto values = getOperand(op, operand, frame, execution);
+    if (!values)
+      return values.takeError();
+    arguments.push_back(std::move(*values));
+  }
+  Frame kernelFrame;
+  Block &body = kernel.getBody().front();
+  auto results = execution.runBlock(body, std::move(arguments), kernelFrame);
+  if (!results)
+    return results.takeError();
+  for (int64_t written : op.getWrites()) {
+    auto state = op.getInputs()[written].getDefiningOp<plan::StateOp>();
+    if (!state)
+      return failAt(op, "expected operand " + Twine(written) + " that the kernel writes to be a state");
+    for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+      auto memory = execution.getState(op, state.getState(), rank);
+      if (!memory)
+        return memory.takeError();
+      **memory = *kernelFrame[body.getArgument(static_cast<unsigned>(written))][rank];
+    }
+  }
+  return SmallVector<RankValues, 1>(results->begin(), results->end());
+}
+
+/// In a kernel, the state is an argument whose new value takes the place of the old one.
+static GlobalResults append(plan::CacheAppendOp op, Frame &frame, Execution &execution) {
+  RankValues updated;
+  for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+    RankView view(frame, rank, execution.isExact());
+    Tensor state = view.get(op.getState());
+    if (llvm::Error error = appendRows(op, state, view.get(op.getRows()), view.get(op.getSlots())))
+      return std::move(error);
+    updated.push_back(share(std::move(state)));
+  }
+  frame[op.getState()] = std::move(updated);
+  return SmallVector<RankValues, 1>();
+}
+
+//===----------------------------------------------------------------------===//
+// On one rank
+//===----------------------------------------------------------------------===//
+
+static llvm::Expected<Tensor> multiply(plan::MatmulOp op, const RankView &view) {
+  const Tensor &input = view.get(op.getInput()), &weight = view.get(op.getWeight());
+  if (input.getDimSize(1) != weight.getDimSize(1))
+    return failAt(op, "expected dim 1 of weight to have size " + Twine(input.getDimSize(1)) + " but got " + Twine(weight.getDimSize(1)));
+  Tensor result({input.getDimSize(0), weight.getDimSize(0)}, input.getElementType());
+  const Tensor *accumulator = op.getAccumulator() ? &view.get(op.getAccumulator()) : nullptr;
+  if (accumulator && accumulator->getShape() != result.getShape())
+    return failAt(op, "expected an accumulator of shape " + formatShape(result.getShape()) + " but got " + formatShape(accumulator->getShape()));
+  for (int64_t t = 0; t < result.getDimSize(0); ++t)
+    for (int64_t o = 0; o < result.getDimSize(1); ++o) {
+      double sum = accumulator ? accumulator->real({t, o}) : 0;
+      for (int64_t i = 0; i < input.getDimSize(1); ++i)
+        sum += input.real({t, i}) * weight.real({o, i});
+      result.at({t, o}) = view.round(sum, result.getElementType());
+    }
+  return result;
+}
+
+/// [n, k] as [ceil(n / 64), ceil(k / 16), 16, 64]: element (a, b, c, d) is (64 a + d, 16 b + c), padding is undefined.
+static Tensor pack(const Tensor &matrix) {
+  Tensor packed(plan::getPackedShape(matrix.getShape()), matrix.getElementType());
+  forEachIndex(packed.getShape(), [&](ArrayRef<int64_t> index) {
+    int64_t place[] = {index[0] * packed.getDimSize(3) + index[3], index[1] * packed.getDimSize(2) + index[2]};
+    if (matrix.contains(place))
+      packed.at(index) = matrix.at(place);
+  });
+  return packed;
+}
+
+static llvm::Expected<Tensor> attendInKernel(plan::PagedAttentionOp op, const RankView &view) {
+  const Tensor &query = view.get(op.getQuery()), &keys = view.get(op.getKeys());
+  return attend(op, view,
+                {query, keys, view.get(op.getValues()), view.get(op.getPositions()), view.get(op.getQueryStarts()), view.get(op.getBlockTable()),
+                 query.getDimSize(1) / keys.getDimSize(2), op.getScale().convertToDouble()});
+}
+
+static llvm::Expected<Tensor> computeLocally(Operation *operation, const RankView &view, Execution &execution) {
+  return llvm::TypeSwitch<Operation *, llvm::Expected<Tensor>>(operation)
+      .Case([&](plan::CountOp op) -> llvm::Expected<Tensor> {
+        auto found = execution.getSizes().dims.find(op.getName());
+        if (found == execution.getSizes().dims.end())
+          return failAt(op, "references unknown size '" + op.getName() + "': no input has a dim of that name and no size was given");
+        return Tensor::scalar(op.getResult().getType(), Number::ofInteger(found->second));
+      })
+      .Case([&](plan::MatmulOp op) { return multiply(op, view); })
+      .Case([&](plan::PackedViewOp op) -> llvm::Expected<Tensor> { return pack(view.get(op.getInput())); })
+      .Case([&](plan::PagedAttentionOp op) { return attendInKernel(op, view); })
+      .Case([&](plan::StateOp op) -> llvm::Expected<Tensor> {
+        auto memory = execution.getState(op, op.getState(), view.getRank());
+        if (!memory)
+          return memory.takeError();
+        return **memory;
+      })
+      .Default([&](Operation *op) -> llvm::Expected<Tensor> { return failAt(op, "unsupported by the reference interpreter"); });
+}
+
+GlobalResults muster::reference::interpretPlanOp(Operation *operation, Frame &frame, Execution &execution) {
+  if (auto op = dyn_cast<plan::TransferOp>(operation))
+    return Transfer(op, frame, execution).run();
+  if (auto op = dyn_cast<plan::DispatchOp>(operation))
+    return dispatch(op, frame, execution);
+  if (auto op = dyn_cast<plan::CacheAppendOp>(operation))
+    return append(op, frame, execution);
+  RankValues values;
+  for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+    auto value = computeLocally(operation, RankView(frame, rank, execution.isExact()), execution);
+    if (!value)
+      return value.takeError();
+    values.push_back(share(std::move(*value)));
+  }
+  return SmallVector<RankValues, 1>{std::move(values)};
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/session/EntryCall.h"
+
+#include "runtime/session/PlanStepModel.h"
+
+#include <algorithm>
+
+#include <fmt/ranges.h>
+
+namespace muster::session {
+
+uint64_t elementBytes(schema::ElementType element) {
+  switch (element) {
+  case schema::ElementType::F64:
+  case schema::ElementType::I64:
+    return 8;
+  case schema::ElementType::F32:
+  case schema::ElementType::I32:
+    return 4;
+  case schema::ElementType::F16:
+  case schema::ElementType::BF16:
+    return 2;
+  default:
+    return 1;
+  }
+}
+
+std::string_view elementName(schema::ElementType element) {
+  constexpr std::string_view names[] = {"f32", "f16", "bf16", "f64", "i8", "u8", "i32", "i64", "bool"};
+  size_t index = static_cast<size_t>(element);
+  return index < std::size(names) ? names[index] : "unknown";
+}
+
+namespace {
+
+std::string namesOf(const std::vector<std::unique_ptr<schema::PortT>> &ports) {
+  std::vector<std::string_view> names;
+  for (const auto &port : ports)
+    names.push_back(port->name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// Checks `tensor` against its port and notes the fields of the record that its dims are equal to.
+Status checkInput(const plan::LoadedPlan &plan, const schema::PortT &port, const NamedTensor &tensor,
+                  std::vector<int64_t> &record, std::vector<bool> &known) {
+  if (tensor.element != port.element || tensor.dims.size() != port.dims.size())
+    return Status::error(2432, "expected input {} of {} with {} dims but got {} with {}", port.name,
+                         elementName(port.element), port.dims.size(), elementName(tensor.element), tensor.dims.size());
+  for (size_t i = 0; i != port.dims.size(); ++i) {
+    int64_t size = tensor.dims[i];
+    const schema::PortDimT &dim = *port.dims[i];
+    if (dim.size->terms.empty() && dim.size->constant != size)
+      return Status::error(2432, "expected dim {} of input {} to be {} but got {}", i, port.name, dim.size->constant,
+                           size);
+    std::optional<uint32_t> field = recordFieldOfDim(plan, dim);
+    if (!field)
+      continue;
+    if (known[*field] && record[*field] != size)
+      return Status::error(2432, "expected dim {} of input {} to be {}, as another input's {} is, but got {}", i,
+                           port.name, record[*field], plan.root().counts->inputs[*field]->name, size);
+    record[*field] = size;
+    known[*field] = true;
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::string_view entry,
+                                           std::span<const NamedTensor> inputs) {
+  const plan::LoadedPlan &plan = executor.plan();
+  std::optional<uint32_t> index = plan.findEntry(entry);
+  if (!index) {
+    std::vector<std::string_view> names;
+    for (const auto &each : plan.root().entries)
+      names.push_back(each->name);
+    return Status::error(2431, "references unknown entry {}; the plan has {}", entry, fmt::join(names, ", "));
+  }
+  const schema::EntryT &called = *plan.root().entries[*index];
+  std::vector<int64_t> record(plan.root().counts->inputs.size(), 0);
+  std::vector<bool> known(record.size());
+  std::vector<const NamedTensor *> byPort(called.inputs.size());
+  for (const NamedTensor &tensor : inputs) {
+    auto port = std::find_if(called.inputs.begin(), called.inputs.end(), [&](auto &p) { return p->name == tensor.name; });
+    if (port == called.inputs.end())
+      return Status::error(2431, "references unknown input {} of entry {}, which has {}", tensor.name, entry,
+                           namesOf(called.inputs));
+    const NamedTensor *&given = byPort[static_cast<size_t>(port - called.inputs.begin())];
+    if (given)
+      return Status::error(2431, "expected input {} once but got it twice", tensor.name);
+    given = &tensor;
+    MUSTER_RETURN_IF_ERROR(checkInput(plan, **port, tensor, record, known));
+  }
+  for (size_t i = 0; i != byPort.size(); ++i)
+    if (!byPort[i])
+      return Status::error(2431, "expected input {} of entry {} but got none of that name", called.inputs[i]->name,
+                           entry);
+
+  MUSTER_RETURN_IF_ERROR(executor.begin(*index, record));
+  for (uint32_t i = 0; i != byPort.size(); ++i) {
+    std::span<const int64_t> dims = executor.inputDims(i);
+    if (!std::equal(dims.begin(), dims.end(), byPort[i]->dims.begin(), byPort[i]->dims.end()))
+      return Status::error(2432, "expected input {} of dims [{}] but got [{}]", called.inputs[i]->name,
+                           fmt::join(dims, ", "), fmt::join(byPort[i]->dims, ", "));
+    MUSTER_RETURN_IF_ERROR(executor.setInput(i, byPort[i]->data, executor.inputBytes(i)));
+  }
+  MUSTER_RETURN_IF_ERROR(executor.run());
+  std::vector<ResultShape> shapes;
+  for (uint32_t i = 0; i != called.results.size(); ++i) {
+    std::span<const int64_t> dims = executor.resultDims(i);
+    shapes.push_back({called.results[i]->name, called.results[i]->element, {dims.begin(), dims.end()},
+                      executor.resultBytes(i)});
+  }
+  return shapes;
+}
+
+} // namespace muster::session

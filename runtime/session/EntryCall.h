@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Runs any entry of a plan once, with inputs and results by name.
+
+#ifndef MUSTER_RUNTIME_SESSION_ENTRYCALL_H
+#define MUSTER_RUNTIME_SESSION_ENTRYCALL_H
+
+#include "runtime/executor/Executor.h"
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace muster::session {
+
+/// A logical tensor, row-major.
+struct NamedTensor {
+  std::string_view name;
+  schema::ElementType element = schema::ElementType::F32;
+  std::span<const int64_t> dims;
+  const void *data = nullptr;
+};
+
+/// What an entry's result is in the step that ran.
+struct ResultShape {
+  std::string_view name; // lives as long as the plan
+  schema::ElementType element = schema::ElementType::F32;
+  std::vector<int64_t> dims;
+  uint64_t bytes = 0;
+};
+
+/// Bytes of an element.
+uint64_t elementBytes(schema::ElementType element);
+/// "f32", "i32", ...
+std::string_view elementName(schema::ElementType element);
+
+/// Runs `entry` with `inputs`, each named once, in any order; the step record follows from their dims (a field that no
+/// dim of the entry is equal to is 0). The results can then be read from `executor` by index. Errors: E2431 names,
+/// E2432 element, dims, or two dims that disagree on a field; those of the executor.
+Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::string_view entry,
+                                           std::span<const NamedTensor> inputs);
+
+} // namespace muster::session
+
+#endif // MUSTER_RUNTIME_SESSION_ENTRYCALL_H

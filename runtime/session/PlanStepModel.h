@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A plan's entry `step` as the model of a session.
+//
+// The entry has the inputs tokens [t], positions [t], query_starts [starts = s + 1], block_table [s, pages of a
+// sequence], write_slots [t] and logit_rows [r], all i32, and the result logits [r, vocabulary] in f32; t, starts, s and
+// r are fields of the step record, and their bounds are what a step holds.
+
+#ifndef MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
+#define MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
+
+#include "runtime/executor/Executor.h"
+#include "runtime/plan/LoadedPlan.h"
+#include "runtime/session/StepModel.h"
+
+#include <memory>
+#include <optional>
+
+namespace muster::session {
+
+/// The name of the entry.
+inline constexpr const char *stepEntryName = "step";
+
+/// Memory of caches where the user does not say: this, or what one sequence of the greatest length needs if that is
+/// more, or what a full step of such sequences needs if that is less.
+inline constexpr uint64_t defaultCacheBytes = uint64_t(512) << 20;
+
+/// Bytes of a page of all paged states on all ranks; 0 where the plan has none.
+uint64_t pageBytes(const plan::LoadedPlan &plan);
+
+/// Pages for `bytes` bytes of paged states on all ranks together; 0 bytes mean the default. 0 where the plan has no
+/// paged state. Never more than slot numbers of 32 bits can name. Error: E2434 where not one page fits.
+Result<uint64_t> pagesOfMemory(const plan::LoadedPlan &plan, uint64_t bytes);
+
+/// The field of the step record that a port's dim is equal to, if it is one.
+std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const schema::PortDimT &dim);
+
+class PlanStepModel final : public StepModel {
+public:
+  /// `executor` runs `plan`. It may be used for other entries between runs. Errors: E2428 where the entry is missing or
+  /// has other ports, E2434 where the executor has no page or more than 32 bits can name.
+  static Result<std::unique_ptr<PlanStepModel>> create(std::shared_ptr<executor::Executor> executor);
+
+  const StepLimits &limits() const override { return stepLimits; }
+  Status run(const StepBatch &batch) override;
+  const float *logits() const override { return currentLogits; }
+
+private:
+  PlanStepModel() = default;
+  Status bindPorts();
+  Status readLimits();
+
+  std::shared_ptr<executor::Executor> runner;
+  StepLimits stepLimits;
+  uint32_t entry = 0;
+  /// Position among the entry's inputs, in the order of the header comment.
+  uint32_t inputs[6] = {};
+  /// Fields of the record: t, starts, s, r.
+  uint32_t fields[4] = {};
+  std::vector<int64_t> record;
+  std::vector<float> gathered; // where the ranks hold parts of the logits
+  const float *currentLogits = nullptr;
+};
+
+} // namespace muster::session
+
+#endif // MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
