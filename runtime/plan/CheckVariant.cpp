@@ -42,6 +42,7 @@ private:
   Status checkTransfer(const schema::TransferT &transfer);
   Status checkGroup(const schema::TransferT &transfer) const;
   Status checkBox(const schema::TransferT &transfer) const;
+  Status checkReduction(const schema::TransferT &transfer) const;
   Status checkApart(const schema::Binding &written, const schema::Binding &other, bool mayBeEqual) const;
   Status checkMemory();
 
@@ -301,6 +302,19 @@ Status VariantCheck::checkBox(const schema::TransferT &transfer) const {
   return checkReach(to, *transfer.destination, "destination");
 }
 
+Status VariantCheck::checkReduction(const schema::TransferT &transfer) const {
+  if (transfer.reduction == schema::Reduction::None)
+    return Status::ok();
+  std::vector<const schema::AmountT *> amounts{transfer.destination_offset.get()};
+  for (const auto &dim : transfer.box)
+    amounts.insert(amounts.end(), {dim->extent.get(), dim->source_stride.get(), dim->destination_stride.get()});
+  for (const schema::AmountT *amount : amounts)
+    for (const schema::Term &term : amount->terms)
+      if (term.position() == schema::Position::Peer)
+        return Status::error(2117, "expected the same box for all peers of the reduction in {} but it varies", place());
+  return Status::ok();
+}
+
 Status VariantCheck::checkTransfer(const schema::TransferT &transfer) {
   MUSTER_RETURN_IF_ERROR(checkBinding(*transfer.source));
   MUSTER_RETURN_IF_ERROR(checkBinding(*transfer.destination));
@@ -319,12 +333,8 @@ Status VariantCheck::checkTransfer(const schema::TransferT &transfer) {
     return Status::error(2117, "expected the arena as source of {}, which peers read, but got memory {}", place(),
                          int(transfer.source->memory()));
   MUSTER_RETURN_IF_ERROR(checkGroup(transfer));
-  if (transfer.reduction != schema::Reduction::None)
-    for (const schema::Term &term : transfer.destination_offset->terms)
-      if (term.position() == schema::Position::Peer)
-        return Status::error(2117, "expected the same destination for all peers of the reduction in {} but it varies",
-                             place());
   MUSTER_RETURN_IF_ERROR(checkBox(transfer));
+  MUSTER_RETURN_IF_ERROR(checkReduction(transfer));
   return checkApart(*transfer.destination, *transfer.source, false);
 }
 

@@ -97,8 +97,9 @@ Status LoadedPlan::verifyWeights() const { return weights ? weights->verify() : 
 
 std::string defaultWeightsPath(const std::string &planPath) {
   size_t slash = planPath.rfind('/');
+  size_t name = slash == std::string::npos ? 0 : slash + 1;
   size_t dot = planPath.rfind('.');
-  bool hasExtension = dot != std::string::npos && (slash == std::string::npos || dot > slash + 1);
+  bool hasExtension = dot != std::string::npos && dot > name;
   return (hasExtension ? planPath.substr(0, dot) : planPath) + ".weights";
 }
 

@@ -51,9 +51,13 @@ std::vector<float> packBlocked(const std::vector<float> &matrix, uint64_t n, uin
 std::string scratchFolder() {
   struct Folder {
     Folder() {
-      std::string name = (std::filesystem::temp_directory_path() / "muster-test-XXXXXX").string();
-      if (!mkdtemp(name.data()))
-        std::abort();
+      // In memory where there is such a place: the fuzz tests write tens of thousands of files.
+      std::string name = "/dev/shm/muster-test-XXXXXX";
+      if (!mkdtemp(name.data())) {
+        name = (std::filesystem::temp_directory_path() / "muster-test-XXXXXX").string();
+        if (!mkdtemp(name.data()))
+          std::abort();
+      }
       path = name;
     }
     ~Folder() {
