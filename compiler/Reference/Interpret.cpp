@@ -154,6 +154,8 @@ llvm::Expected<func::FuncOp> InterpretPass::findEntry() {
 llvm::Error InterpretPass::setWeights(Interpreter &interpreter) {
   for (auto weight : getOperation().getOps<WeightOp>()) {
     RankedTensorType type = weight.getLogicalType();
+    if (interpreter.hasWeight(weight.getSymName()))
+      continue;
     const llvm::json::Value *given = getGiven(("@" + weight.getSymName()).str());
     llvm::Expected<Tensor> value =
         given ? readTensor(*given, type)

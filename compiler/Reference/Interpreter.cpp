@@ -223,6 +223,15 @@ llvm::Expected<Tensor *> Execution::getState(Operation *op, StringRef name, int6
 Interpreter::Interpreter(ModuleOp module, InterpreterOptions options)
     : module(module), options(std::move(options)), runSizes(this->options.sizes) {
   module.getContext()->getOrLoadDialect<MusterDialect>(); // A program without mesh runs on one of one rank.
+  for (auto weight : module.getOps<WeightOp>()) {
+    auto generator = weight->getAttrOfType<StringAttr>(attribute::generator);
+    if (!generator || generator.getValue() != "coordinate")
+      continue;
+    Tensor value(weight.getLogicalType().getShape(), weight.getLogicalType().getElementType());
+    for (auto [position, element] : llvm::enumerate(value.getElements()))
+      element = value.isReal() ? Number::ofReal(static_cast<double>(position)) : Number::ofInteger(static_cast<int64_t>(position));
+    weights.insert_or_assign(weight.getSymName(), std::move(value));
+  }
 }
 
 llvm::Error Interpreter::setWeight(StringRef name, Tensor logical) {

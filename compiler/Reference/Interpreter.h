@@ -20,7 +20,7 @@ struct InterpreterOptions {
   bool float64 = false;        ///< keep every float, whatever its type, in float64: no rounding at all
   int64_t pages = 8;           ///< pages of a state on each rank, where its first dim is dynamic
   int64_t greatestStepCount = 100'000'000; ///< operations after which a run is given up: a loop that does not end
-  LogicalSizes sizes;          ///< sizes that neither types nor inputs tell
+  LogicalSizes sizes = {};     ///< sizes that neither types nor inputs tell
 };
 
 /// What went wrong, and at which operation (null where there is none).
@@ -45,6 +45,9 @@ public:
 
   /// Gives a weight its logical value; every rank gets its part by the weight's layout. Fails where name, shape or element type do not fit.
   llvm::Error setWeight(llvm::StringRef name, Tensor logical);
+
+  /// The weight was given a value, or makes its own (`muster.generator = "coordinate"`: element i is i).
+  bool hasWeight(llvm::StringRef name) const { return weights.count(name) != 0; }
 
   /// The state's memory on a rank; made (undefined) on first use. Fails where there is no such state.
   llvm::Expected<Tensor *> getState(llvm::StringRef name, int64_t rank);

@@ -4,6 +4,8 @@
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -73,6 +75,13 @@ FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
     if (!index)
       return op->emitOpError() << "E4003 unsupported size with a dim that is not constant", failure();
     return getSize(dim.getSource(), *index);
+  }
+  if (auto apply = dyn_cast<affine::AffineApplyOp>(op)) { // Reification writes products of dims so.
+    OpBuilder builder(op);
+    auto expanded = affine::expandAffineMap(builder, op->getLoc(), apply.getAffineMap(), apply.getMapOperands());
+    if (!expanded)
+      return op->emitOpError() << "E4003 unsupported size: cannot be written as arithmetic", failure();
+    return resolve(expanded->front());
   }
   if (!isa_and_nonnull<arith::ArithDialect>(op->getDialect()))
     return op->emitOpError() << "E4003 unsupported size: expected arithmetic on dims and counts but got '" << op->getName() << "'", failure();

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Random redistributions mean the same before and after they become collectives, and those before and after they become transfers.
+#include "compiler/Reference/Interpreter.h"
+#include "compiler/Reference/RandomValues.h"
+#include "compiler/Transforms/Passes.h"
+#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "gtest/gtest.h"
+
+#include <numeric>
+#include <random>
+
+using namespace mlir;
+using namespace muster;
+using namespace muster::reference;
+
+namespace {
+
+struct Axis {
+  std::string name;
+  int64_t size;
+};
+
+/// One redistribution: where each axis of the mesh stands before and after.
+struct Case {
+  std::vector<Axis> mesh;
+  std::vector<int64_t> shape; ///< logical
+  std::vector<std::vector<int>> fromAxes, toAxes; ///< of each dim, outer first
+  std::vector<int> fromPartial, toPartial;
+  std::string kind;
+  bool dynamic;
+
+  std::string layout(const std::vector<std::vector<int>> &axes, const std::vector<int> &partials) const {
+    std::string text = "[";
+    for (size_t dim = 0; dim < shape.size(); ++dim) {
+      text += (dim ? ", " : "") + std::string(1, static_cast<char>('p' + dim));
+      if (axes[dim].size() == 1)
+        text += "/" + mesh[axes[dim][0]].name;
+      else if (!axes[dim].empty())
+        text += "/(" + join(axes[dim], ",") + ")";
+    }
+    text += "]";
+    if (!partials.empty())
+      text += ", partial(" + kind + ": " + join(partials, ", ") + ")";
+    return text;
+  }
+
+  std::string join(const std::vector<int> &axes, StringRef separator) const {
+    std::string text;
+    for (int axis : axes)
+      text += (text.empty() ? "" : separator.str()) + mesh[axis].name;
+    return text;
+  }
+
+  int64_t parts(const std::vector<int> &axes) const {
+    return std::accumulate(axes.begin(), axes.end(), int64_t(1), [&](int64_t product, int axis) { return product * mesh[axis].size; });
+  }
+
+  std::string type(const std::vector<std::vector<int>> &axes) const {
+    std::string text = "tensor<";
+    for (size_t dim = 0; dim < shape.size(); ++dim)
+      text += (dynamic && dim == 0 ? "?" : std::to_string(shape[dim] / parts(axes[dim]))) + "x";
+    return text + "f32>";
+  }
+
+  std::string from() const { return layout(fromAxes, fromPartial); }
+  std::string to() const { return layout(toAxes, toPartial); }
+
+  std::string program() const {
+    std::string axes;
+    for (const Axis &axis : mesh)
+      axes += (axes.empty() ? "\"" : ", \"") + axis.name + "\" = " + std::to_string(axis.size);
+    return "muster.mesh @m <[" + axes + "]>\nfunc.func @f(%x: " + type(fromAxes) + " {muster.layout = #muster.layout<" + from() + ">}) -> (" +
+           type(toAxes) + " {muster.layout = #muster.layout<" + to() + ">}) attributes {muster.bounds = {p = 1000 : i64}} {\n" +
+           "  %y = muster.redistribute %x from <" + from() + "> to <" + to() + "> : " + type(fromAxes) + " -> " + type(toAxes) +
+           "\n  return %y : " + type(toAxes) + "\n}\n";
+  }
+};
+
+class CaseMaker {
+public:
+  explicit CaseMaker(uint64_t seed) : random(seed) {}
+
+  Case make() {
+    static const std::vector<std::vector<int64_t>> meshes = {{1}, {2}, {3}, {5}, {2, 2}, {2, 3}, {3, 2}, {1, 3}, {4}, {6}, {2, 1, 3}, {2, 2, 1}};
+    static const int64_t primes[] = {2, 3, 5};
+    Case made;
+    const auto &sizes = meshes[pick(meshes.size())];
+    for (size_t axis = 0; axis < sizes.size(); ++axis)
+      made.mesh.push_back({std::string(1, static_cast<char>('a' + axis)), sizes[axis]});
+    size_t dims = 1 + pick(3);
+    made.fromAxes.resize(dims);
+    made.toAxes.resize(dims);
+    made.kind = pick(4) ? "sum" : pick(2) ? "max" : "min";
+    made.dynamic = pick(2);
+    std::vector<int> axes(sizes.size());
+    std::iota(axes.begin(), axes.end(), 0);
+    // The order of axes in a dim is random, and not the same before and after.
+    std::shuffle(axes.begin(), axes.end(), random);
+    for (int axis : axes)
+      place(axis, made.fromAxes, made.fromPartial, /*partialAllowed=*/true);
+    std::shuffle(axes.begin(), axes.end(), random);
+    for (int axis : axes)
+      place(axis, made.toAxes, made.toPartial, llvm::is_contained(made.fromPartial, axis) && pick(3) == 0);
+    if (!made.toPartial.empty()) // (C3) compares the whole list, so that only all or none may stay.
+      made.toPartial = made.fromPartial;
+    for (int axis : made.toPartial)
+      for (std::vector<int> &dim : made.toAxes)
+        llvm::erase(dim, axis);
+    for (size_t dim = 0; dim < dims; ++dim)
+      made.shape.push_back(primes[(dim + made.mesh.size()) % 3] * std::lcm(made.parts(made.fromAxes[dim]), made.parts(made.toAxes[dim])));
+    return made;
+  }
+
+private:
+  size_t pick(size_t below) { return random() % below; }
+
+  void place(int axis, std::vector<std::vector<int>> &dims, std::vector<int> &partials, bool partialAllowed) {
+    size_t choice = pick(dims.size() + 2);
+    if (choice < dims.size())
+      dims[choice].push_back(axis);
+    else if (choice == dims.size() && partialAllowed)
+      partials.push_back(axis);
+  }
+
+  std::mt19937_64 random;
+};
+
+struct RandomRedistributions : testing::Test {
+  RandomRedistributions() {
+    context.loadDialect<MusterDialect, func::FuncDialect, tensor::TensorDialect, arith::ArithDialect, plan::PlanDialect>();
+    context.disableMultithreading();
+  }
+
+  /// Parts of a logical tensor; where the layout is partial, of another tensor on each position of the partial axes.
+  RankValues makeInput(const Case &tested, MeshAttr mesh, uint64_t seed) {
+    SmallVector<int64_t> shape = {tested.parts(tested.fromPartial)};
+    llvm::append_range(shape, tested.shape);
+    std::string text = tested.layout(tested.fromAxes, {});
+    text = "[part" + (tested.fromPartial.empty() ? "" : "/(" + tested.join(tested.fromPartial, ",") + ")") + ", " + text.substr(1);
+    Tensor terms = makeRandom(shape, Float32Type::get(&context), seed, "x", RandomReals::Integers, 2);
+    auto parts = scatter(terms, LayoutAttr::parseText(&context, text), mesh, {});
+    EXPECT_TRUE(bool(parts)) << text << ": " << toString(parts.takeError());
+    for (TensorHandle &part : *parts)
+      part = share(part->reshaped(part->getShape().drop_front()));
+    return *parts;
+  }
+
+  LogicalResult transform(ModuleOp module, ArrayRef<std::unique_ptr<Pass> (*)()> passes) {
+    PassManager manager(&context);
+    for (auto create : passes)
+      manager.addPass(create());
+    return manager.run(module);
+  }
+
+  MLIRContext context;
+};
+
+TEST_F(RandomRedistributions, meanTheSameAsCollectivesAndAsTransfers) {
+  CaseMaker maker(20260722);
+  llvm::StringMap<int64_t> seen;
+  for (int64_t number = 0; number < 3000; ++number) {
+    Case tested = maker.make();
+    SCOPED_TRACE("case " + std::to_string(number) + "\n" + tested.program());
+    auto module = parseSourceString<ModuleOp>(tested.program(), &context);
+    ASSERT_TRUE(module);
+    MeshAttr mesh = (*module->getOps<MeshOp>().begin()).getMesh();
+    RankValues input = makeInput(tested, mesh, static_cast<uint64_t>(number));
+    auto logical = gather(input, LayoutAttr::parseText(&context, tested.from()), mesh, {}, false);
+    ASSERT_TRUE(bool(logical)) << toString(logical.takeError());
+
+    // As it stands: the same logical tensor, by the layouts.
+    auto run = [&]() -> llvm::Expected<std::pair<std::vector<RankValues>, std::vector<Tensor>>> {
+      Interpreter interpreter(*module);
+      auto results = interpreter.run("f", {input});
+      if (!results)
+        return results.takeError();
+      auto gathered = interpreter.gatherResults("f", *results);
+      if (!gathered)
+        return gathered.takeError();
+      return std::pair(std::move(*results), std::move(*gathered));
+    };
+    auto before = run();
+    ASSERT_TRUE(bool(before)) << toString(before.takeError());
+    ASSERT_TRUE(before->second.front().isIdentical(*logical));
+
+    ASSERT_TRUE(succeeded(transform(*module, {createExpandRedistributePass})));
+    module->walk([&](Operation *op) { ++seen[op->getName().getStringRef()]; });
+    auto collectives = run();
+    ASSERT_TRUE(bool(collectives)) << toString(collectives.takeError());
+    ASSERT_TRUE(collectives->second.front().isIdentical(*logical));
+
+    ASSERT_TRUE(succeeded(transform(*module, {createResolveSizesPass, createLowerCollectivesPass})));
+    auto transfers = run();
+    ASSERT_TRUE(bool(transfers)) << toString(transfers.takeError());
+    for (auto [a, b] : llvm::zip_equal(transfers->first.front(), collectives->first.front()))
+      ASSERT_TRUE(a->isIdentical(*b));
+  }
+  EXPECT_EQ(seen.lookup("muster.redistribute"), 0);
+  for (StringRef collective : {"all_gather", "all_reduce", "reduce_scatter", "slice", "all_to_all", "permute"})
+    EXPECT_GE(seen.lookup(("muster." + collective).str()), 50) << collective.str();
+}
+
+} // namespace
