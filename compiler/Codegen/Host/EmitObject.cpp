@@ -14,6 +14,7 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "mlir/Target/LLVMIR/Export.h"
 
 using namespace llvm;
@@ -74,6 +75,10 @@ void optimise(Module &module, TargetMachine &machine) {
   TargetLibraryInfoImpl library(machine.getTargetTriple());
   library.disableAllFunctions();
   functions.registerPass([&] { return TargetLibraryAnalysis(library); });
+  // Short loops over heads and halves are unrolled after LLVM's last look for repeated loads: look once more.
+  passes.registerOptimizerLastEPCallback([](ModulePassManager &manager, OptimizationLevel, ThinOrFullLTOPhase) {
+    manager.addPass(createModuleToFunctionPassAdaptor(EarlyCSEPass(/*UseMemorySSA=*/true)));
+  });
   passes.registerModuleAnalyses(modules);
   passes.registerCGSCCAnalyses(components);
   passes.registerFunctionAnalyses(functions);
