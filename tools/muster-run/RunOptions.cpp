@@ -67,7 +67,7 @@ void addRunning(CLI::App &app, RunOptions &options, std::string &cache) {
       ->group("Running")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--weights", options.weights, "Weights file; default: the plan's path with the extension .weights")
+  app.add_option("--weights-file", options.weights, "Weights file; default: the plan's path with the extension .weights")
       ->group("Running");
 }
 

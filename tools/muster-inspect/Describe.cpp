@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/muster-inspect/Describe.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace muster::inspect {
+
+std::string_view elementName(schema::ElementType element) {
+  constexpr std::string_view names[] = {"f32", "f16", "bf16", "f64", "i8", "u8", "i32", "i64", "bool"};
+  size_t index = static_cast<size_t>(element);
+  return index < std::size(names) ? names[index] : "unknown";
+}
+
+uint64_t elementBytes(schema::ElementType element) {
+  constexpr uint64_t sizes[] = {4, 2, 2, 8, 1, 1, 4, 8, 1};
+  size_t index = static_cast<size_t>(element);
+  return index < std::size(sizes) ? sizes[index] : 0;
+}
+
+std::string_view packingName(schema::Packing packing) {
+  switch (packing) {
+  case schema::Packing::RowMajor:
+    return "row-major";
+  case schema::Packing::BlockedN64K16:
+    return "blocked n64 k16";
+  }
+  return "unknown";
+}
+
+std::string_view sectionKindName(schema::SectionKind kind) {
+  switch (kind) {
+  case schema::SectionKind::HostObject:
+    return "host object";
+  case schema::SectionKind::Cubin:
+    return "cubin";
+  case schema::SectionKind::Tokenizer:
+    return "tokenizer";
+  case schema::SectionKind::Proof:
+    return "proof";
+  case schema::SectionKind::Program:
+    return "program";
+  }
+  return "unknown";
+}
+
+std::string shape(const std::vector<int64_t> &dims) { return fmt::format("[{}]", fmt::join(dims, ", ")); }
+
+std::string bytes(uint64_t count) {
+  constexpr std::string_view units[] = {"KiB", "MiB", "GiB", "TiB"};
+  if (count < 1024)
+    return fmt::format("{} B", count);
+  double value = static_cast<double>(count) / 1024;
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 != std::size(units); ++unit)
+    value /= 1024;
+  return fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+std::string pattern(std::string_view name) {
+  std::string result;
+  size_t start = 0;
+  while (start <= name.size()) {
+    size_t end = std::min(name.find('.', start), name.size());
+    std::string_view part = name.substr(start, end - start);
+    bool number = !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+    result += number ? "*" : part;
+    if (end == name.size())
+      break;
+    result += '.';
+    start = end + 1;
+  }
+  return result;
+}
+
+std::string hex(std::span<const uint8_t> bytes) { return fmt::format("{:02x}", fmt::join(bytes, "")); }
+
+namespace {
+
+std::string operation(schema::CountOp op, const std::string &a, const std::string &b, const std::string &c) {
+  switch (op) {
+  case schema::CountOp::Add:
+    return fmt::format("({} + {})", a, b);
+  case schema::CountOp::Subtract:
+    return fmt::format("({} - {})", a, b);
+  case schema::CountOp::Multiply:
+    return fmt::format("{} * {}", a, b);
+  case schema::CountOp::FloorDivide:
+    return fmt::format("floor({} / {})", a, b);
+  case schema::CountOp::CeilDivide:
+    return fmt::format("ceil({} / {})", a, b);
+  case schema::CountOp::Minimum:
+    return fmt::format("min({}, {})", a, b);
+  case schema::CountOp::Maximum:
+    return fmt::format("max({}, {})", a, b);
+  case schema::CountOp::Align:
+    return fmt::format("align({}, {})", a, b);
+  case schema::CountOp::Equal:
+    return fmt::format("({} == {})", a, b);
+  case schema::CountOp::Less:
+    return fmt::format("({} < {})", a, b);
+  case schema::CountOp::Select:
+    return fmt::format("({} ? {} : {})", a, b, c);
+  default:
+    return "?";
+  }
+}
+
+} // namespace
+
+std::string Describe::slot(uint32_t index, int depth) const {
+  const schema::CountInstruction &each = plan.counts->instructions[index];
+  if (each.op() == schema::CountOp::Constant)
+    return fmt::to_string(each.value());
+  if (each.op() == schema::CountOp::Input)
+    return plan.counts->inputs[static_cast<size_t>(each.a())]->name;
+  if (depth == 0)
+    return fmt::format("#{}", index);
+  bool three = each.op() == schema::CountOp::Select;
+  return operation(each.op(), slot(static_cast<uint32_t>(each.a()), depth - 1),
+                   slot(static_cast<uint32_t>(each.b()), depth - 1),
+                   three ? slot(static_cast<uint32_t>(each.c()), depth - 1) : "");
+}
+
+std::string Describe::slot(uint32_t index) const { return slot(index, 3); }
+
+std::string Describe::instruction(uint32_t index) const { return slot(index, 1); }
+
+std::string Describe::amount(const schema::AmountT &amount) const {
+  std::string text;
+  for (const schema::Term &term : amount.terms) {
+    std::string factor;
+    if (term.position() != schema::Position::One)
+      factor = fmt::format("{}({})", term.position() == schema::Position::Own ? "own" : "peer",
+                           plan.mesh->axes[term.axis()]->name);
+    if (term.slot() >= 0)
+      factor += (factor.empty() ? "" : " ") + slot(static_cast<uint32_t>(term.slot()));
+    if (term.coefficient() != 1 || factor.empty())
+      factor = fmt::format("{}{}{}", term.coefficient(), factor.empty() ? "" : " ", factor);
+    text += (text.empty() ? "" : " + ") + factor;
+  }
+  if (amount.constant != 0 || text.empty())
+    text += fmt::format("{}{}", text.empty() ? "" : " + ", amount.constant);
+  return text;
+}
+
+std::string Describe::port(const schema::PortT &port) const {
+  std::vector<std::string> dims;
+  for (const auto &dim : port.dims) {
+    std::string text = amount(*dim->size);
+    for (uint8_t axis : dim->axes)
+      text += " / " + plan.mesh->axes[axis]->name;
+    dims.push_back(std::move(text));
+  }
+  return fmt::format("{} [{}]", elementName(port.element), fmt::join(dims, ", "));
+}
+
+std::string Describe::binding(const schema::Binding &binding) const {
+  switch (binding.memory()) {
+  case schema::Memory::Arena:
+    return fmt::format("arena[{}, +{})", binding.offset(), binding.length());
+  case schema::Memory::Weight:
+    return "weight " + plan.weights[binding.index()]->name;
+  case schema::Memory::State:
+    return "state " + plan.states[binding.index()]->name;
+  }
+  return "unknown";
+}
+
+std::string Describe::action(const schema::StepT &step) const {
+  if (const schema::LaunchT *launch = step.action.AsLaunch())
+    return "launch " + plan.kernels[launch->kernel]->name;
+  if (const schema::MatmulT *matmul = step.action.AsMatmul())
+    return fmt::format("matmul [{}, {}] x [{}, {}]{}", amount(*matmul->rows), matmul->k, matmul->k, matmul->n,
+                       matmul->accumulate ? " accumulating" : "");
+  if (const schema::TransferT *transfer = step.action.AsTransfer())
+    return transfer->name;
+  return "nothing";
+}
+
+std::string Describe::location(const schema::StepT &step) const {
+  return step.location < plan.locations.size() ? plan.locations[step.location] : "";
+}
+
+uint64_t Describe::transferBytes(const schema::StepT &step, const schema::VariantT &variant) const {
+  const schema::TransferT *transfer = step.action.AsTransfer();
+  if (!transfer)
+    return 0;
+  uint64_t count = elementBytes(transfer->element);
+  std::vector<count::Interval> slots = count::variantBounds(*plan.counts, variant);
+  for (const auto &dim : transfer->box) {
+    Result<count::Interval> extent = count::amountBounds(*dim->extent, slots, *plan.mesh);
+    count *= extent.isOk() ? static_cast<uint64_t>(std::max<int64_t>(extent->high, 0)) : 0;
+  }
+  for (uint8_t axis : transfer->group)
+    count *= plan.mesh->axes[axis]->size;
+  return count;
+}
+
+} // namespace muster::inspect
