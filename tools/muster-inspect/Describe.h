@@ -16,7 +16,7 @@ namespace muster::inspect {
 
 class Describe {
 public:
-  explicit Describe(const plan::LoadedPlan &plan) : loaded(plan), plan(plan.root()) {}
+  explicit Describe(const plan::LoadedPlan &loaded) : plan(loaded.root()) {}
 
   /// "t", "ceil(t / 16)", "#12" where the expression is long.
   std::string slot(uint32_t index) const;
@@ -38,7 +38,6 @@ public:
 private:
   std::string slot(uint32_t index, int depth) const;
 
-  const plan::LoadedPlan &loaded;
   const schema::PlanT &plan;
 };
 

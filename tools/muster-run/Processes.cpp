@@ -4,16 +4,61 @@
 
 #include "tools/muster-run/Modes.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 namespace muster::run {
+
+namespace {
+
+/// After the first rank has failed the others notice by themselves; one that is stopped does not.
+constexpr uint32_t graceMs = 5000;
+
+/// The exit code of the first rank that fails. Ranks that are still there `grace` milliseconds after it are killed.
+int waitForAll(std::vector<pid_t> children, uint32_t grace) {
+  using Clock = std::chrono::steady_clock;
+  int result = 0;
+  Clock::time_point failed;
+  for (size_t left = children.size(); left != 0;) {
+    int state = 0;
+    pid_t ended = waitpid(-1, &state, result == 0 ? 0 : WNOHANG);
+    if (ended < 0 && errno != EINTR)
+      break;
+    if (ended <= 0) {
+      if (Clock::now() - failed > std::chrono::milliseconds(grace))
+        for (pid_t child : children)
+          if (child != 0)
+            kill(child, SIGKILL);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      continue;
+    }
+    auto child = std::find(children.begin(), children.end(), ended);
+    if (child == children.end())
+      continue;
+    *child = 0;
+    --left;
+    if (WIFSIGNALED(state))
+      fmt::print(stderr, "muster-run: E2438 rank {} was ended by signal {} ({})\n", child - children.begin(),
+                 WTERMSIG(state), strsignal(WTERMSIG(state)));
+    int code = WIFEXITED(state) ? WEXITSTATUS(state) : static_cast<int>(ExitCode::runTime);
+    if (result == 0 && code != 0) {
+      result = code;
+      failed = Clock::now();
+    }
+  }
+  return result;
+}
+
+} // namespace
 
 Result<int> inProcesses(const RunOptions &options, const std::function<int(const RunOptions &)> &body) {
   uint32_t ranks = 0;
@@ -48,19 +93,7 @@ Result<int> inProcesses(const RunOptions &options, const std::function<int(const
     }
     children.push_back(child);
   }
-  int result = 0;
-  for (uint32_t rank = 0; rank != ranks; ++rank) {
-    int state = 0;
-    while (waitpid(children[rank], &state, 0) < 0 && errno == EINTR)
-      ;
-    int code = WIFEXITED(state) ? WEXITSTATUS(state) : static_cast<int>(ExitCode::runTime);
-    if (WIFSIGNALED(state))
-      fmt::print(stderr, "muster-run: E2438 rank {} was ended by signal {} ({})\n", rank, WTERMSIG(state),
-                 strsignal(WTERMSIG(state)));
-    if (result == 0)
-      result = code;
-  }
-  return result;
+  return waitForAll(std::move(children), std::min<uint32_t>(options.deadlineMs, graceMs));
 }
 
 } // namespace muster::run
