@@ -342,7 +342,8 @@ LogicalResult RowLoopFormer::formLoop(ArrayRef<Root> roots) {
     auto yes = builder.getBoolAttr(true);
     auto vectorize = LLVM::LoopVectorizeAttr::get(context, yes, {}, {}, {}, {}, {}, {});
     auto unroll = LLVM::LoopUnrollAttr::get(context, yes, {}, {}, {}, {}, {}, {});
-    loop->setAttr("llvm.loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, vectorize, {}, unroll, {}, {}, {},
+    // Named as llvm.br names it: lowering hands it on to the branch as it is, and a prefixed name would be ignored.
+    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, vectorize, {}, unroll, {}, {}, {},
                                                                         {}, {}, {}, {}, {}, {}, {}, {}));
   }
 

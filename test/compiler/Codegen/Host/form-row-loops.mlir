@@ -14,7 +14,7 @@
 // CHECK:           linalg.generic
 // CHECK:             arith.mulf
 // CHECK:           scf.yield
-// CHECK:         llvm.loop_annotation
+// CHECK:         {loop_annotation
 #row = affine_map<(t, d) -> (t, d)>
 func.func @add_scale(%h: tensor<?x5xf32> {plan.sizes = array<i64: 0>}, %y: tensor<?x5xf32> {plan.sizes = array<i64: 0>}, %t: index)
     -> (tensor<?x5xf32> {plan.sizes = array<i64: 0>, plan.tied = 0 : i64}, tensor<?x5xf32> {plan.sizes = array<i64: 0>}) {

@@ -79,4 +79,21 @@ TEST(HostCodegen, RmsNormOnEveryTargetAndWorkerCount) {
   }
 }
 
+// The row loop must reach LLVM with the order not to make vectors across rows.
+TEST(HostCodegen, RowLoopsStayRowByRow) {
+  std::vector<std::string> stages;
+  std::string ir;
+  HostCodegenOptions options;
+  options.dump = [&](llvm::StringRef stage, llvm::StringRef kernel, llvm::StringRef text) {
+    EXPECT_EQ(kernel, "rms_norm");
+    stages.push_back(stage.str());
+    if (stage == "ir")
+      ir = text.str();
+  };
+  llvm::cantFail(LoadedKernels::compile(rmsNorm, llvm::cantFail(HostTarget::parse("x86-64-v3")), {}, options));
+  EXPECT_EQ(stages, (std::vector<std::string>{"buffers", "llvm", "ir"}));
+  EXPECT_THAT(ir, testing::HasSubstr("!\"llvm.loop.vectorize.enable\", i1 false"));
+  EXPECT_THAT(ir, testing::HasSubstr("!\"llvm.loop.unroll.disable\""));
+}
+
 } // namespace
