@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace muster;
@@ -61,6 +62,13 @@ public:
   FailureOr<Value> lower(nn::MergeHeadsOp merge);
 
 private:
+  /// An index expression of the outer graph, made anew inside a body. Sizes stay what they are: they become the kernel's sizes. A coordinate is
+  /// data, not a size, because sizes are equal on all ranks: it is read from `coordinates`.
+  FailureOr<Value> rebuild(OpBuilder &b, Value index);
+  /// For each axis whose coordinate `index` depends on, a vector of one element on each rank that holds it.
+  void loadCoordinates(Value index);
+
+  llvm::StringMap<Value> coordinates; // by axis: tensor<1xf32>
   OpBuilder builder;
   Location loc;
   Operation *op;
@@ -68,6 +76,55 @@ private:
 };
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+void Lowering::loadCoordinates(Value index) {
+  Operation *definition = index.getDefiningOp();
+  if (!definition)
+    return;
+  auto coordinate = dyn_cast<CoordinateOp>(definition);
+  if (!coordinate) {
+    for (Value operand : definition->getOperands())
+      loadCoordinates(operand);
+    return;
+  }
+  StringRef axis = coordinate.getAxis();
+  int64_t size = getMesh(op).getAxisSize(axis);
+  auto module = op->getParentOfType<ModuleOp>();
+  std::string name = ("coordinate." + axis).str();
+  if (!module.lookupSymbol(name)) {
+    OpBuilder symbols = OpBuilder::atBlockBegin(module.getBody());
+    symbols.setInsertionPoint(op->getParentOfType<func::FuncOp>());
+    LayoutAttr layout = LayoutAttr::getPlain(op->getContext(), {{"position", {axis}}});
+    auto weight = WeightOp::create(symbols, loc, name, RankedTensorType::get({size}, symbols.getF32Type()), layout, StringAttr());
+    weight->setAttr("muster.generator", symbols.getStringAttr("coordinate"));
+  }
+  if (!coordinates.count(axis))
+    coordinates[axis] = LoadOp::create(builder, loc, RankedTensorType::get({1}, builder.getF32Type()), name);
+}
+
+FailureOr<Value> Lowering::rebuild(OpBuilder &b, Value index) {
+  if (std::optional<int64_t> constant = getConstantIntValue(index))
+    return arith::ConstantIndexOp::create(b, loc, *constant).getResult();
+  Operation *definition = index.getDefiningOp();
+  if (auto coordinate = dyn_cast_or_null<CoordinateOp>(definition)) {
+    Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+    Value element = tensor::ExtractOp::create(b, loc, coordinates.lookup(coordinate.getAxis()), zero);
+    Value integer = arith::FPToSIOp::create(b, loc, b.getI64Type(), element);
+    return arith::IndexCastOp::create(b, loc, b.getIndexType(), integer).getResult();
+  }
+  if (isa_and_nonnull<plan::CountOp>(definition))
+    return index;
+  if (!definition || !isa<arith::ArithDialect>(definition->getDialect()))
+    return op->emitOpError() << "E4003 unsupported size: expected arithmetic on dims, counts and coordinates", failure();
+  IRMapping mapping;
+  for (Value operand : definition->getOperands()) {
+    FailureOr<Value> inner = rebuild(b, operand);
+    if (failed(inner))
+      return failure();
+    mapping.map(operand, *inner);
+  }
+  return b.clone(*definition, mapping)->getResult(0);
+}
 
 FailureOr<Value> Lowering::lower(nn::RmsNormOp norm) {
   RankedTensorType type = typeOf(norm.getInput());
@@ -113,12 +170,14 @@ FailureOr<Value> Lowering::lower(nn::GatherRowsOp gather) {
   if (packed)
     storage = plan::PackedViewOp::create(
         builder, loc, RankedTensorType::get(plan::getPackedShape(table.getShape()), table.getElementType()), storage);
-  FailureOr<OpFoldResult> first = gather.getFirst() ? resolver.resolve(gather.getFirst()) : FailureOr<OpFoldResult>(OpFoldResult());
-  FailureOr<OpFoldResult> count = resolver.getSize(gather.getTable(), 0);
-  if (failed(first) || failed(count))
-    return failure();
+  if (gather.getFirst()) {
+    if (failed(resolver.resolve(gather.getFirst())))
+      return failure();
+    loadCoordinates(gather.getFirst());
+  }
+  bool failedInside = false;
   auto constant = [](OpBuilder &b, Location loc, int64_t value) -> Value { return arith::ConstantIndexOp::create(b, loc, value); };
-  return generic(
+  Value rowsOfTable = generic(
       gather.getIndices(), map(2, {0}), empty(type, *rows), map(2, {0, 1}), {IteratorType::parallel, IteratorType::parallel},
       [&](OpBuilder &b, Location loc, ValueRange args) {
         Value row = arith::IndexCastOp::create(b, loc, b.getIndexType(), args[0]);
@@ -126,8 +185,10 @@ FailureOr<Value> Lowering::lower(nn::GatherRowsOp gather) {
         Value inside;
         if (gather.getFirst()) {
           Value zero = constant(b, loc, 0);
-          row = arith::SubIOp::create(b, loc, row, getValueOrCreateConstantIndexOp(b, loc, *first));
-          inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, row, getValueOrCreateConstantIndexOp(b, loc, *count));
+          FailureOr<Value> first = rebuild(b, gather.getFirst());
+          failedInside |= failed(first);
+          row = arith::SubIOp::create(b, loc, row, failed(first) ? zero : *first);
+          inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, row, constant(b, loc, table.getDimSize(0)));
           row = arith::SelectOp::create(b, loc, inside, row, zero);
         }
         Value element;
@@ -145,6 +206,7 @@ FailureOr<Value> Lowering::lower(nn::GatherRowsOp gather) {
         }
         linalg::YieldOp::create(b, loc, element);
       });
+  return failedInside ? FailureOr<Value>(failure()) : FailureOr<Value>(rowsOfTable);
 }
 
 FailureOr<Value> Lowering::lower(nn::RopeOp rope) {
