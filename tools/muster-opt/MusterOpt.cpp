@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Codegen/Host/HostPipeline.h"
 #include "compiler/Reference/Passes.h"
+#include "compiler/Pipeline/Phases.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
@@ -18,6 +19,7 @@ int main(int argc, char **argv) {
   registry.insert<muster::MusterDialect, muster::nn::NNDialect, muster::plan::PlanDialect>();
   mlir::registerAllPasses();
   muster::registerMusterTransformsPasses();
+  muster::registerMusterPipelinePasses();
   muster::reference::registerMusterReferencePasses();
   muster::codegen::registerHostCodegenPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Muster pass driver\n", registry));

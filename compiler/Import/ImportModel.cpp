@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Import/ImportModel.h"
+
+#include "compiler/Import/ImportError.h"
+#include "models/llama/LlamaGraph.h"
+
+using namespace mlir;
+using namespace muster;
+
+llama::LlamaConfig muster::toLlamaConfig(const ModelConfig &config) {
+  llama::LlamaConfig result;
+  result.layers = config.layers;
+  result.hidden = config.hidden;
+  result.heads = config.heads;
+  result.kvHeads = config.kvHeads;
+  result.headDim = config.headDim;
+  result.feedForward = config.feedForward;
+  result.vocabulary = config.vocabulary;
+  result.contextLength = config.contextLength;
+  result.rmsEpsilon = config.rmsEpsilon;
+  result.ropeTheta = config.ropeTheta;
+  result.ropeFrequencyDivisors = config.ropeFrequencyDivisors;
+  result.attentionBias = config.attentionBias;
+  result.mlpBias = config.mlpBias;
+  result.tiedEmbeddings = config.tiedEmbeddings;
+  return result;
+}
+
+FailureOr<OwningOpRef<ModuleOp>> muster::importModel(MLIRContext *context, const Checkpoint &checkpoint,
+                                                     const llama::LlamaGraphOptions &options) {
+  return llama::buildLlama(context, toLlamaConfig(checkpoint.config()), options);
+}
+
+ModelWeights::ModelWeights(const Checkpoint *checkpoint, int64_t positions) : checkpoint(checkpoint) {
+  if (checkpoint)
+    tables = llama::ropeTables(toLlamaConfig(checkpoint->config()), positions);
+}
+
+llvm::Error ModelWeights::read(WeightOp weight, float *out) const {
+  std::string name = weight.getSymName().str();
+  int64_t elements = weight.getLogicalType().getNumElements();
+  if (auto generator = weight->getAttrOfType<StringAttr>("muster.generator")) {
+    StringRef kind = generator.getValue();
+    if (kind == "coordinate") {
+      for (int64_t position = 0; position < elements; ++position)
+        out[position] = static_cast<float>(position);
+      return llvm::Error::success();
+    }
+    if (tables && (kind == "rope_cos" || kind == "rope_sin")) {
+      const std::vector<double> &table = kind == "rope_cos" ? tables->cos : tables->sin;
+      if (static_cast<int64_t>(table.size()) != elements)
+        return wrongInput("E3330 expected weight @{} to have {} elements but got {}", name, table.size(), elements);
+      std::copy(table.begin(), table.end(), out);
+      return llvm::Error::success();
+    }
+    return unsupportedInput("E3330 unsupported generator '{}' of weight @{}", kind.str(), name);
+  }
+  auto sources = weight->getAttrOfType<ArrayAttr>("muster.sources");
+  if (!sources || !checkpoint)
+    return wrongInput("E3330 expected weight @{} to name its source and an input that holds it", name);
+  int64_t done = 0;
+  for (StringRef source : sources.getAsValueRange<StringAttr>()) {
+    const Weight *tensor = checkpoint->find(source);
+    if (!tensor)
+      return wrongInput("E3330 weight @{} references unknown tensor '{}'", name, source.str());
+    int64_t rows = tensor->shape()[0], size = 1;
+    for (int64_t dim : tensor->shape())
+      size *= dim;
+    if (size > elements - done)
+      return wrongInput("E3330 expected the sources of weight @{} to have {} elements but got more", name, elements);
+    Checkpoint::readRows(*tensor, 0, rows, out + done);
+    done += size;
+  }
+  if (done != elements)
+    return wrongInput("E3330 expected the sources of weight @{} to have {} elements but got {}", name, elements, done);
+  return llvm::Error::success();
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// muster-compile INPUT -o PLAN: a GGUF file, a Hugging Face folder or a .mlir file to a plan file and its weights file.
+#include "compiler/Codegen/Host/HostCodegen.h"
+#include "compiler/Import/ImportError.h"
+#include "compiler/Import/ImportModel.h"
+#include "compiler/Import/Tokenizer/TokenizerImport.h"
+#include "compiler/Pipeline/CompilePlan.h"
+#include "compiler/Pipeline/Phases.h"
+#include "dialects/NN/IR/NNDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
+
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
+
+#include <chrono>
+#include <thread>
+
+#include <sys/resource.h>
+
+using namespace mlir;
+using namespace muster;
+namespace cl = llvm::cl;
+
+namespace {
+
+constexpr int exitWrongInput = 1, exitUsage = 2, exitUnsupported = 3;
+
+/// Options as plain values: linking the kernels resets every cl::opt of the process.
+struct Options {
+  std::string input, output, mesh, target, from, to;
+  int64_t maxStepTokens, maxSequences, maxContext, maxLogitRows, pageSlots;
+  unsigned threads;
+  bool json, timing;
+};
+
+Options parseCommandLine(int argc, char **argv) {
+  static cl::OptionCategory category("muster-compile options");
+  static cl::opt<std::string> input(cl::Positional, cl::desc("<model.gguf, Hugging Face folder or program.mlir>"), cl::Required,
+                                    cl::cat(category));
+  static cl::opt<std::string> output("o", cl::desc("Plan file to write (weights go beside it, ending in .weights); with --to, the "
+                                                   "module as text, by default on standard output"),
+                                     cl::value_desc("file"), cl::cat(category));
+  static cl::opt<std::string> mesh("mesh", cl::desc("Axes and sizes, as in tp=3"), cl::init("tp=1"), cl::cat(category));
+  static cl::opt<std::string> target("target", cl::desc("CPU to compile for: host, x86-64-v3, znver4, ..."), cl::init("host"),
+                                     cl::cat(category));
+  static cl::opt<std::string> from("from", cl::desc("Phase that the input is in: model, counted, proved, transferred, formed, "
+                                                    "buffered, planned (default: what the module says)"),
+                                   cl::cat(category));
+  static cl::opt<std::string> to("to", cl::desc("Stop at the end of this phase and write the module as text"), cl::cat(category));
+  static cl::opt<int64_t> maxStepTokens("max-step-tokens", cl::desc("Most tokens of one step"), cl::init(512), cl::cat(category));
+  static cl::opt<int64_t> maxSequences("max-seqs", cl::desc("Most sequences of one step"), cl::init(8), cl::cat(category));
+  static cl::opt<int64_t> maxContext("max-context", cl::desc("Most positions of one sequence (default: the model's context)"),
+                                     cl::init(0), cl::cat(category));
+  static cl::opt<int64_t> maxLogitRows("max-logit-rows", cl::desc("Most rows of logits of one step (default: max-step-tokens)"),
+                                       cl::init(0), cl::cat(category));
+  static cl::opt<int64_t> pageSlots("page-slots", cl::desc("Positions of one page of the key-value cache"), cl::init(16),
+                                    cl::cat(category));
+  static cl::opt<unsigned> threads("threads", cl::desc("Threads for kernels and weights (default: the CPUs)"), cl::init(0),
+                                   cl::cat(category));
+  static cl::opt<bool> json("json", cl::desc("Print the summary as JSON"), cl::cat(category));
+  static cl::opt<bool> timing("timing", cl::desc("Print the time of every pass"), cl::cat(category));
+  cl::HideUnrelatedOptions(category);
+  cl::SetVersionPrinter([](llvm::raw_ostream &stream) { stream << "muster-compile " << MUSTER_VERSION << "\n"; });
+  // LLVM ends the process with 1 on a usage error; usage is 2 here.
+  std::string errors;
+  llvm::raw_string_ostream errorStream(errors);
+  if (!cl::ParseCommandLineOptions(argc, argv, "Compile a model for a mesh of ranks\n", &errorStream)) {
+    llvm::errs() << "muster-compile: E0101 " << llvm::StringRef(errors).trim() << "\n";
+    exit(exitUsage);
+  }
+  return {input,        output,     mesh,         target,    from,    to,   maxStepTokens, maxSequences,
+          maxContext,   maxLogitRows, pageSlots,  threads,   json,    timing};
+}
+
+[[noreturn]] void usageError(const llvm::Twine &text) {
+  llvm::errs() << "muster-compile: " << text << "\n";
+  exit(exitUsage);
+}
+
+/// Prints an error and returns the exit code.
+int report(llvm::Error error) {
+  int code = exitWrongInput;
+  llvm::handleAllErrors(
+      std::move(error),
+      [&](const ImportError &known) {
+        code = known.exitCode();
+        llvm::errs() << "muster-compile: " << known.message() << "\n";
+      },
+      [&](const llvm::ErrorInfoBase &other) { llvm::errs() << "muster-compile: " << other.message() << "\n"; });
+  return code;
+}
+
+std::vector<std::pair<std::string, int64_t>> parseMesh(llvm::StringRef text) {
+  std::vector<std::pair<std::string, int64_t>> axes;
+  llvm::SmallVector<llvm::StringRef> parts;
+  text.split(parts, ',');
+  for (llvm::StringRef part : parts) {
+    auto [name, size] = part.split('=');
+    int64_t value;
+    if (name.empty() || size.getAsInteger(10, value) || value < 1)
+      usageError("E0102 expected --mesh to be like tp=3 but got '" + text + "'");
+    axes.push_back({name.str(), value});
+  }
+  return axes;
+}
+
+/// One line on a terminal that is overwritten.
+class ProgressLine {
+public:
+  explicit ProgressLine(const char *what) : what(what), enabled(llvm::sys::Process::StandardErrIsDisplayed()) {}
+  ~ProgressLine() {
+    if (shown)
+      llvm::errs() << "\r\033[K";
+  }
+  void update(uint64_t done, uint64_t all) {
+    auto now = std::chrono::steady_clock::now();
+    if (!enabled || now - start < std::chrono::seconds(1) || now - last < std::chrono::milliseconds(100))
+      return;
+    last = now;
+    shown = true;
+    llvm::errs() << "\r\033[K" << what << " " << done / 1000000 << " of " << all / 1000000 << " MB";
+  }
+
+private:
+  const char *what;
+  bool enabled, shown = false;
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now(), last{};
+};
+
+/// Variants of the entry `step`: decode, prefill, and every row's logits.
+void chooseVariants(ModuleOp module, const llama::LlamaGraphOptions &options) {
+  Builder builder(module.getContext());
+  auto variant = [&](int64_t tokens, int64_t rows) {
+    return builder.getDictionaryAttr({builder.getNamedAttr("t", builder.getI64IntegerAttr(std::min(tokens, options.maxStepTokens))),
+                                      builder.getNamedAttr("r", builder.getI64IntegerAttr(std::min(rows, options.logitRows())))});
+  };
+  SmallVector<Attribute> variants;
+  for (auto [tokens, rows] : {std::pair(options.maxSequences, options.maxSequences), {int64_t(64), options.maxSequences},
+                              {options.maxStepTokens, options.maxSequences}}) {
+    DictionaryAttr attr = variant(tokens, rows);
+    if (!llvm::is_contained(variants, attr))
+      variants.push_back(attr);
+  }
+  for (auto function : module.getOps<func::FuncOp>())
+    function->setAttr("muster.variants", builder.getArrayAttr(variants));
+}
+
+void printSummary(const Options &options, MeshAttr mesh, const CompiledPlan &plan, double seconds) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  uint64_t peak = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  if (options.json) {
+    llvm::json::Object object{{"plan", options.output},
+                              {"plan_bytes", int64_t(plan.planBytes)},
+                              {"weight_bytes", int64_t(plan.weightBytes)},
+                              {"rank_weight_bytes", int64_t(plan.rankWeightBytes)},
+                              {"arena_bytes", int64_t(plan.arenaBytes)},
+                              {"ranks", mesh.getRankCount()},
+                              {"kernels", plan.kernels},
+                              {"seconds", seconds},
+                              {"kernel_seconds", plan.kernelSeconds},
+                              {"weight_seconds", plan.weightSeconds},
+                              {"peak_rss_bytes", int64_t(peak)}};
+    llvm::outs() << llvm::json::Value(std::move(object)) << "\n";
+    return;
+  }
+  auto megabytes = [](uint64_t bytes) { return llvm::format("%.1f MB", bytes / 1e6); };
+  llvm::outs() << options.output << ": " << mesh.getRankCount() << (mesh.getRankCount() == 1 ? " rank" : " ranks") << ", "
+               << plan.kernels << " kernels, plan " << megabytes(plan.planBytes) << ", weights " << megabytes(plan.weightBytes)
+               << "; each rank: weights " << megabytes(plan.rankWeightBytes) << ", arena " << megabytes(plan.arenaBytes) << "\n"
+               << "compiled in " << llvm::format("%.1f s", seconds) << " (kernels " << llvm::format("%.1f s", plan.kernelSeconds)
+               << ", weights " << llvm::format("%.1f s", plan.weightSeconds) << "), peak memory " << megabytes(peak) << "\n";
+}
+
+int run(const Options &options) {
+  auto started = std::chrono::steady_clock::now();
+  std::optional<Phase> to = Phase::Planned;
+  if (!options.to.empty() && !(to = symbolizePhase(options.to)))
+    usageError("E0103 expected --to to be a phase from model to planned but got '" + llvm::Twine(options.to) + "'");
+  std::optional<Phase> from;
+  if (!options.from.empty() && !(from = symbolizePhase(options.from)))
+    usageError("E0103 expected --from to be a phase from model to planned but got '" + llvm::Twine(options.from) + "'");
+  if (options.to.empty() && options.output.empty())
+    usageError("E0104 expected -o with the plan file to write but got none");
+  llvm::Expected<codegen::HostTarget> target = codegen::HostTarget::parse(options.target);
+  if (!target)
+    return report(target.takeError());
+
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  registerAllExtensions(registry);
+  codegen::registerHostCodegenDialects(registry);
+  registry.insert<MusterDialect, nn::NNDialect, plan::PlanDialect>();
+  MLIRContext context(registry);
+  unsigned threads = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+
+  // The module: read or built.
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler diagnostics(sources, &context, llvm::errs());
+  OwningOpRef<ModuleOp> module;
+  std::unique_ptr<Checkpoint> checkpoint;
+  CompilePlanOptions compile;
+  int64_t positions = 0;
+  if (llvm::StringRef(options.input).ends_with(".mlir")) {
+    module = parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context));
+    if (!module)
+      return exitWrongInput;
+  } else {
+    llvm::Expected<std::unique_ptr<Checkpoint>> opened = openCheckpoint(options.input);
+    if (!opened)
+      return report(opened.takeError());
+    checkpoint = std::move(*opened);
+    llvm::Expected<std::optional<tokenizers::Section>> tokenizer =
+        checkpoint->gguf() ? tokenizers::importGguf(*checkpoint->gguf()) : tokenizers::importHuggingFace(checkpoint->path());
+    if (!tokenizer)
+      return report(tokenizer.takeError());
+    if (*tokenizer)
+      compile.tokenizer = std::move(**tokenizer);
+    llama::LlamaGraphOptions graph;
+    graph.mesh = parseMesh(options.mesh);
+    graph.maxStepTokens = options.maxStepTokens;
+    graph.maxSequences = options.maxSequences;
+    graph.maxContext = options.maxContext ? options.maxContext : checkpoint->config().contextLength;
+    graph.maxLogitRows = options.maxLogitRows ? options.maxLogitRows : options.maxStepTokens;
+    graph.pageSlots = options.pageSlots;
+    positions = graph.maxContext;
+    FailureOr<OwningOpRef<ModuleOp>> built = importModel(&context, *checkpoint, graph);
+    if (failed(built))
+      return exitWrongInput;
+    module = std::move(*built);
+    chooseVariants(*module, graph);
+    compile.model = {{"architecture", checkpoint->config().architecture}, {"name", checkpoint->config().name}};
+  }
+  if (!from && !(from = getPhase(*module)))
+    return report(llvm::createStringError("E4021 expected attribute '" + phaseAttribute + "' to be a phase but got another text"));
+
+  PassManager manager(&context);
+  if (options.timing)
+    manager.enableTiming();
+  LoweringOptions lowering;
+  lowering.packWeights = target->packsMatmulWeights();
+  addPhases(manager, *from, *to, lowering);
+  if (failed(manager.run(*module)))
+    return exitWrongInput;
+  if (!options.to.empty()) {
+    std::string message;
+    auto output = openOutputFile(options.output.empty() ? "-" : options.output, &message);
+    if (!output)
+      return report(llvm::createStringError("E4202 " + message));
+    module->print(output->os(), OpPrintingFlags().enableDebugInfo());
+    output->os() << "\n";
+    output->keep();
+    return 0;
+  }
+
+  compile.target = std::move(*target);
+  compile.planPath = options.output;
+  llvm::SmallString<128> weightsPath(options.output);
+  llvm::sys::path::replace_extension(weightsPath, "weights");
+  compile.weightsPath = weightsPath.str().str();
+  compile.producer = "muster " MUSTER_VERSION;
+  compile.threads = threads;
+  ModelWeights weights(checkpoint.get(), positions);
+  compile.weightSource = [&](WeightOp weight, float *out) { return weights.read(weight, out); };
+  ProgressLine progress("writing weights");
+  compile.progress = [&](uint64_t done, uint64_t all) { progress.update(done, all); };
+  llvm::Expected<CompiledPlan> plan = compilePlan(*module, compile);
+  if (!plan)
+    return report(plan.takeError());
+  printSummary(options, getMesh(*module), *plan,
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  return 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  return run(parseCommandLine(argc, argv));
+}
