@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/OperationSupport.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
@@ -472,9 +473,9 @@ LogicalResult KernelFormer::run() {
   for (Group &group : groups)
     if (!group.ops.empty() && failed(outline(group)))
       return failure();
-  // What the kernels copied is dead now.
+  // What the kernels copied is dead now, and so are sizes that only led to other sizes.
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
-    if (op.use_empty() && isFree(&op))
+    if (isOpTriviallyDead(&op))
       op.erase();
   return success();
 }

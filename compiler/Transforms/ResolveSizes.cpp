@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/CSE.h"
 
 using namespace mlir;
@@ -95,6 +96,27 @@ FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
   return size;
 }
 
+FailureOr<OpFoldResult> SizeResolver::multiplySizes(Value tensor, ArrayRef<int64_t> dims, OpBuilder &builder, Location loc) {
+  int64_t factor = 1;
+  Value product;
+  for (int64_t dim : dims) {
+    FailureOr<OpFoldResult> size = getSize(tensor, dim);
+    if (failed(size))
+      return failure();
+    if (std::optional<int64_t> constant = getConstantIntValue(*size))
+      factor *= *constant;
+    else if (auto value = cast<Value>(*size); product)
+      product = arith::MulIOp::create(builder, loc, product, value);
+    else
+      product = value;
+  }
+  if (!product)
+    return OpFoldResult(builder.getIndexAttr(factor));
+  if (factor != 1)
+    product = arith::MulIOp::create(builder, loc, product, arith::ConstantIndexOp::create(builder, loc, factor));
+  return OpFoldResult(product);
+}
+
 FailureOr<OpFoldResult> SizeResolver::getSize(Value tensor, int64_t dim) {
   auto type = cast<RankedTensorType>(tensor.getType());
   if (!type.isDynamicDim(dim))
@@ -112,8 +134,17 @@ FailureOr<OpFoldResult> SizeResolver::getSize(Value tensor, int64_t dim) {
     ReifiedRankedShapedTypeDims shapes;
     if (auto style = dyn_cast<DestinationStyleOpInterface>(op)) {
       size = getSize(style.getTiedOpOperand(cast<OpResult>(tensor))->get(), dim);
+    } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
+      // Reified as an affine product: multiplied here, so that a group of one keeps its size's identity.
+      size = multiplySizes(collapse.getSrc(), collapse.getReassociationIndices()[dim], builder, op->getLoc());
     } else if (succeeded(reifyResultShapes(builder, op, shapes))) {
       size = resolve(shapes[index][dim]);
+      // What was made for other dims, and dims of operands that led on to counts.
+      for (ArrayRef<OpFoldResult> shape : shapes)
+        for (OpFoldResult made : shape)
+          if (auto value = dyn_cast<Value>(made); value && (failed(size) || made != *size))
+            if (Operation *definition = value.getDefiningOp(); definition && isOpTriviallyDead(definition))
+              definition->erase();
     } else {
       return op->emitOpError() << "E4003 unsupported size: cannot tell dim " << dim << " of result " << index, failure();
     }

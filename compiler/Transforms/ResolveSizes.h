@@ -25,6 +25,10 @@ public:
 private:
   mlir::FailureOr<mlir::OpFoldResult> getArgumentSize(mlir::BlockArgument argument, int64_t dim);
 
+  /// The product of some sizes of a tensor.
+  mlir::FailureOr<mlir::OpFoldResult> multiplySizes(mlir::Value tensor, llvm::ArrayRef<int64_t> dims, mlir::OpBuilder &builder,
+                                                    mlir::Location loc);
+
   mlir::func::FuncOp function;
   llvm::StringMap<mlir::Value> counts;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::OpFoldResult> known;

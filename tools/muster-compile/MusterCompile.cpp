@@ -10,7 +10,6 @@
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 
-#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
@@ -24,6 +23,8 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 
+#include <CLI/CLI.hpp>
+
 #include <chrono>
 #include <thread>
 
@@ -31,57 +32,49 @@
 
 using namespace mlir;
 using namespace muster;
-namespace cl = llvm::cl;
 
 namespace {
 
-constexpr int exitWrongInput = 1, exitUsage = 2, exitUnsupported = 3;
+constexpr int exitWrongInput = 1, exitUsage = 2;
 
-/// Options as plain values: linking the kernels resets every cl::opt of the process.
 struct Options {
-  std::string input, output, mesh, target, from, to;
-  int64_t maxStepTokens, maxSequences, maxContext, maxLogitRows, pageSlots;
-  unsigned threads;
-  bool json, timing;
+  std::string input, output, mesh = "tp=1", target = "host", from, to;
+  int64_t maxStepTokens = 512, maxSequences = 8, maxContext = 0, maxLogitRows = 0, pageSlots = 16;
+  unsigned threads = 0;
+  bool json = false, timing = false;
 };
 
-Options parseCommandLine(int argc, char **argv) {
-  static cl::OptionCategory category("muster-compile options");
-  static cl::opt<std::string> input(cl::Positional, cl::desc("<model.gguf, Hugging Face folder or program.mlir>"), cl::Required,
-                                    cl::cat(category));
-  static cl::opt<std::string> output("o", cl::desc("Plan file to write (weights go beside it, ending in .weights); with --to, the "
-                                                   "module as text, by default on standard output"),
-                                     cl::value_desc("file"), cl::cat(category));
-  static cl::opt<std::string> mesh("mesh", cl::desc("Axes and sizes, as in tp=3"), cl::init("tp=1"), cl::cat(category));
-  static cl::opt<std::string> target("target", cl::desc("CPU to compile for: host, x86-64-v3, znver4, ..."), cl::init("host"),
-                                     cl::cat(category));
-  static cl::opt<std::string> from("from", cl::desc("Phase that the input is in: model, counted, proved, transferred, formed, "
-                                                    "buffered, planned (default: what the module says)"),
-                                   cl::cat(category));
-  static cl::opt<std::string> to("to", cl::desc("Stop at the end of this phase and write the module as text"), cl::cat(category));
-  static cl::opt<int64_t> maxStepTokens("max-step-tokens", cl::desc("Most tokens of one step"), cl::init(512), cl::cat(category));
-  static cl::opt<int64_t> maxSequences("max-seqs", cl::desc("Most sequences of one step"), cl::init(8), cl::cat(category));
-  static cl::opt<int64_t> maxContext("max-context", cl::desc("Most positions of one sequence (default: the model's context)"),
-                                     cl::init(0), cl::cat(category));
-  static cl::opt<int64_t> maxLogitRows("max-logit-rows", cl::desc("Most rows of logits of one step (default: max-step-tokens)"),
-                                       cl::init(0), cl::cat(category));
-  static cl::opt<int64_t> pageSlots("page-slots", cl::desc("Positions of one page of the key-value cache"), cl::init(16),
-                                    cl::cat(category));
-  static cl::opt<unsigned> threads("threads", cl::desc("Threads for kernels and weights (default: the CPUs)"), cl::init(0),
-                                   cl::cat(category));
-  static cl::opt<bool> json("json", cl::desc("Print the summary as JSON"), cl::cat(category));
-  static cl::opt<bool> timing("timing", cl::desc("Print the time of every pass"), cl::cat(category));
-  cl::HideUnrelatedOptions(category);
-  cl::SetVersionPrinter([](llvm::raw_ostream &stream) { stream << "muster-compile " << MUSTER_VERSION << "\n"; });
-  // LLVM ends the process with 1 on a usage error; usage is 2 here.
-  std::string errors;
-  llvm::raw_string_ostream errorStream(errors);
-  if (!cl::ParseCommandLineOptions(argc, argv, "Compile a model for a mesh of ranks\n", &errorStream)) {
-    llvm::errs() << "muster-compile: E0101 " << llvm::StringRef(errors).trim() << "\n";
-    exit(exitUsage);
+/// Fills `options`; the exit code where the process ends here.
+std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
+  CLI::App app("Compile a model for a mesh of ranks", "muster-compile");
+  app.set_version_flag("--version", "muster-compile " MUSTER_VERSION);
+  app.add_option("input", options.input, "GGUF file, Hugging Face folder or .mlir file")->required();
+  app.add_option("-o,--output", options.output,
+                 "Plan file to write (weights go beside it, ending in .weights); with --to, the module as text, by default on "
+                 "standard output");
+  app.add_option("--mesh", options.mesh, "Axes and sizes of the mesh")->capture_default_str();
+  app.add_option("--target", options.target, "CPU to compile for: host, x86-64-v3, znver4, ...")->capture_default_str();
+  app.add_option("--from", options.from,
+                 "Phase that the input is in: model, counted, proved, transferred, formed, buffered, planned (default: what the "
+                 "module says)");
+  app.add_option("--to", options.to, "Stop at the end of this phase and write the module as text");
+  app.add_option("--max-step-tokens", options.maxStepTokens, "Most tokens of one step")->capture_default_str();
+  app.add_option("--max-seqs", options.maxSequences, "Most sequences of one step")->capture_default_str();
+  app.add_option("--max-context", options.maxContext, "Most positions of one sequence (default: the model's context)");
+  app.add_option("--max-logit-rows", options.maxLogitRows, "Most rows of logits of one step (default: max-step-tokens)");
+  app.add_option("--page-slots", options.pageSlots, "Positions of one page of the key-value cache")->capture_default_str();
+  app.add_option("--threads", options.threads, "Threads for kernels and weights (default: the CPUs)");
+  app.add_flag("--json", options.json, "Print the summary as JSON");
+  app.add_flag("--timing", options.timing, "Print the time of every pass");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success &success) { // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError &error) {
+    llvm::errs() << "muster-compile: E0101 " << error.what() << "\n";
+    return exitUsage;
   }
-  return {input,        output,     mesh,         target,    from,    to,   maxStepTokens, maxSequences,
-          maxContext,   maxLogitRows, pageSlots,  threads,   json,    timing};
+  return std::nullopt;
 }
 
 [[noreturn]] void usageError(const llvm::Twine &text) {
@@ -204,6 +197,7 @@ int run(const Options &options) {
   codegen::registerHostCodegenDialects(registry);
   registry.insert<MusterDialect, nn::NNDialect, plan::PlanDialect>();
   MLIRContext context(registry);
+  context.loadAllAvailableDialects();
   unsigned threads = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
 
   // The module: read or built.
@@ -288,5 +282,8 @@ int run(const Options &options) {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
-  return run(parseCommandLine(argc, argv));
+  Options options;
+  if (std::optional<int> code = parseCommandLine(argc, argv, options))
+    return *code;
+  return run(options);
 }
