@@ -36,6 +36,11 @@ private:
     text += '\n';
   }
 
+  /// Words behind `indent`, in as many lines as they need.
+  void wrapped(std::string_view indent, const std::vector<std::string_view> &words);
+  /// Rows of cells in columns as wide as their widest; the second and third to the right.
+  void table(const std::vector<std::vector<std::string>> &rows);
+
   void head();
   void weights();
   void states();
@@ -50,8 +55,38 @@ private:
   const schema::PlanT &plan;
   Describe describe;
   const ReportOptions &options;
+  std::vector<std::pair<std::string, size_t>> lastKinds; // of the variant before
   std::string text;
 };
+
+void TextReport::wrapped(std::string_view indent, const std::vector<std::string_view> &words) {
+  constexpr size_t columns = 120;
+  std::string row(indent);
+  for (std::string_view word : words) {
+    if (row.size() > indent.size() && row.size() + 1 + word.size() > columns) {
+      line("{}", row);
+      row.assign(indent.size(), ' ');
+    }
+    row += fmt::format(" {}", word);
+  }
+  line("{}", row);
+}
+
+void TextReport::table(const std::vector<std::vector<std::string>> &rows) {
+  std::vector<size_t> widths;
+  for (const auto &row : rows)
+    for (size_t i = 0; i != row.size(); ++i) {
+      widths.resize(std::max(widths.size(), i + 1));
+      widths[i] = std::max(widths[i], row[i].size());
+    }
+  for (const auto &row : rows) {
+    std::string cells;
+    for (size_t i = 0; i != row.size(); ++i)
+      cells += i == 1 || i == 2 ? fmt::format("  {:>{}}", row[i], widths[i]) : fmt::format("  {:<{}}", row[i], widths[i]);
+    cells.erase(cells.find_last_not_of(' ') + 1);
+    line("{}", cells);
+  }
+}
 
 void TextReport::head() {
   const plan::FileFacts &file = loaded.file();
@@ -59,7 +94,7 @@ void TextReport::head() {
   line("  producer    {}", plan.producer);
   line("  target      {} {}", plan.target->arch, plan.target->cpu);
   if (!plan.target->features.empty())
-    line("              needs {}", fmt::join(plan.target->features, " "));
+    wrapped("              needs", {plan.target->features.begin(), plan.target->features.end()});
   std::vector<std::string> axes;
   for (const auto &axis : plan.mesh->axes)
     axes.push_back(fmt::format("{}={}", axis->name, axis->size));
@@ -107,14 +142,13 @@ void TextReport::weights() {
     ++rows[known->second].second.count;
     rows[known->second].second.length += weight->length;
   }
-  size_t width = 0;
-  for (const auto &row : rows)
-    width = std::max(width, row.first.size());
+  std::vector<std::vector<std::string>> cells;
   for (const auto &[name, row] : rows)
-    line("  {:<{}} {:>5} {:<4} {:<14} of {:<14} {:<12} {:<15} {:>10}{}", name, width,
-         row.count == 1 ? "" : fmt::format("x{}", row.count), elementName(row.first->element), shape(row.first->shape),
-         shape(row.first->logical_shape), row.first->layout, packingName(row.first->packing), bytes(row.length),
-         row.first->shared ? ", shared" : "");
+    cells.push_back({name, row.count == 1 ? "" : fmt::format("x{}", row.count), bytes(row.length),
+                     std::string(elementName(row.first->element)), shape(row.first->shape),
+                     "of " + shape(row.first->logical_shape), row.first->layout,
+                     fmt::format("{}{}", packingName(row.first->packing), row.first->shared ? ", shared" : "")});
+  table(cells);
 }
 
 void TextReport::states() {
@@ -133,12 +167,14 @@ void TextReport::states() {
     for (auto &row : rows)
       row.second += row.first == name;
   }
+  std::vector<std::vector<std::string>> cells;
   for (const auto &[name, count] : rows) {
     const schema::StateT &state = *first[name];
-    line("  {:<24} {:>5} {:<4} {:<20} {:<20} {}{}", name, count == 1 ? "" : fmt::format("x{}", count),
-         elementName(state.element), shape(state.shape), state.layout, bytes(state.page_bytes),
-         state.paged ? " a page" : "");
+    cells.push_back({name, count == 1 ? "" : fmt::format("x{}", count),
+                     bytes(state.page_bytes) + (state.paged ? " a page" : ""), std::string(elementName(state.element)),
+                     shape(state.shape), state.layout});
   }
+  table(cells);
 }
 
 void TextReport::sections() {
@@ -148,13 +184,12 @@ void TextReport::sections() {
          section->offset);
   if (plan.kernels.empty())
     return;
-  line("\nkernels: {}", plan.kernels.size());
   std::vector<std::string_view> names;
   for (const auto &kernel : plan.kernels)
     names.push_back(kernel->name);
   std::sort(names.begin(), names.end());
-  for (std::string_view name : names)
-    line("  {}", name);
+  line("\nkernels: {}", names.size());
+  wrapped(" ", names);
 }
 
 void TextReport::counts() {
@@ -170,10 +205,14 @@ void TextReport::counts() {
 
 void TextReport::entry(const schema::EntryT &entry) {
   line("\nentry {}", entry.name);
+  size_t width = 0;
+  for (const auto *ports : {&entry.inputs, &entry.results})
+    for (const auto &port : *ports)
+      width = std::max(width, port->name.size());
   for (const auto &port : entry.inputs)
-    line("  in   {:<14} {:<20} {}", port->name, describe.port(*port), port->layout);
+    line("  in   {:<{}}  {:<20} {}", port->name, width, describe.port(*port), port->layout);
   for (const auto &port : entry.results)
-    line("  out  {:<14} {:<20} {}", port->name, describe.port(*port), port->layout);
+    line("  out  {:<{}}  {:<20} {}", port->name, width, describe.port(*port), port->layout);
   for (const auto &each : entry.variants)
     variant(*each);
 }
@@ -201,11 +240,19 @@ void TextReport::stepSummary(const schema::VariantT &variant) {
     ++row.count;
     row.bytes += describe.transferBytes(*step, variant);
   }
+  std::vector<std::pair<std::string, size_t>> kinds;
   for (const auto &[name, row] : rows)
-    line("    {:>5} x {}{}", row.count, name,
-         row.bytes ? fmt::format(", at most {} pulled by a rank, {} in all", bytes(row.bytes / row.count),
-                                 bytes(row.bytes))
-                   : "");
+    kinds.emplace_back(name, row.count);
+  bool again = kinds == lastKinds;
+  if (again)
+    line("    the same steps as above");
+  for (const auto &[name, row] : rows)
+    if (!again || row.bytes)
+      line("    {:>5} x {}{}", row.count, name,
+           row.bytes ? fmt::format(", at most {} pulled by a rank, {} in all", bytes(row.bytes / row.count),
+                                   bytes(row.bytes))
+                     : "");
+  lastKinds = std::move(kinds);
 }
 
 void TextReport::stepList(const schema::VariantT &variant) {
