@@ -276,6 +276,8 @@ void PlanExecutor::startThreads() {
                  cpus.begin() + (team->rank() + 1) * chosen.workersPerRank);
     team->start(std::move(own), core);
   }
+  // What threads and libraries allocate when they start belongs here, not into the first step.
+  comm::await(core->run.ready, static_cast<uint32_t>(core->teams.size()) * chosen.workersPerRank, comm::WaitPolicy());
 }
 
 Status PlanExecutor::make() {
@@ -400,7 +402,7 @@ Status PlanExecutor::describe(const Failure &failure) const {
                          ? plan::stepName(loaded->root(), currentVariant(), failure.step)
                          : fmt::format("the end of variant {}", currentVariant().name);
   if (failure.kind == Failure::kernel)
-    return Status::error(2421, "oneDNN failed in {} on rank {}", step, failure.rank);
+    return Status::error(2406, "oneDNN failed in {} on rank {}", step, failure.rank);
   if (Status aborted = core->control->cause(); !aborted.isOk())
     return aborted;
   if (failure.kind == Failure::lost)
@@ -437,7 +439,7 @@ Status PlanExecutor::awaitDone(uint32_t number) {
     if (now == seen)
       return core->run.isFailed
                  ? describe(core->run.failure)
-                 : Status::error(2502, "expected a worker of rank {} to go on within {} ms but it did not",
+                 : Status::error(2502, "expected rank {} to go on within {} ms but it did not; a worker of it is stuck",
                                  rankFurthestBehind(), chosen.deadlineMs);
     seen = now;
   }

@@ -61,6 +61,8 @@ void Team::work(Worker &worker, std::optional<uint32_t> cpu) {
   kernels::useOneThread();
   if (cpu)
     device::pinToCpu(*cpu); // best effort: elsewhere it is slower, not wrong
+  state.ready.value.fetch_add(1, std::memory_order_seq_cst);
+  comm::wakeAll(state.ready);
   comm::WaitPolicy idle = state.policy;
   idle.isLost = nullptr;
   for (uint32_t run = 1;; ++run) {

@@ -49,8 +49,8 @@ struct RunState {
   /// The number of the last run that all workers of this process have left.
   comm::ProgressWord done;
   std::atomic<uint32_t> stillRunning{0};
-  /// Workers whose threads have come to their end.
-  comm::ProgressWord left;
+  /// Workers whose threads are ready for the first run, and those whose threads have come to their end.
+  comm::ProgressWord ready, left;
 
   std::atomic<bool> isFailed{false};
   Failure failure; // valid once isFailed and all waits have ended

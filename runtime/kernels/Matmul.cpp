@@ -43,7 +43,7 @@ using Memory = Owner<dnnl_memory_t, dnnl_memory_destroy>::Pointer;
 Status check(dnnl_status_t status, const char *what) {
   if (status == dnnl_success)
     return Status::ok();
-  return Status::error(2420, "cannot prepare a matrix product: oneDNN returned {} from {}", int(status), what);
+  return Status::error(2405, "cannot prepare a matrix product: oneDNN returned {} from {}", int(status), what);
 }
 
 #define MUSTER_DNNL(call) MUSTER_RETURN_IF_ERROR(check(call, #call))

@@ -54,7 +54,7 @@ class MatmulWorker;
 class MatmulLibrary {
 public:
   struct Impl;
-  /// Makes primitives for every shape, row count and worker. `rows`: ascending, from 1. Errors: E2420 oneDNN refuses.
+  /// Makes primitives for every shape, row count and worker. `rows`: ascending, from 1. Errors: E2405 oneDNN refuses.
   static Result<std::shared_ptr<const MatmulLibrary>> make(std::span<const MatmulShape> shapes,
                                                            std::span<const uint32_t> rows, uint32_t workers);
   ~MatmulLibrary();

@@ -2,6 +2,7 @@
 #include "runtime/plan/LoadedPlan.h"
 
 #include "runtime/device/host/CpuFeatures.h"
+#include "runtime/plan/AlignedStructs.h"
 #include "runtime/plan/CheckPlan.h"
 #include "runtime/plan/Digest.h"
 #include "runtime/plan/HostObject.h"
@@ -42,7 +43,7 @@ Status decode(const std::string &path, std::span<const std::byte> bytes, schema:
   // Every table takes at least 8 bytes, so shared tables cannot make the walk longer than a file of distinct ones.
   flatbuffers::uoffset_t tables = static_cast<flatbuffers::uoffset_t>(bytes.size() / 8 + 16);
   flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), 64, tables);
-  if (!schema::VerifyPlanBuffer(verifier))
+  if (!schema::VerifyPlanBuffer(verifier) || !hasAlignedStructs(*schema::GetPlan(bytes.data())))
     return Status::error(2006, "expected a valid flatbuffer in {} but its verification failed", path);
   schema::GetPlan(bytes.data())->UnPackTo(&plan);
   return Status::ok();

@@ -46,8 +46,8 @@ std::vector<float> runOnce(Executor &executor, const std::vector<int64_t> &recor
   return result;
 }
 
-std::string layerPlan(const std::string &name, uint32_t ranks, uint64_t hiddenPerRank, schema::Packing packing) {
-  PlanBuilder builder({{"tp", ranks}});
+void buildLayer(PlanBuilder &builder, uint64_t hiddenPerRank, schema::Packing packing, int64_t mostTokens) {
+  uint32_t ranks = builder.ranks();
   uint32_t tokens = builder.input("tokens", mostTokens);
   uint32_t width = builder.constant(features);
   std::vector<std::vector<float>> up, down;
@@ -66,8 +66,8 @@ std::string layerPlan(const std::string &name, uint32_t ranks, uint64_t hiddenPe
   resultDims.push_back(amount(features));
   builder.addPort(entry.inputs, "x", std::move(inputDims));
   builder.addPort(entry.results, "y", std::move(resultDims));
-  uint64_t spanBytes = (mostTokens * features * 4 + 63) / 64 * 64;
-  uint64_t hiddenBytes = (mostTokens * hiddenPerRank * 4 + 63) / 64 * 64;
+  uint64_t spanBytes = (static_cast<uint64_t>(mostTokens) * features * 4 + 63) / 64 * 64;
+  uint64_t hiddenBytes = (static_cast<uint64_t>(mostTokens) * hiddenPerRank * 4 + 63) / 64 * 64;
   schema::VariantT &variant = builder.addVariant(entry, "any", 4 * spanBytes + hiddenBytes);
   auto x = arena(0, spanBytes), scaled = arena(spanBytes, spanBytes), partial = arena(2 * spanBytes, spanBytes),
        sum = arena(3 * spanBytes, spanBytes), hidden = arena(4 * spanBytes, hiddenBytes);
@@ -80,6 +80,11 @@ std::string layerPlan(const std::string &name, uint32_t ranks, uint64_t hiddenPe
   reduce.box.push_back(dim(amountOf(tokens), features, features));
   reduce.box.push_back(dim(amount(features), 1, 1));
   builder.transfer(variant, std::move(reduce), {c});
+}
+
+std::string layerPlan(const std::string &name, uint32_t ranks, uint64_t hiddenPerRank, schema::Packing packing) {
+  PlanBuilder builder({{"tp", ranks}});
+  buildLayer(builder, hiddenPerRank, packing, mostTokens);
   return builder.write(scratchFolder(), name);
 }
 

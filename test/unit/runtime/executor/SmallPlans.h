@@ -27,7 +27,9 @@ constexpr uint64_t mostTokens = 37, features = 24;
 
 /// A small tensor-parallel layer: x [tokens, features] replicated -> affine kernel -> matrix product with this rank's
 /// rows of the weight [hidden/tp, features] -> product with this rank's columns [features, hidden/tp], partial sums ->
-/// all_reduce -> result replicated.
+/// all_reduce -> result replicated. The only field of the step record is the number of tokens.
+void buildLayer(PlanBuilder &builder, uint64_t hiddenPerRank, schema::Packing packing, int64_t mostTokens);
+/// The same for up to `mostTokens` tokens, written to a file.
 std::string layerPlan(const std::string &name, uint32_t ranks, uint64_t hiddenPerRank, schema::Packing packing);
 /// The same in plain loops and double precision.
 std::vector<double> layerReference(uint32_t ranks, uint64_t hiddenPerRank, const std::vector<float> &x);
