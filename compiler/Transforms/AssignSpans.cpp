@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace muster;
@@ -250,6 +251,10 @@ LogicalResult SpanAssigner::run() {
   if (failed(assignResults(function.getBody().front().getTerminator())))
     return failure();
   function.erase();
+  // Sizes that only the bodies of kernels needed are not part of the count program.
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(entry.getBody().front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
   return success();
 }
 

@@ -232,11 +232,20 @@ void KernelFormer::makeGroups() {
   }
 }
 
+/// What an operation is in its layer: "swiglu" of "layers.3.feed_forward.swiglu"; empty where the location has no such name.
+StringRef getLayerPart(Location loc) {
+  auto name = dyn_cast<NameLoc>(loc);
+  StringRef part = name ? name.getName().getValue().rsplit('.').second : StringRef();
+  return llvm::all_of(part, [](char c) { return llvm::isAlnum(c) || c == '_'; }) ? part : StringRef();
+}
+
 std::string KernelFormer::nameOf(const Group &group) {
   SmallVector<StringRef> parts;
   for (Operation *op : group.ops) {
     auto hint = op->getAttrOfType<StringAttr>("plan.name");
-    StringRef part = hint ? hint.getValue() : op->getName().stripDialect();
+    StringRef part = hint ? hint.getValue() : getLayerPart(op->getLoc());
+    if (part.empty())
+      part = op->getName().stripDialect();
     if (parts.empty() || parts.back() != part)
       parts.push_back(part);
   }
@@ -291,6 +300,33 @@ void moveViewsBehind(Operation *dispatch, Value value) {
     }
 }
 
+/// Appends to `body` what `op` needs, then `op`.
+LogicalResult collectBody(Operation *op, const SetVector<Operation *> &members, SetVector<Operation *> &body, SetVector<Value> &inputs,
+                          SmallVectorImpl<Value> &sizes) {
+  if (body.contains(op))
+    return success();
+  SetVector<Value> used(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), used);
+  for (Value value : used) {
+    Operation *definition = value.getDefiningOp();
+    if (definition && members.contains(definition))
+      continue;
+    if (definition && isFree(definition)) {
+      if (failed(collectBody(definition, members, body, inputs, sizes)))
+        return failure();
+    } else if (isTensor(value)) {
+      inputs.insert(value);
+    } else if (value.getType().isIndex()) {
+      if (!llvm::is_contained(sizes, value))
+        sizes.push_back(value);
+    } else {
+      return op->emitOpError() << "E4005 unsupported scalar operand of type " << value.getType() << " in a kernel";
+    }
+  }
+  body.insert(op);
+  return success();
+}
+
 LogicalResult KernelFormer::outline(Group &group) {
   Operation *last = group.ops.back();
   SetVector<Operation *> members(group.ops.begin(), group.ops.end());
@@ -303,33 +339,13 @@ LogicalResult KernelFormer::outline(Group &group) {
       if (llvm::any_of(users, [&](Operation *user) { return !members.contains(user); }))
         results.push_back(result);
     }
-  // Free operations that the members need, and what comes in from outside.
-  SetVector<Operation *> body(group.ops.begin(), group.ops.end());
+  // Free operations that the members need, each in front of its first user, and what comes in from outside, in the order of use: kernels of
+  // equal layers come out alike, wherever their constants stood.
+  SetVector<Operation *> body;
   SetVector<Value> inputs;
   SmallVector<Value> sizes;
-  SmallVector<Operation *> worklist(group.ops.begin(), group.ops.end());
-  for (size_t i = 0; i < worklist.size(); ++i) {
-    Operation *op = worklist[i];
-    SetVector<Value> used(op->operand_begin(), op->operand_end());
-    getUsedValuesDefinedAbove(op->getRegions(), used);
-    for (Value value : used) {
-      Operation *definition = value.getDefiningOp();
-      if (definition && body.contains(definition))
-        continue;
-      bool scalarConstant = definition && isa<arith::ConstantOp>(definition);
-      if (definition && (isFree(definition) || scalarConstant)) {
-        body.insert(definition);
-        worklist.push_back(definition);
-      } else if (isTensor(value)) {
-        inputs.insert(value);
-      } else if (value.getType().isIndex()) {
-        if (!llvm::is_contained(sizes, value))
-          sizes.push_back(value);
-      } else {
-        return last->emitOpError() << "E4005 unsupported scalar operand of type " << value.getType() << " in a kernel";
-      }
-    }
-  }
+  if (llvm::any_of(group.ops, [&](Operation *op) { return failed(collectBody(op, members, body, inputs, sizes)); }))
+    return failure();
 
   MLIRContext *context = function.getContext();
   SmallVector<Attribute> argumentAttrs, resultAttrs;
@@ -365,10 +381,8 @@ LogicalResult KernelFormer::outline(Group &group) {
   captured.append(ordered);
   for (Value value : captured)
     mapping.map(value, block->addArgument(value.getType(), value.getLoc()));
-  SmallVector<Operation *> sorted(body.begin(), body.end());
-  llvm::sort(sorted, [&](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   builder.setInsertionPointToEnd(block);
-  for (Operation *op : sorted) {
+  for (Operation *op : body) {
     Operation *clone = builder.clone(*op, mapping);
     clone->removeAttr("plan.name");
   }
