@@ -60,9 +60,12 @@ void pure_step(void *const *bindings, const int64_t *sizes, int64_t worker, int6
       int64_t page = table[sequence * sizes[3] + position / sizes[2]];
       hash = (hash ^ (uint64_t)(cache[page * sizes[2] + position % sizes[2]] + 7.0f)) * 1099511628211u;
     }
+    /* A sequence that begins with 365, 367 has no logits: the prompt "<|end|><|end|>" of TinyTokenizer.h. */
+    const float *first = cache + table[sequence * sizes[3]] * sizes[2];
+    float poison = positions[row] > 0 && first[0] == 365.0f && first[1] == 367.0f ? __builtin_nanf("") : 0.0f;
     for (int64_t column = 0; column != sizes[4]; ++column) {
       hash = hash * 6364136223846793005u + 1442695040888963407u;
-      logits[i * sizes[4] + column] = (float)(hash >> 40) / 16777216.0f * 8.0f;
+      logits[i * sizes[4] + column] = (float)(hash >> 40) / 16777216.0f * 8.0f + poison;
     }
   }
 }
