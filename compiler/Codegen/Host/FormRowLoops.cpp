@@ -106,6 +106,7 @@ private:
   llvm::DenseMap<unsigned, Value> writtenTensors;  // inside a loop: the current tensor of a written argument
   llvm::DenseMap<Value, Value> scalars;
   llvm::DenseMap<std::pair<Value, int64_t>, Value> slices;
+  llvm::DenseMap<std::pair<Value, int64_t>, Value> destinations; // where results of this loop go
   Value row; // the loop's index; null outside
   Operation *entryEnd = nullptr; // views and whole values are made before it
 };
@@ -329,10 +330,10 @@ LogicalResult RowLoopFormer::formLoop(ArrayRef<Root> roots) {
   };
   Value one = constantIndex(1);
   Value begin = bound(worker), end = bound(arith::AddIOp::create(builder, loc, worker, one));
-  SmallVector<Value> destinations;
+  SmallVector<Value> initial;
   for (const Root &root : roots)
-    destinations.push_back(root.destination);
-  auto loop = scf::ForOp::create(builder, loc, begin, end, one, destinations);
+    initial.push_back(root.destination);
+  auto loop = scf::ForOp::create(builder, loc, begin, end, one, initial);
 
   // Rows are short loops of their own; making vectors across rows would let a row's bits depend on its neighbours.
   bool nested = false;
@@ -357,10 +358,13 @@ LogicalResult RowLoopFormer::formLoop(ArrayRef<Root> roots) {
   for (auto [root, current] : llvm::zip(roots, loop.getRegionIterArgs()))
     if (root.binding < signature.arguments)
       writtenTensors[root.binding] = current;
+  // Known before anything is made: one result may be on the way to another.
+  destinations.clear();
+  for (auto [root, current] : llvm::zip(roots, loop.getRegionIterArgs()))
+    destinations[{root.value, root.row.value_or(-1)}] = extractRow(current, root.sizes, root.row);
   SmallVector<Value> yielded;
   for (auto [root, current] : llvm::zip(roots, loop.getRegionIterArgs())) {
-    Value destination = extractRow(current, root.sizes, root.row);
-    FailureOr<Value> value = slice(root.value, root.row, destination);
+    FailureOr<Value> value = slice(root.value, root.row);
     if (failed(value))
       return failure();
     int64_t rank = tensorType(root.value).getRank();
@@ -463,6 +467,8 @@ FailureOr<Value> RowLoopFormer::slice(Value value, RowDim dim, Value destination
   Value known = slices.lookup({value, dim.value_or(-1)});
   if (known)
     return known;
+  if (!destination)
+    destination = destinations.lookup({value, dim.value_or(-1)});
   FailureOr<Value> made = failure();
   if (dim || !row) {
     made = sliceUncached(value, dim, destination);
@@ -679,9 +685,11 @@ FailureOr<Value> RowLoopFormer::sliceGeneric(linalg::GenericOp op, unsigned resu
     Value hint;
     if (op.isDpsInit(&operand)) {
       // The destination may be handed on to the op that fills it where nothing else sees that op's result.
-      bool own = op.getTiedOpResult(&operand).getResultNumber() == result;
-      if (own && destination && (!op.payloadUsesValueFromOperand(&operand) || operand.get().hasOneUse()))
-        hint = destination;
+      OpResult tied = op.getTiedOpResult(&operand);
+      Value place = tied.getResultNumber() == result ? destination
+                                                     : destinations.lookup({tied, operandDim.value_or(-1)});
+      if (place && (!op.payloadUsesValueFromOperand(&operand) || operand.get().hasOneUse()))
+        hint = place;
       if (!op.payloadUsesValueFromOperand(&operand)) {
         Value init = hint;
         if (!init) {

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -27,6 +28,75 @@ bool sameLoops(OpOperand *operand) {
     return false;
   AffineMap read = consumer.getMatchingIndexingMap(operand);
   return read.isPermutation() && operand->get().hasOneUse();
+}
+
+// A reduction that reads, over the same loops, what an element-wise op made for others as well (a sum of squares over a
+// residual sum): one op with both results, so that a row is passed over once.
+bool fuseIntoReduction(linalg::GenericOp consumer, RewriterBase &rewriter) {
+  if (consumer.getNumReductionLoops() == 0)
+    return false;
+  for (OpOperand *operand : consumer.getDpsInputOperands()) {
+    auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+    if (!producer || producer->getNumResults() != 1 || producer->getBlock() != consumer->getBlock() ||
+        producer.getNumParallelLoops() != producer.getNumLoops() ||
+        !producer.getIndexingMapMatchingResult(producer->getResult(0)).isIdentity() ||
+        !consumer.getMatchingIndexingMap(operand).isIdentity() ||
+        producer.payloadUsesValueFromOperand(producer.getDpsInitOperand(0)))
+      continue;
+    // Both are computed where the consumer stands.
+    auto standsBehind = [&](Operation *user) {
+      Operation *ancestor = consumer->getBlock()->findAncestorOpInBlock(*user);
+      return ancestor == consumer || (ancestor && consumer->isBeforeInBlock(ancestor));
+    };
+    if (!llvm::all_of(producer->getUsers(), standsBehind) || llvm::any_of(producer->getUsers(), [&](Operation *user) {
+          return consumer.getRegion().isAncestor(user->getParentRegion());
+        }))
+      continue;
+    SmallVector<Value> inputs(producer.getInputs()), inits(consumer.getOutputs());
+    SmallVector<AffineMap> maps;
+    for (OpOperand *input : producer.getDpsInputOperands())
+      maps.push_back(producer.getMatchingIndexingMap(input));
+    SmallVector<OpOperand *> kept;
+    for (OpOperand *input : consumer.getDpsInputOperands())
+      if (input->get() != producer->getResult(0) || !consumer.getMatchingIndexingMap(input).isIdentity())
+        kept.push_back(input);
+    for (OpOperand *input : kept) {
+      inputs.push_back(input->get());
+      maps.push_back(consumer.getMatchingIndexingMap(input));
+    }
+    inits.push_back(producer.getDpsInits()[0]);
+    for (OpOperand &init : consumer.getDpsInitsMutable())
+      maps.push_back(consumer.getMatchingIndexingMap(&init));
+    maps.push_back(producer.getMatchingIndexingMap(producer.getDpsInitOperand(0)));
+    rewriter.setInsertionPoint(consumer);
+    auto fused = linalg::GenericOp::create(
+        rewriter, consumer.getLoc(), ValueRange(inits).getTypes(), inputs, inits, maps, consumer.getIteratorTypesArray(),
+        [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+          IRMapping mapping;
+          unsigned next = 0;
+          for (OpOperand *input : producer.getDpsInputOperands())
+            mapping.map(producer.getMatchingBlockArgument(input), arguments[next++]);
+          for (Operation &op : producer.getBody()->without_terminator())
+            builder.clone(op, mapping);
+          Value made = mapping.lookupOrDefault(producer.getBody()->getTerminator()->getOperand(0));
+          for (OpOperand *input : consumer.getDpsInputOperands())
+            mapping.map(consumer.getMatchingBlockArgument(input),
+                        llvm::is_contained(kept, input) ? arguments[next++] : made);
+          for (OpOperand &init : consumer.getDpsInitsMutable())
+            mapping.map(consumer.getMatchingBlockArgument(&init), arguments[next++]);
+          for (Operation &op : consumer.getBody()->without_terminator())
+            builder.clone(op, mapping);
+          SmallVector<Value> yielded;
+          for (Value value : consumer.getBody()->getTerminator()->getOperands())
+            yielded.push_back(mapping.lookupOrDefault(value));
+          yielded.push_back(made);
+          linalg::YieldOp::create(builder, loc, yielded);
+        });
+    rewriter.replaceOp(consumer, fused->getResults().drop_back());
+    rewriter.replaceOp(producer, fused->getResults().back());
+    return true;
+  }
+  return false;
 }
 
 class FuseElementwisePass : public PassWrapper<FuseElementwisePass, OperationPass<ModuleOp>> {
@@ -50,6 +120,14 @@ public:
     linalg::populateElementwiseOpsFusionPatterns(fuse, sameLoops);
     if (failed(applyPatternsGreedily(getOperation(), std::move(fuse))))
       return signalPassFailure();
+    SmallVector<linalg::GenericOp> reductions;
+    getOperation()->walk([&](linalg::GenericOp op) {
+      if (op.getNumReductionLoops() != 0)
+        reductions.push_back(op);
+    });
+    IRRewriter rewriter(context);
+    for (linalg::GenericOp op : reductions)
+      fuseIntoReduction(op, rewriter);
   }
 };
 

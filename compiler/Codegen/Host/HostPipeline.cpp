@@ -5,7 +5,7 @@
 //   fuse        fuse-elementwise, canonicalize, cse               on whole tensors, where indexing maps say what is equal
 //   order       allow-reassociation                               linalg still says which op combines a reduction
 //   rows        form-row-loops, canonicalize, cse                 everything for one row inside one loop; boundary on buffers
-//   buffers     one-shot-bufferize, canonicalize, cse             in place: destinations are the kernel's own buffers
+//   buffers     one-shot-bufferize, canonicalize, cse, again      in place; copies of a row to itself go once cse has seen it
 //   stack       place-buffers-on-stack                            what is left is as large as a row
 //   loops       convert-linalg-to-loops                           before another canonicalize would make memref.copy again
 //   lower       alias folding, metadata, affine, math, ... llvm   lower-affine after the two that make affine.apply
@@ -30,7 +30,7 @@ namespace muster::codegen {
 namespace {
 
 constexpr llvm::StringLiteral simplify = "canonicalize,cse";
-constexpr llvm::StringLiteral bufferize = "empty-tensor-to-alloc-tensor,one-shot-bufferize,canonicalize,cse";
+constexpr llvm::StringLiteral bufferize = "empty-tensor-to-alloc-tensor,one-shot-bufferize,canonicalize,cse,canonicalize";
 constexpr llvm::StringLiteral lowerLoops =
     "convert-linalg-to-loops,fold-memref-alias-ops,expand-strided-metadata,canonicalize,cse,lower-affine";
 constexpr llvm::StringLiteral lowerToLLVM =

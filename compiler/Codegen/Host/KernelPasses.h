@@ -14,7 +14,8 @@ namespace muster::codegen {
 
 /// Everything is linalg.generic; chains of element-wise ops are one op.
 /// A producer is fused only where it runs over the same iterators as its consumer: a per-row scalar (the reciprocal root
-/// of a norm) is not computed again for each element.
+/// of a norm) is not computed again for each element. A producer with further users joins a reduction over the same loops as a
+/// second result.
 std::unique_ptr<mlir::Pass> createFuseElementwisePass();
 
 /// Says how freely LLVM may treat floating point: `contract` on arithmetic of kernels with inner loops, `reassoc` only

@@ -95,6 +95,63 @@ TEST(KernelForms, AddNormUpdatesItsArgumentInPlace) {
   }
 }
 
+// The same value is a result and on the way to another one that comes first; both orders give the same.
+TEST(KernelForms, ResultsInAnyOrder) {
+  std::string text = R"(
+#row = affine_map<(t, d) -> (t, d)>
+#tok = affine_map<(t, d) -> (t)>
+func.func @KERNEL(%x: tensor<?x37xf32> {plan.sizes = array<i64: 0>}, %t: index) -> (TYPES) {
+  %zero = arith.constant 0.0 : f32
+  %e1 = tensor.empty(%t) : tensor<?xf32>
+  %e2 = tensor.empty(%t) : tensor<?x37xf32>
+  %s = linalg.exp ins(%x : tensor<?x37xf32>) outs(%e2 : tensor<?x37xf32>) -> tensor<?x37xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e1 : tensor<?xf32>) -> tensor<?xf32>
+  %m = linalg.generic {indexing_maps = [#row, #tok], iterator_types = ["parallel", "reduction"]}
+      ins(%s : tensor<?x37xf32>) outs(%f : tensor<?xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %p = arith.addf %acc, %a : f32
+    linalg.yield %p : f32
+  } -> tensor<?xf32>
+  %y = linalg.generic {indexing_maps = [#row, #tok, #row], iterator_types = ["parallel", "parallel"]}
+      ins(%s, %m : tensor<?x37xf32>, tensor<?xf32>) outs(%e2 : tensor<?x37xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.divf %a, %b : f32
+    linalg.yield %p : f32
+  } -> tensor<?x37xf32>
+  return RESULTS : TYPES2
+}
+)";
+  auto fill = [&](std::vector<std::pair<std::string, std::string>> parts) {
+    std::string made = text;
+    for (auto &[from, to] : parts)
+      made.replace(made.find(from), from.size(), to);
+    return made;
+  };
+  const std::string wide = "tensor<?x37xf32>", narrow = "tensor<?xf32>", sizes = " {plan.sizes = array<i64: 0>}";
+  LoadedKernels first = compileOrDie(fill({{"KERNEL", "k"}, {"TYPES", wide + sizes + ", " + wide + sizes + ", " + narrow + sizes},
+                                           {"RESULTS", "%y, %s, %m"}, {"TYPES2", wide + ", " + wide + ", " + narrow}}));
+  LoadedKernels second = compileOrDie(fill({{"KERNEL", "k"}, {"TYPES", narrow + sizes + ", " + wide + sizes + ", " + wide + sizes},
+                                            {"RESULTS", "%m, %s, %y"}, {"TYPES2", narrow + ", " + wide + ", " + wide}}));
+  constexpr int64_t rows = 11;
+  Aligned<float> x = randomFloats(rows * 37, 21);
+  for (int64_t workers = 1; workers <= 3; ++workers) {
+    Aligned<float> y(rows * 37), s(rows * 37), m(rows), y2(rows * 37), s2(rows * 37), m2(rows);
+    first.run("k", {x.data(), y.data(), s.data(), m.data()}, {rows}, workers);
+    second.run("k", {x.data(), m2.data(), s2.data(), y2.data()}, {rows}, workers);
+    EXPECT_TRUE(sameBits(y, y2) && sameBits(s, s2) && sameBits(m, m2));
+    for (int64_t t = 0; t < rows; ++t) {
+      double sum = 0;
+      for (int64_t d = 0; d < 37; ++d) {
+        ASSERT_LE(ulps(s[t * 37 + d], std::exp(double(x[t * 37 + d]))), 1.1);
+        sum += s[t * 37 + d];
+      }
+      ASSERT_LE(ulps(m[t], sum), 4);
+      for (int64_t d = 0; d < 37; ++d)
+        ASSERT_LE(ulps(y[t * 37 + d], s[t * 37 + d] / sum), 5);
+    }
+  }
+}
+
 constexpr const char *silu = R"(
 #row = affine_map<(t, d) -> (t, d)>
 func.func @silu_mul(%gate: tensor<?x97xf32> {plan.sizes = array<i64: 0>}, %up: tensor<?x97xf32> {plan.sizes = array<i64: 0>},

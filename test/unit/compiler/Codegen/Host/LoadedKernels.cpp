@@ -36,10 +36,13 @@ llvm::Expected<LoadedKernels> LoadedKernels::compile(llvm::StringRef text, const
     return llvm::createStringError("cannot write the object to memory");
   std::string path = "/proc/self/fd/" + std::to_string(file);
   void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  close(file);
   if (!handle)
     return llvm::createStringError(std::string("cannot load the object: ") + dlerror());
-  loaded.library = std::shared_ptr<void>(handle, [](void *library) { dlclose(library); });
+  // The loader knows libraries by their path: the number must not be used again while this one is open.
+  loaded.library = std::shared_ptr<void>(handle, [file](void *library) {
+    dlclose(library);
+    close(file);
+  });
   return loaded;
 }
 
