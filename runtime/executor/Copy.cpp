@@ -95,6 +95,49 @@ void copyStrided(const std::byte *source, std::byte *destination, std::span<cons
   });
 }
 
+/// `rows` runs of `bytes` bytes. The runs of a box are often those of a head or two, too short for a call of memcpy each.
+template <typename Vector>
+[[gnu::always_inline]] inline void copyRowsBy(const std::byte *source, int64_t sourcePitch, std::byte *destination,
+                                              int64_t destinationPitch, int64_t rows, size_t bytes) {
+  for (int64_t row = 0; row != rows; ++row, source += sourcePitch, destination += destinationPitch) {
+    size_t i = 0;
+    for (; i + 4 * sizeof(Vector) <= bytes; i += 4 * sizeof(Vector)) {
+      Vector vectors[4];
+      for (size_t j = 0; j != 4; ++j)
+        __builtin_memcpy(&vectors[j], source + i + j * sizeof(Vector), sizeof(Vector));
+      for (size_t j = 0; j != 4; ++j)
+        __builtin_memcpy(destination + i + j * sizeof(Vector), &vectors[j], sizeof(Vector));
+    }
+    for (; i + sizeof(Vector) <= bytes; i += sizeof(Vector))
+      __builtin_memcpy(destination + i, source + i, sizeof(Vector));
+    if (i != bytes)
+      std::memcpy(destination + i, source + i, bytes - i);
+  }
+}
+
+typedef char Vector16 __attribute__((vector_size(16)));
+#if defined(__x86_64__)
+typedef char Vector64 __attribute__((vector_size(64)));
+
+[[gnu::target("avx512f")]] void copyRowsWide(const std::byte *source, int64_t sourcePitch, std::byte *destination,
+                                             int64_t destinationPitch, int64_t rows, size_t bytes) {
+  copyRowsBy<Vector64>(source, sourcePitch, destination, destinationPitch, rows, bytes);
+}
+#endif
+
+void copyRows(const std::byte *source, int64_t sourcePitch, std::byte *destination, int64_t destinationPitch,
+              int64_t rows, size_t bytes) {
+#if defined(__x86_64__)
+  static const bool isWide = __builtin_cpu_supports("avx512f");
+  if (isWide)
+    return copyRowsWide(source, sourcePitch, destination, destinationPitch, rows, bytes);
+#endif
+  copyRowsBy<Vector16>(source, sourcePitch, destination, destinationPitch, rows, bytes);
+}
+
+/// From here on, a call of memcpy for each run costs nothing beside the run.
+constexpr size_t longRun = 4096;
+
 } // namespace
 
 void copyBox(const std::byte *source, std::byte *destination, std::span<const BoxDim> dims, uint64_t elementBytes,
@@ -112,6 +155,14 @@ void copyBox(const std::byte *source, std::byte *destination, std::span<const Bo
   }
   if (box.back().sourceStride == 1 && box.back().destinationStride == 1) {
     size_t run = static_cast<size_t>(box.back().extent) * elementBytes;
+    if (box.size() > 1 && run < longRun) {
+      const BoxDim &rows = box[box.size() - 2];
+      int64_t width = static_cast<int64_t>(elementBytes);
+      walk(source, destination, box.first(box.size() - 2), width, [&](const std::byte *from, std::byte *to) {
+        copyRows(from, rows.sourceStride * width, to, rows.destinationStride * width, rows.extent, run);
+      });
+      return;
+    }
     walk(source, destination, box.first(box.size() - 1), static_cast<int64_t>(elementBytes),
          [&](const std::byte *from, std::byte *to) { std::memcpy(to, from, run); });
     return;

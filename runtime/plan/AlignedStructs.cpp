@@ -12,6 +12,10 @@ bool isAligned(const flatbuffers::Vector<const T *> *vector) {
   return !vector || vector->size() == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
 }
 
+bool isAligned(const flatbuffers::Vector<int64_t> *vector) {
+  return !vector || vector->size() == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(int64_t) == 0;
+}
+
 bool isAligned(const schema::Amount *amount) { return !amount || isAligned(amount->terms()); }
 
 /// All elements of a vector of tables that may be absent.
@@ -54,7 +58,12 @@ bool isAligned(const schema::Port &port) {
 
 bool hasAlignedStructs(const schema::Plan &plan) {
   auto isPortAligned = [](const schema::Port &port) { return isAligned(port); };
-  return isAligned(plan.counts()->instructions()) && all(plan.entries(), [&](const schema::Entry &entry) {
+  auto isWeightAligned = [](const schema::Weight &weight) {
+    return isAligned(weight.shape()) && isAligned(weight.logical_shape());
+  };
+  auto isStateAligned = [](const schema::State &state) { return isAligned(state.shape()); };
+  return isAligned(plan.counts()->instructions()) && all(plan.weights(), isWeightAligned) &&
+         all(plan.states(), isStateAligned) && all(plan.entries(), [&](const schema::Entry &entry) {
            return all(entry.inputs(), isPortAligned) && all(entry.results(), isPortAligned) &&
                   all(entry.variants(), [](const schema::Variant &variant) { return isAligned(variant); });
          });
