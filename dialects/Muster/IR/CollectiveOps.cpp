@@ -66,11 +66,24 @@ static LogicalResult verifyTimes(Operation *op, ArrayAttr axes, RankedTensorType
   return success();
 }
 
-/// The input's sizes, with dim `dim` multiplied and divided.
-static void reifyScaled(Operation *op, OpBuilder &builder, Value input, ArrayRef<std::tuple<int64_t, bool>> scaled, ArrayAttr axes,
+/// The input, where the group is one rank and the types are the same.
+static Value foldSingleRank(Operation *op, ArrayAttr axes) {
+  MeshAttr mesh = getMesh(op);
+  if (!mesh || op->getOperand(0).getType() != op->getResult(0).getType())
+    return {};
+  for (StringRef axis : axes.getAsValueRange<StringAttr>())
+    if (mesh.findAxis(axis) < 0)
+      return {};
+  return getGroupSize(mesh, axes) == 1 ? op->getOperand(0) : Value();
+}
+
+/// The input's sizes, with dim `dim` multiplied and divided. Fails on a mesh of symbolic size.
+static LogicalResult reifyScaled(Operation *op, OpBuilder &builder, Value input, ArrayRef<std::tuple<int64_t, bool>> scaled, ArrayAttr axes,
                         ReifiedRankedShapedTypeDims &shapes) {
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, op->getLoc(), input);
   int64_t group = getGroupSize(getMesh(op), axes);
+  if (ShapedType::isDynamic(group))
+    return failure();
   for (auto [dim, multiply] : scaled) {
     if (auto constant = getConstantIntValue(sizes[dim])) {
       sizes[dim] = builder.getIndexAttr(multiply ? *constant * group : *constant / group);
@@ -82,6 +95,7 @@ static void reifyScaled(Operation *op, OpBuilder &builder, Value input, ArrayRef
                           : arith::DivUIOp::create(builder, op->getLoc(), value, factor).getResult();
   }
   shapes.assign(1, sizes);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -99,13 +113,22 @@ static void reifyScaled(Operation *op, OpBuilder &builder, Value input, ArrayRef
                  : verifyTimes(*this, getAxes(), typeOf(getInput()), typeOf(getResult()), getDim());                                       \
   }                                                                                                                                        \
   LogicalResult OpTy::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {                                         \
-    reifyScaled(*this, builder, getInput(), {{static_cast<int64_t>(getDim()), GROWS}}, getAxes(), shapes);                                 \
-    return success();                                                                                                                      \
+    return reifyScaled(*this, builder, getInput(), {{static_cast<int64_t>(getDim()), GROWS}}, getAxes(), shapes);                          \
   }
 MUSTER_SCALING_COLLECTIVE(AllGatherOp, true)
 MUSTER_SCALING_COLLECTIVE(ReduceScatterOp, false)
 MUSTER_SCALING_COLLECTIVE(SliceOp, false)
 #undef MUSTER_SCALING_COLLECTIVE
+
+OpFoldResult AllGatherOp::fold(FoldAdaptor) { return foldSingleRank(*this, getAxes()); }
+OpFoldResult ReduceScatterOp::fold(FoldAdaptor) { return foldSingleRank(*this, getAxes()); }
+
+OpFoldResult SliceOp::fold(FoldAdaptor) {
+  auto gathered = getInput().getDefiningOp<AllGatherOp>();
+  if (gathered && gathered.getAxes() == getAxes() && gathered.getDim() == getDim() && gathered.getInput().getType() == getResult().getType())
+    return gathered.getInput();
+  return foldSingleRank(*this, getAxes());
+}
 
 //===----------------------------------------------------------------------===//
 // Collectives that keep the shape
@@ -121,6 +144,15 @@ MUSTER_SHAPE_KEEPING_COLLECTIVE(ExchangeOp)
 MUSTER_SHAPE_KEEPING_COLLECTIVE(BroadcastOp)
 MUSTER_SHAPE_KEEPING_COLLECTIVE(PermuteOp)
 #undef MUSTER_SHAPE_KEEPING_COLLECTIVE
+
+OpFoldResult AllReduceOp::fold(FoldAdaptor) { return foldSingleRank(*this, getAxes()); }
+OpFoldResult ExchangeOp::fold(FoldAdaptor) { return foldSingleRank(*this, getAxes()); }
+OpFoldResult BroadcastOp::fold(FoldAdaptor) { return foldSingleRank(*this, getAxes()); }
+
+OpFoldResult PermuteOp::fold(FoldAdaptor) {
+  // Every position gets its own value.
+  return llvm::equal(getSources(), llvm::seq<int64_t>(getSources().size())) ? getInput() : Value();
+}
 
 LogicalResult AllReduceOp::verify() { return success(); }
 LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &) { return success(verifyAxes(*this, getAxes()) != nullptr); }
@@ -197,6 +229,7 @@ LogicalResult AllToAllOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedSha
   SmallVector<std::tuple<int64_t, bool>> scaled;
   if (getSplit() != getConcat())
     scaled = {{static_cast<int64_t>(getSplit()), false}, {static_cast<int64_t>(getConcat()), true}};
-  reifyScaled(*this, builder, getInput(), scaled, getAxes(), shapes);
-  return success();
+  return reifyScaled(*this, builder, getInput(), scaled, getAxes(), shapes);
 }
+
+OpFoldResult AllToAllOp::fold(FoldAdaptor) { return foldSingleRank(*this, getAxes()); }

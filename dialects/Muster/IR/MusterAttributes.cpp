@@ -113,7 +113,8 @@ static ParseResult parseName(AsmParser &parser, std::string &name) {
 }
 
 static bool isPlainIdentifier(StringRef name) {
-  if (name.empty() || llvm::isDigit(name.front()) || name == "any" || name == "partial")
+  // Words of the grammar are names only between quotes.
+  if (name.empty() || llvm::isDigit(name.front()) || llvm::is_contained({"any", "partial", "zigzag", "stripe"}, name))
     return false;
   return llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
@@ -363,9 +364,16 @@ LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError, A
                                  ArrayRef<PartialAttr> partials) {
   llvm::StringSet<> names;
   SmallVector<AxisRefAttr> used;
+  // Sub-axes of weights w and sizes n take the digits [w, w * n) of a coordinate.
+  auto overlap = [](AxisRefAttr a, AxisRefAttr b) {
+    if (a.getName() != b.getName())
+      return false;
+    return a.isWholeAxis() || b.isWholeAxis() || a == b ||
+           (a.getWeight() < b.getWeight() * b.getSize() && b.getWeight() < a.getWeight() * a.getSize());
+  };
   auto claim = [&](AxisRefAttr axis) -> LogicalResult { // (C1)
     for (AxisRefAttr other : used)
-      if (other.getName() == axis.getName() && (other.isWholeAxis() || axis.isWholeAxis() || other == axis))
+      if (overlap(axis, other))
         return emitError() << "expected axis '" << axis.getName() << "' at most once in a layout but got it twice";
     used.push_back(axis);
     return success();
@@ -429,7 +437,11 @@ static FailureOr<int64_t> getPartCount(LayoutAttr layout, LayoutTermAttr term, M
   for (AxisRefAttr axis : term.getAxes()) {
     if (mesh.findAxis(axis.getName()) < 0)
       return emit("layout " + layout.getText() + " references unknown mesh axis '" + axis.getName() + "'"), failure();
-    int64_t size = axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
+    int64_t axisSize = mesh.getAxisSize(axis.getName()), size = axis.isWholeAxis() ? axisSize : axis.getSize();
+    if (!axis.isWholeAxis() && !ShapedType::isDynamic(axisSize) && axisSize % (axis.getWeight() * size) != 0)
+      return emit("expected sub-axis '" + axis.getName() + "[" + Twine(axis.getWeight()) + ":" + Twine(size) + "]' to divide an axis of " +
+                  Twine(axisSize) + " ranks in layout " + layout.getText()),
+             failure();
     parts = ShapedType::isDynamic(size) || ShapedType::isDynamic(parts) ? ShapedType::kDynamic : parts * size;
   }
   return parts;

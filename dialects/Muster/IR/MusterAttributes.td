@@ -115,7 +115,8 @@ def Muster_LayoutAttr : Muster_Attr<"Layout", "layout"> {
     order   ::= `zigzag` | `stripe`
     kind    ::= `sum` | `max` | `min`
     ```
-    `[b, s/sp, h, d]` reads "s divided by sp"; an axis that is not named is replicated.
+    `[b, s/sp, h, d]` reads "s divided by sp"; an axis that is not named is replicated. A name that is no identifier, or a word of the
+    grammar, stands between quotes.
 
     Constraints:
     - (C1) an axis (or a part of it) divides at most one term, or several segments of one dim, and is not both dividing and partial.

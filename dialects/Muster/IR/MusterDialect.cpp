@@ -65,7 +65,7 @@ LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttrib
     for (NamedAttribute bound : bounds) {
       auto value = dyn_cast<IntegerAttr>(bound.getValue());
       if (!value || value.getInt() < 1)
-        return op->emitOpError() << "expected the bound of dim '" << bound.getName() << "' to be an integer of at least 1 but got "
+        return op->emitOpError() << "expected the bound of dim '" << bound.getName().getValue() << "' to be an integer of at least 1 but got "
                                  << bound.getValue();
     }
     return success();

@@ -5,6 +5,7 @@
 #include "dialects/Muster/IR/AxesSyntax.h"
 
 #include "llvm/ADT/StringSet.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
@@ -133,6 +134,33 @@ LogicalResult LoadOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedT
   return success();
 }
 
+/// The axes of a layout are axes of the mesh.
+static LogicalResult verifyLayoutAxes(Operation *op, LayoutAttr layout, MeshAttr mesh) {
+  SmallVector<AxisRefAttr> axes;
+  for (LayoutDimAttr dim : layout.getDims())
+    for (LayoutTermAttr term : dim.getTerms())
+      llvm::append_range(axes, term.getAxes());
+  for (PartialAttr partial : layout.getPartials())
+    llvm::append_range(axes, partial.getAxes());
+  for (AxisRefAttr axis : axes)
+    if (mesh.findAxis(axis.getName()) < 0)
+      return op->emitOpError() << "layout " << layout.getText() << " references unknown mesh axis '" << axis.getName() << "'";
+  return success();
+}
+
+/// Number of parts of a dim; kDynamic where an axis is symbolic.
+static int64_t getPartCount(LayoutDimAttr dim, MeshAttr mesh) {
+  int64_t parts = 1;
+  for (LayoutTermAttr term : dim.getTerms())
+    for (AxisRefAttr axis : term.getAxes()) {
+      int64_t size = axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
+      if (ShapedType::isDynamic(size))
+        return ShapedType::kDynamic;
+      parts *= size;
+    }
+  return parts;
+}
+
 //===----------------------------------------------------------------------===//
 // Position and claims
 //===----------------------------------------------------------------------===//
@@ -156,9 +184,47 @@ LogicalResult AssertLayoutOp::reifyResultShapes(OpBuilder &builder, ReifiedRanke
   return success();
 }
 
+LogicalResult AssertLayoutOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = getMesh(*this);
+  if (!mesh)
+    return emitOpError() << "cannot be checked without a mesh";
+  return verifyLayoutAxes(*this, getLayout(), mesh); // (C2)
+}
+
 //===----------------------------------------------------------------------===//
 // Redistribute
 //===----------------------------------------------------------------------===//
+
+OpFoldResult RedistributeOp::fold(FoldAdaptor) {
+  return getFrom() == getTo() && getInput().getType() == getResult().getType() ? getInput() : Value();
+}
+
+LogicalResult RedistributeOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  MeshAttr mesh = getMesh(*this);
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, getLoc(), getInput());
+  auto type = cast<RankedTensorType>(getResult().getType());
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    if (!type.isDynamicDim(dim)) {
+      size = builder.getIndexAttr(type.getDimSize(dim));
+      continue;
+    }
+    if (getFrom().getDims()[dim] == getTo().getDims()[dim])
+      continue;
+    // Extents of segments are static, so that this dim has none.
+    int64_t from = getPartCount(getFrom().getDims()[dim], mesh), to = getPartCount(getTo().getDims()[dim], mesh);
+    if (ShapedType::isDynamic(from) || ShapedType::isDynamic(to))
+      return failure();
+    Value value = getValueOrCreateConstantIndexOp(builder, getLoc(), size);
+    auto constant = [&](int64_t number) { return arith::ConstantIndexOp::create(builder, getLoc(), number); };
+    if (from != 1)
+      value = arith::MulIOp::create(builder, getLoc(), value, constant(from));
+    if (to != 1)
+      value = arith::DivUIOp::create(builder, getLoc(), value, constant(to));
+    size = value;
+  }
+  shapes.assign(1, sizes);
+  return success();
+}
 
 LogicalResult RedistributeOp::verify() {
   auto input = cast<RankedTensorType>(getInput().getType()), result = cast<RankedTensorType>(getResult().getType());
@@ -186,21 +252,8 @@ LogicalResult RedistributeOp::verifySymbolUses(SymbolTableCollection &) {
   if (!mesh)
     return emitOpError() << "cannot be checked without a mesh";
   auto input = cast<RankedTensorType>(getInput().getType()), result = cast<RankedTensorType>(getResult().getType());
-  auto ranksOf = [&](LayoutAttr layout, int64_t dim) -> std::optional<int64_t> {
-    int64_t ranks = 1;
-    for (LayoutTermAttr term : layout.getDims()[dim].getTerms())
-      for (AxisRefAttr axis : term.getAxes()) {
-        if (mesh.findAxis(axis.getName()) < 0) {
-          emitOpError() << "layout " << layout.getText() << " references unknown mesh axis '" << axis.getName() << "'";
-          return std::nullopt;
-        }
-        int64_t size = axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
-        if (ShapedType::isDynamic(size))
-          return 0; // Symbolic: checked by the layout verifier.
-        ranks *= size;
-      }
-    return ranks;
-  };
+  if (failed(verifyLayoutAxes(*this, getFrom(), mesh)) || failed(verifyLayoutAxes(*this, getTo(), mesh)))
+    return failure();
   for (int64_t dim = 0; dim < input.getRank(); ++dim) {
     if (getFrom().getDims()[dim].getSegmented() || getTo().getDims()[dim].getSegmented()) {
       for (auto [layout, type] : {std::pair(getFrom(), input), std::pair(getTo(), result)}) { // (C2)
@@ -214,21 +267,18 @@ LogicalResult RedistributeOp::verifySymbolUses(SymbolTableCollection &) {
       }
       continue;
     }
-    std::optional<int64_t> from = ranksOf(getFrom(), dim), to = ranksOf(getTo(), dim);
-    if (!from || !to)
-      return failure();
-    if (*from && *to && !input.isDynamicDim(dim) && !result.isDynamicDim(dim) &&
-        input.getDimSize(dim) * *from != result.getDimSize(dim) * *to) // (C2)
-      return emitOpError() << "expected dim " << dim << " to have logical size " << input.getDimSize(dim) * *from << " but got "
-                           << result.getDimSize(dim) * *to;
+    int64_t from = getPartCount(getFrom().getDims()[dim], mesh), to = getPartCount(getTo().getDims()[dim], mesh);
+    if (ShapedType::isDynamic(from) || ShapedType::isDynamic(to)) // Symbolic: checked by the layout verifier.
+      continue;
+    if (!input.isDynamicDim(dim) && !result.isDynamicDim(dim) && input.getDimSize(dim) * from != result.getDimSize(dim) * to) // (C2)
+      return emitOpError() << "expected dim " << dim << " to have logical size " << input.getDimSize(dim) * from << " but got "
+                           << result.getDimSize(dim) * to;
   }
-  for (LayoutAttr layout : {getFrom(), getTo()})
-    for (PartialAttr partial : layout.getPartials())
-      for (AxisRefAttr axis : partial.getAxes())
-        if (mesh.findAxis(axis.getName()) < 0)
-          return emitOpError() << "layout " << layout.getText() << " references unknown mesh axis '" << axis.getName() << "'";
+  auto isPartialIn = [](LayoutAttr layout, ReductionKind kind, AxisRefAttr axis) {
+    return llvm::any_of(layout.getPartials(), [&](PartialAttr partial) { return partial.getKind() == kind && llvm::is_contained(partial.getAxes(), axis); });
+  };
   for (PartialAttr partial : getTo().getPartials())
-    if (!llvm::is_contained(getFrom().getPartials(), partial)) // (C3)
+    if (!llvm::all_of(partial.getAxes(), [&](AxisRefAttr axis) { return isPartialIn(getFrom(), partial.getKind(), axis); })) // (C3)
       return emitOpError() << "expected no partial axis in layout 'to' that layout 'from' lacks but got " << getTo().getText();
   return success();
 }

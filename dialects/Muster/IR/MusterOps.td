@@ -14,6 +14,7 @@ class Muster_Op<string mnemonic, list<Trait> traits = []> : Op<Muster_Dialect, m
 class Muster_Collective<string mnemonic, list<Trait> traits = []> : Muster_Op<mnemonic, traits # [
     NoMemoryEffect, DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let hasVerifier = 1;
+  let hasFolder = 1; // Over a group of one rank a collective is its input.
 }
 
 //===----------------------------------------------------------------------===//
@@ -130,13 +131,14 @@ def Muster_SizeOp : Muster_Op<"size", [Pure]> {
 }
 
 def Muster_AssertLayoutOp : Muster_Op<"assert_layout", [NoMemoryEffect, AllTypesMatch<["input", "result"]>,
-    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Claim a layout, to be proved";
   let description = [{
     The identity. The layout verifier proves that `input` has `layout`.
 
     Constraints:
     - (C1) the layout has as many dims as the tensor.
+    - (C2) its axes are axes of the mesh.
 
     ```mlir
     %y = muster.assert_layout %x : tensor<8x5xf32> layout <[t, o/tp]>
@@ -152,7 +154,8 @@ def Muster_AssertLayoutOp : Muster_Op<"assert_layout", [NoMemoryEffect, AllTypes
 // Collectives
 //===----------------------------------------------------------------------===//
 
-def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let summary = "From one layout to another, whatever collectives that takes";
   let description = [{
     `result` holds the same logical tensor as `input` in layout `to`. Builders state layouts at fixed points and leave the choice of
@@ -161,7 +164,7 @@ def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOp
     Constraints:
     - (C1) both layouts have as many dims as the tensors, with the same names in the same order.
     - (C2) the local shapes agree: for each dim, size(input) * ranks(from) = size(result) * ranks(to) where both are static.
-    - (C3) `to` has no partial axis that `from` does not have.
+    - (C3) `to` has no partial axis that `from` does not have with the same reduction.
 
     Created by importers and model builders; none is left after `expand-redistribute`.
 
@@ -173,6 +176,7 @@ def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOp
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$input `from` $from `to` $to attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Muster_AllGatherOp : Muster_Collective<"all_gather"> {
@@ -272,7 +276,7 @@ def Muster_ExchangeOp : Muster_Collective<"exchange", [AllTypesMatch<["input", "
 def Muster_SliceOp : Muster_Collective<"slice"> {
   let summary = "Keep the own part of one dimension";
   let description = [{
-    The inverse of `all_gather`: no communication.
+    The inverse of `all_gather`: no communication. The slice of what was just gathered over the same axes and dim folds to the part.
 
     Constraints:
     - (C1) `axes` name distinct axes of the mesh.

@@ -3,6 +3,7 @@
 
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
@@ -124,6 +125,8 @@ static LogicalResult verifyHeads(Operation *op, Value merged, Value split, int64
   RankedTensorType mergedType = typeOf(merged), splitType = typeOf(split);
   if (failed(verifySameDim(op, "one side", merged, 0, "the other", split, 0)) || failed(verifySameElement(op, "one side", merged, "the other", split)))
     return failure();
+  if (heads < 1 || headDim < 1) // (C2)
+    return op->emitOpError() << "expected heads and head_dim of at least 1 but got " << heads << " and " << headDim;
   if (splitType.getDimSize(2) != headDim) // (C1)
     return op->emitOpError() << "expected dim 2 to be head_dim, " << headDim << ", but got " << splitType.getDimSize(2);
   int64_t local = splitType.getDimSize(1);
@@ -140,16 +143,39 @@ static LogicalResult verifyHeads(Operation *op, Value merged, Value split, int64
 LogicalResult SplitHeadsOp::verify() { return verifyHeads(*this, getInput(), getResult(), getHeads(), getHeadDim()); }
 LogicalResult MergeHeadsOp::verify() { return verifyHeads(*this, getResult(), getInput(), getHeads(), getHeadDim()); }
 
+/// A size of the type, or `otherwise` of the value's dim where the type leaves it open.
+static OpFoldResult staticSizeOr(OpBuilder &builder, RankedTensorType type, int64_t dim, function_ref<OpFoldResult()> otherwise) {
+  return type.isDynamicDim(dim) ? otherwise() : OpFoldResult(builder.getIndexAttr(type.getDimSize(dim)));
+}
+
 LogicalResult SplitHeadsOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
-  auto type = typeOf(getResult());
-  shapes.assign(1, {sizeOf(builder, getLoc(), getInput(), 0), builder.getIndexAttr(type.getDimSize(1)),
-                    builder.getIndexAttr(type.getDimSize(2))});
+  OpFoldResult heads = staticSizeOr(builder, typeOf(getResult()), 1, [&]() -> OpFoldResult {
+    Value merged = getValueOrCreateConstantIndexOp(builder, getLoc(), sizeOf(builder, getLoc(), getInput(), 1));
+    return arith::DivUIOp::create(builder, getLoc(), merged, arith::ConstantIndexOp::create(builder, getLoc(), getHeadDim())).getResult();
+  });
+  shapes.assign(1, {sizeOf(builder, getLoc(), getInput(), 0), heads, builder.getIndexAttr(getHeadDim())});
   return success();
 }
 
 LogicalResult MergeHeadsOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
-  shapes.assign(1, {sizeOf(builder, getLoc(), getInput(), 0), builder.getIndexAttr(typeOf(getResult()).getDimSize(1))});
+  OpFoldResult merged = staticSizeOr(builder, typeOf(getResult()), 1, [&]() -> OpFoldResult {
+    Value heads = getValueOrCreateConstantIndexOp(builder, getLoc(), sizeOf(builder, getLoc(), getInput(), 1));
+    return arith::MulIOp::create(builder, getLoc(), heads, arith::ConstantIndexOp::create(builder, getLoc(), getHeadDim())).getResult();
+  });
+  shapes.assign(1, {sizeOf(builder, getLoc(), getInput(), 0), merged});
   return success();
+}
+
+OpFoldResult SplitHeadsOp::fold(FoldAdaptor) {
+  auto merge = getInput().getDefiningOp<MergeHeadsOp>();
+  bool isInverse = merge && merge.getHeads() == getHeads() && merge.getHeadDim() == getHeadDim();
+  return isInverse && merge.getInput().getType() == getResult().getType() ? merge.getInput() : Value();
+}
+
+OpFoldResult MergeHeadsOp::fold(FoldAdaptor) {
+  auto split = getInput().getDefiningOp<SplitHeadsOp>();
+  bool isInverse = split && split.getHeads() == getHeads() && split.getHeadDim() == getHeadDim();
+  return isInverse && split.getInput().getType() == getResult().getType() ? split.getInput() : Value();
 }
 
 // Movement, not computation: the heads dim is carried, and (h d) against h, d is a reshape with logical sizes.
@@ -229,8 +255,9 @@ IterationRule CacheAppendOp::getIterationRule() {
 }
 
 LogicalResult AttentionOp::verify() {
-  if (getKvHeads() < 1 || getHeads() % getKvHeads() != 0) // (C2)
-    return emitOpError() << "expected kv_heads to divide heads, " << getHeads() << ", but got " << getKvHeads();
+  auto heads = static_cast<int64_t>(getHeads()), kvHeads = static_cast<int64_t>(getKvHeads());
+  if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0) // (C2)
+    return emitOpError() << "expected kv_heads to divide heads, " << heads << ", but got " << kvHeads;
   if (failed(verifySameDim(*this, "query", getQuery(), 0, "positions", getPositions(), 0))) // (C3)
     return failure();
   int64_t starts = typeOf(getQueryStarts()).getDimSize(0), rows = typeOf(getBlockTable()).getDimSize(0);

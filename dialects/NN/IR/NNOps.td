@@ -87,7 +87,7 @@ def NN_SplitHeadsOp : NN_PureOp<"split_heads"> {
 
     Constraints:
     - (C1) dim(result, 2) = head_dim, and dim(input, 1) = dim(result, 1) * head_dim.
-    - (C2) dim(result, 1) divides heads.
+    - (C2) heads and head_dim are at least 1, and dim(result, 1) divides heads.
 
     ```mlir
     %q = nn.split_heads %x heads 9 head_dim 64 : tensor<?x192xf32> -> tensor<?x3x64xf32>
@@ -95,6 +95,7 @@ def NN_SplitHeadsOp : NN_PureOp<"split_heads"> {
   }];
   let arguments = (ins NN_Matrix:$input, I64Attr:$heads, I64Attr:$head_dim);
   let results = (outs NN_Heads:$result);
+  let hasFolder = 1; // The heads of what was just merged.
   let assemblyFormat = "$input `heads` $heads `head_dim` $head_dim attr-dict `:` type($input) `->` type($result)";
 }
 
@@ -105,7 +106,7 @@ def NN_MergeHeadsOp : NN_PureOp<"merge_heads"> {
 
     Constraints:
     - (C1) dim(input, 2) = head_dim, and dim(result, 1) = dim(input, 1) * head_dim.
-    - (C2) dim(input, 1) divides heads.
+    - (C2) heads and head_dim are at least 1, and dim(input, 1) divides heads.
 
     ```mlir
     %y = nn.merge_heads %x heads 9 head_dim 64 : tensor<?x3x64xf32> -> tensor<?x192xf32>
@@ -113,6 +114,7 @@ def NN_MergeHeadsOp : NN_PureOp<"merge_heads"> {
   }];
   let arguments = (ins NN_Heads:$input, I64Attr:$heads, I64Attr:$head_dim);
   let results = (outs NN_Matrix:$result);
+  let hasFolder = 1; // What was just split.
   let assemblyFormat = "$input `heads` $heads `head_dim` $head_dim attr-dict `:` type($input) `->` type($result)";
 }
 
@@ -168,7 +170,7 @@ def NN_AttentionOp : NN_Op<"attention", [DeclareOpInterfaceMethods<SymbolUserOpI
 
     Constraints:
     - (C1) `keys` and `values` name `muster.state`s of one type with four dims, a dynamic number of pages and the head dim of the query.
-    - (C2) kv_heads divides heads; the rank's numbers of query and key-value heads have the ratio heads / kv_heads.
+    - (C2) heads and kv_heads are at least 1 and kv_heads divides heads; the rank's numbers of query and key-value heads have the ratio heads / kv_heads.
     - (C3) dim(positions, 0) = dim(query, 0), and block_table has one row less than query_starts where both are static.
 
     ```mlir

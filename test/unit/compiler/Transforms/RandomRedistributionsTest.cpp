@@ -107,11 +107,6 @@ public:
     std::shuffle(axes.begin(), axes.end(), random);
     for (int axis : axes)
       place(axis, made.toAxes, made.toPartial, llvm::is_contained(made.fromPartial, axis) && pick(3) == 0);
-    if (!made.toPartial.empty()) // (C3) compares the whole list, so that only all or none may stay.
-      made.toPartial = made.fromPartial;
-    for (int axis : made.toPartial)
-      for (std::vector<int> &dim : made.toAxes)
-        llvm::erase(dim, axis);
     for (size_t dim = 0; dim < dims; ++dim)
       made.shape.push_back(primes[(dim + made.mesh.size()) % 3] * std::lcm(made.parts(made.fromAxes[dim]), made.parts(made.toAxes[dim])));
     return made;
