@@ -124,11 +124,15 @@ bool Team::meet(Worker &worker, uint32_t &meetings, const Op &op) {
       generation.value.store(meetings, std::memory_order_relaxed);
     return true;
   }
-  comm::WaitOutcome outcome = comm::await(generation, meetings, state.policy);
+  // Whether peers are there does not matter here: a fellow that waits for one finds out and stops everyone. A peer that
+  // has seen the end of this run may have gone already.
+  comm::WaitPolicy policy = state.policy;
+  policy.isLost = nullptr;
+  comm::WaitOutcome outcome = comm::await(generation, meetings, policy);
   if (outcome == comm::WaitOutcome::reached)
     return true;
   if (outcome != comm::WaitOutcome::stopped)
-    state.fail({outcome == comm::WaitOutcome::late ? Failure::late : Failure::lost, ownRank, ownRank, op.step});
+    state.fail({Failure::late, ownRank, ownRank, op.step});
   return false;
 }
 

@@ -58,6 +58,7 @@ struct alignas(64) ShmGroup::Block {
   int32_t arenaFile;
   uint64_t arenaBytes;
   Agreement agreement;
+  std::atomic<uint32_t> hasLeft;     // not 0: this rank has left the group in order
   std::atomic<uint32_t> causeNumber; // not 0: this rank has aborted
   int32_t causeExit;
   char causeText[textBytes];
@@ -214,8 +215,10 @@ ShmGroup::~ShmGroup() {
   for (int process : processes)
     if (process >= 0)
       ::close(process);
-  if (segment)
-    munmap(segment, segmentBytes());
+  if (!segment)
+    return;
+  block(options.rank).hasLeft.store(1, std::memory_order_release);
+  munmap(segment, segmentBytes());
 }
 
 // ---- agreeing
@@ -227,7 +230,7 @@ bool ShmGroup::isBroken(void *context) {
 
 std::optional<uint32_t> ShmGroup::lostRank() {
   for (uint32_t rank = 0; rank != options.ranks; ++rank)
-    if (hasEnded(processes[rank]))
+    if (hasEnded(processes[rank]) && block(rank).hasLeft.load(std::memory_order_acquire) == 0)
       return rank;
   return std::nullopt;
 }

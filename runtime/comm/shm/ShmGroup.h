@@ -4,8 +4,8 @@
 // unlinked as soon as all have it mapped; arenas are anonymous memory files that peers open through /proc. So nothing is
 // left behind, however a process ends, except when one dies in the moment of meeting.
 //
-// A peer that dies is noticed within milliseconds by whoever waits for it (its pidfd says so), one that hangs at the
-// deadline.
+// A peer that dies is noticed within milliseconds by whoever waits (its pidfd says so), one that hangs, or leaves while
+// others still want something of it, at the deadline.
 
 #ifndef MUSTER_RUNTIME_COMM_SHM_SHMGROUP_H
 #define MUSTER_RUNTIME_COMM_SHM_SHMGROUP_H
