@@ -84,6 +84,10 @@ TEST(Session, OneSequenceGetsWhatTheModelSays) {
   EXPECT_TRUE(session.drop(id).isOk());
   EXPECT_EQ(session.drop(id).number(), 2424);
   EXPECT_EQ(session.info(id).status().number(), 2424);
+  SequenceId next = *session.submit(prompt, generate(9)); // in the same place
+  EXPECT_NE(next, id);
+  EXPECT_EQ(session.drop(id).number(), 2424);
+  EXPECT_TRUE(session.drop(next).isOk());
 }
 
 TEST(Session, AStopTokenEndsTheSequenceAndIsReturned) {
@@ -114,6 +118,40 @@ TEST(Session, DecodesComeBeforePrefill) {
   ASSERT_TRUE(session.step(report).isOk());
   EXPECT_EQ(report.tokens, 9u);
   EXPECT_EQ(report.newTokens, 2u);
+}
+
+// More sequences generate than a step has tokens: they take turns.
+TEST(Session, DecodesTakeTurns) {
+  StepLimits limits = smallLimits();
+  limits.stepTokens = 2;
+  limits.sequences = 4;
+  limits.pages = 100;
+  Session session(std::make_unique<PureModel>(limits));
+  std::vector<SequenceId> ids;
+  for (int32_t i = 0; i != 4; ++i)
+    ids.push_back(*session.submit(std::vector<int32_t>{i}, generate(20)));
+  StepReport report;
+  for (int step = 0; step != 10; ++step)
+    ASSERT_TRUE(session.step(report).isOk());
+  for (SequenceId id : ids)
+    EXPECT_EQ(session.info(id)->newTokens, 5u);
+}
+
+// Sequences that generate leave a place in every step to one that still has a prompt to compute.
+TEST(Session, APromptIsNotStarved) {
+  StepLimits limits = smallLimits();
+  limits.stepTokens = 3;
+  limits.sequences = 4;
+  limits.pages = 100;
+  Session session(std::make_unique<PureModel>(limits));
+  StepReport report;
+  for (int32_t i = 0; i != 3; ++i)
+    ASSERT_TRUE(session.submit(std::vector<int32_t>{i}, generate(30)).isOk());
+  ASSERT_TRUE(session.step(report).isOk());
+  SequenceId late = *session.submit(std::vector<int32_t>(5, 9), generate(1));
+  for (int step = 0; step != 5; ++step)
+    ASSERT_TRUE(session.step(report).isOk());
+  EXPECT_EQ(session.info(late)->state, SequenceState::finished);
 }
 
 TEST(Session, CapacityHasTwoSides) {
