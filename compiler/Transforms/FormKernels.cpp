@@ -327,6 +327,16 @@ LogicalResult collectBody(Operation *op, const SetVector<Operation *> &members, 
   return success();
 }
 
+/// Erases `op` with the views of it that only its kernel used: the kernel has copies of them.
+void eraseWithViews(Operation *op) {
+  for (Value result : op->getResults())
+    while (!result.use_empty()) {
+      assert(isFree(*result.user_begin()) && "expected every other user to read the dispatch");
+      eraseWithViews(*result.user_begin());
+    }
+  op->erase();
+}
+
 LogicalResult KernelFormer::outline(Group &group) {
   Operation *last = group.ops.back();
   SetVector<Operation *> members(group.ops.begin(), group.ops.end());
@@ -396,7 +406,7 @@ LogicalResult KernelFormer::outline(Group &group) {
     moveViewsBehind(dispatch, fresh);
   }
   for (Operation *op : llvm::reverse(group.ops))
-    op->erase();
+    eraseWithViews(op);
   ++dispatches;
   return success();
 }
