@@ -2,21 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiles and runs random small Llamas and compares every logit with the float64 reference.
 
-    check-tiny-models.py --bin build/release/bin --work FOLDER [--tp 1,2,3,4,5] [--tokens 70]
+    check-tiny-models.py WORK-FOLDER [--models 7] [--seed 1] [--bin FOLDER]
 
-For each tp: attention groups 1:1, 3:1 and 8:1, tied and untied heads, with and without biases, F32, F16 and BF16 files,
-Llama 3's scaling; what is divided is tp times a prime, what is not (hidden width, half the head size) is prime, so that
-no two sizes coincide. Each model is compiled from the Hugging Face folder and from the GGUF file that make-tiny-llama.py
-writes with the same weights, run teacher-forced by `muster-run --tokens ids.npy --logits out.npy`, and both have to give the
-logits of reference-llama.py and be equal bit for bit.
+Model i has attention groups of 1, 3, 8 or 2 (in turn) and runs on 1, 2, 3, 4 or 5 ranks (in turn). Chance decides tied
+and untied heads, biases, the head size, the encoding of the matrices, Llama 3's scaling, layers, files. What is divided
+is the number of ranks times a prime; the hidden width is a prime (a multiple of 32 where blocks of a quantised file ask
+for it), the vocabulary is no multiple of 64. Of each model:
 
-The limit is what float32 costs: the same forward in NumPy float32 is measured beside it, and the error may be `LIMIT`
-times that. Exits 1 on a greater one and on NaN.
+- The GGUF file and the Hugging Face folder that make-tiny-llama.py writes with the same weights are compiled for the
+  host: equal bits (with Llama 3's scaling, whose divisors GGUF rounds to float32: equal within the limit).
+- The folder is compiled for x86-64-v3 too.
+- Teacher-forced logits of 1 token, of one full step and of several steps (chunks), as threads and as processes.
+- Greedy continuations of prompts of unequal lengths in one batch, more than run at a time: what is chosen is the
+  greatest of the reference's logits, or within twice the limit of it.
+
+The limit of an error is LIMIT times what the reference's own formulas make of it in NumPy's float32. Exits 1 where one
+is above, on NaN, and where bits differ.
 """
 import argparse
 import importlib.util
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -24,6 +32,8 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 4.0
+STEP, SEQUENCES, TOKENS = 24, 3, 61
+PROMPTS = ["a", "The capital of France is", "x = [1, 2]\n\n", "é", "to be, or not to be, that is the question 42", "no"]
 
 
 def module_of(path):
@@ -36,75 +46,128 @@ def module_of(path):
 reference = module_of(HERE / "reference-llama.py")
 
 
-def cases(tp):
-    """Options of make-tiny-llama.py for models that tp ranks can share."""
-    rows = [  # group, KV heads a rank, head size, hidden, feed-forward / tp, vocabulary / tp, layers, further options
-        (1, 2, 10, 53, 13, 19, 2, ["--attention-bias", "--mlp-bias"]),
-        (3, 1, 14, 59, 11, 23, 3, ["--untied", "--encoding", "BF16", "--rope-theta", "100000"]),
-        (8, 1, 6, 61, 17, 29, 2, ["--encoding", "F16", "--shards", "2", "--new-keys", "--llama3-scaling", "8", "1", "4", "32"]),
-    ]
-    for group, kv, head, hidden, feed, vocabulary, layers, further in rows:
-        values = {"kv-heads": kv * tp, "heads": kv * tp * group, "head-dim": head, "hidden": hidden, "layers": layers,
-                  "feed-forward": feed * tp, "vocabulary": vocabulary * tp, "seed": 10 * tp + group}
-        yield group, [f"--{name}={value}" for name, value in values.items()] + further
+def random_options(index, rng):
+    """The number of ranks of model `index`, and its options for make-tiny-llama.py."""
+    ranks, group = (1, 2, 3, 4, 5)[index % 5], (1, 3, 8, 2)[index % 4]
+    heads = int(rng.integers(1, 3)) * ranks
+    head_dim = 2 * int(rng.choice([2, 3, 5, 7, 11]))
+    encoding = str(rng.choice(["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"], p=[0.3, 0.15, 0.15, 0.2, 0.1, 0.1]))
+    hidden, feed_forward = int(rng.choice([29, 37, 53, 61, 67, 131])), ranks * int(rng.choice([7, 11, 13, 17, 71]))
+    if encoding.startswith("Q"):  # rows are blocks of 32
+        head_dim, hidden, feed_forward = 32, 32 * int(rng.choice([1, 3])), ranks * 32 * int(rng.choice([1, 3]))
+    vocabulary = ranks * int(rng.choice({1: [263, 311], 2: [131, 137], 3: [89, 97], 4: [67, 71], 5: [53, 59]}[ranks]))
+    values = {"kv-heads": heads, "heads": heads * group, "head-dim": head_dim, "hidden": hidden,
+              "feed-forward": feed_forward, "vocabulary": vocabulary, "layers": int(rng.integers(1, 4)),
+              "seed": int(rng.integers(1 << 30)), "rope-theta": float(rng.choice([10000.0, 500000.0])),
+              "epsilon": float(rng.choice([1e-5, 1e-6])), "encoding": encoding, "shards": int(rng.integers(1, 4))}
+    flags = [f for f in ("--untied", "--attention-bias", "--mlp-bias", "--new-keys") if rng.random() < 0.5]
+    if rng.random() < 0.4:
+        flags += ["--llama3-scaling", "8", "1", "4", "32"]
+    return ranks, [f"--{name}={value}" for name, value in values.items()] + flags
 
 
 def run(*command):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise SystemExit(f"exit code {done.returncode} of {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
-def float32_error(model, tokens, exact):
-    """The greatest error of the reference's own formulas in float32."""
-    weights = {name: value.astype(np.float32) for name, value in model.weights.items()}
-    logits = reference.Llama(model.fields, weights).logits(tokens)
-    assert logits.dtype == np.float32
-    return np.abs(logits - exact).max()
+class Model:
+    """One random checkpoint, its reference and its plans."""
 
+    def __init__(self, folder, ranks, shape):
+        self.folder, self.ranks, self.scaled = folder, ranks, "--llama3-scaling" in shape
+        run(sys.executable, HERE / "make-tiny-llama.py", folder, "--byte-tokenizer", *shape)
+        self.model = reference.Llama.load(folder)
+        vocabulary = self.model.fields["vocab_size"]
+        self.tokens = np.random.default_rng(7).integers(0, vocabulary, TOKENS, dtype=np.int32)
+        self.exact = self.model.logits(self.tokens)
+        weights = {name: value.astype(np.float32) for name, value in self.model.weights.items()}
+        single = reference.Llama(self.model.fields, weights).logits(self.tokens)
+        assert single.dtype == np.float32
+        self.limit = LIMIT * np.abs(single - self.exact).max()
+        self.worst = 0.0
+        self.faults = []
 
-def logits_of(options, source, plan, tp, folder):
-    run(options.bin / "muster-compile", source, "--mesh", f"tp={tp}", "--target", "host", "-o", plan)
-    out = plan.with_suffix(".logits.npy")
-    run(options.bin / "muster-run", plan, "--tokens", folder / "tokens.npy", "--logits", out)
-    return np.load(out)
+    def compile(self, source, name, target):
+        plan = self.folder / f"{name}.plan"
+        run("muster-compile", source, "--mesh", f"tp={self.ranks}", "--target", target, "--max-step-tokens", STEP,
+            "--max-seqs", SEQUENCES, "-o", plan)
+        return plan
 
-
-def check(options, tp, group, shape):
-    """Whether one model is right; prints its figures."""
-    folder = options.work / f"tp{tp}-group{group}"
-    run(sys.executable, HERE / "make-tiny-llama.py", folder, *shape)
-    vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]
-    tokens = np.random.default_rng(tp).integers(0, vocabulary, options.tokens, dtype=np.int32)
-    np.save(folder / "tokens.npy", tokens)
-    model = reference.Llama.load(folder)
-    exact = model.logits(tokens)
-    limit = LIMIT * float32_error(model, tokens, exact)
-    outputs = {kind: logits_of(options, source, folder / f"{kind}.plan", tp, folder)
-               for kind, source in (("folder", folder), ("gguf", folder / "model.gguf"))}
-    good = True
-    for kind, logits in outputs.items():
+    def logits(self, plan, count, *options):
+        """The logits of the first `count` tokens, judged."""
+        ids, out = self.folder / "ids.npy", self.folder / "logits.npy"
+        np.save(ids, self.tokens[:count])
+        out.unlink(missing_ok=True)
+        run("muster-run", plan, "--tokens", ids, "--logits", out, *options)
+        logits, exact = np.load(out), self.exact[:count]
         if logits.shape != exact.shape or logits.dtype != np.float32:
             raise SystemExit(f"expected float32 {exact.shape} but got {logits.dtype} {logits.shape}")
         error = np.abs(logits - exact).max()
-        good &= bool(error <= limit)
-        print(f"tp={tp} group {group}:1 {kind:<6} error {error:.2e}, limit {limit:.2e}")
-    same = np.array_equal(outputs["folder"], outputs["gguf"])
-    if not same:
-        print(f"tp={tp} group {group}:1: the two formats differ by {np.abs(outputs['folder'] - outputs['gguf']).max():.2e}")
-    return good and same
+        self.expect(error <= self.limit, f"{plan.name} {count} tokens {options}: error {error:.2e}")
+        self.worst = max(self.worst, float(error))
+        return logits
+
+    def expect(self, good, fault):
+        if not good:
+            self.faults.append(fault)
+
+    def check_greedy(self, plan, *options):
+        """A batch of prompts: every token that was chosen is one that the reference may choose."""
+        prompts = self.folder / "prompts.json"
+        prompts.write_text(json.dumps(PROMPTS))
+        printed = run("muster-run", plan, "--prompts", prompts, "--max-tokens", 6, "--ignore-stop", "--json", *options)
+        results = json.loads(printed)["results"]
+        self.expect(len(results) == len(PROMPTS), f"{len(results)} results of {len(PROMPTS)} prompts")
+        for result in results:
+            ids, new = result["prompt_tokens"], result["tokens"]
+            self.expect(len(ids) == len(result["prompt"].encode()) and len(new) == 6, f"ids {ids}, {new}")
+            rows = self.model.logits(ids + new)[len(ids) - 1 : -1]
+            short = (rows.max(1) - rows[np.arange(len(new)), new]).max()
+            self.expect(short <= 2 * self.limit, f"{result['prompt']!r}: a token was chosen {short:.2e} below the best")
+        return [result["tokens"] for result in results]
+
+    def check(self):
+        folder, gguf = self.compile(self.folder, "folder", "host"), self.compile(self.folder / "model.gguf", "gguf", "host")
+        older = self.compile(self.folder, "v3", "x86-64-v3")
+        whole = self.logits(gguf, TOKENS)
+        for options in (["--processes"], ["--threads", "2"]):
+            self.expect(np.array_equal(whole, self.logits(gguf, TOKENS, *options)), f"bits differ with {options}")
+        for count in (1, STEP):
+            self.logits(gguf, count)
+        other = self.logits(folder, TOKENS)
+        self.expect(np.array_equal(whole, other) or (self.scaled and np.abs(whole - other).max() <= self.limit),
+                    f"the two formats differ by {np.abs(whole - other).max():.2e}")
+        self.logits(older, TOKENS)
+        self.expect(self.check_greedy(gguf) == self.check_greedy(gguf, "--processes"), "processes choose otherwise")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bin", type=pathlib.Path, required=True)
-    parser.add_argument("--work", type=pathlib.Path, required=True)
-    parser.add_argument("--tp", default="1,2,3,4,5")
-    parser.add_argument("--tokens", type=int, default=70)
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--models", type=int, default=7)
+    parser.add_argument("--first", type=int, default=0, help="number of the first model")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bin", help="folder of the tools; default: PATH")
     options = parser.parse_args()
-    results = [check(options, tp, *case) for tp in map(int, options.tp.split(",")) for case in cases(tp)]
-    print(f"{sum(results)} of {len(results)} models right")
-    return 0 if results and all(results) else 1
+    if options.bin:
+        os.environ["PATH"] = os.path.abspath(options.bin) + os.pathsep + os.environ["PATH"]
+    wrong = 0
+    for index in range(options.first, options.first + options.models):
+        ranks, shape = random_options(index, np.random.default_rng([options.seed, index]))
+        model = Model(options.work / f"model{index}", ranks, shape)
+        model.check()
+        verdict = "; ".join(model.faults) or "right"
+        print(f"model {index}: tp={ranks}, greatest error {model.worst:.2e} of at most {model.limit:.2e}: {verdict}", flush=True)
+        if model.faults:
+            print("  make-tiny-llama.py --byte-tokenizer", *shape)
+            wrong += 1
+        else:
+            shutil.rmtree(model.folder)
+    print(f"{options.models - wrong} of {options.models} models right")
+    return 1 if wrong or not options.models else 0
 
 
 if __name__ == "__main__":

@@ -122,6 +122,26 @@ def gguf_text(text):
     return struct.pack("<Q", len(text.encode())) + text.encode()
 
 
+def byte_alphabet(count):
+    """`count` tokens of a byte-level tokenizer: three for control, one for every byte as GPT-2 spells it, and names."""
+    printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = {byte: chr(byte) for byte in printed}
+    letters |= {byte: chr(256 + i) for i, byte in enumerate(b for b in range(256) if b not in letters)}
+    return ["<unk>", "<s>", "</s>"] + [letters[b] for b in range(256)] + [f"<{i}>" for i in range(259, count)]
+
+
+def gguf_tokenizer(count):
+    """The metadata of that tokenizer: no merges, the rules of SmolLM's pre-tokenizer."""
+    tokens = b"".join(map(gguf_text, byte_alphabet(count)))
+    types = struct.pack(f"<{count}i", 3, 3, 3, *(1 for _ in range(256)), *(5 for _ in range(count - 259)))
+    key = "tokenizer.ggml."
+    return [gguf_text(key + "model") + struct.pack("<I", 8) + gguf_text("gpt2"),
+            gguf_text(key + "pre") + struct.pack("<I", 8) + gguf_text("smollm"),
+            gguf_text(key + "tokens") + struct.pack("<IIQ", 9, 8, count) + tokens,
+            gguf_text(key + "token_type") + struct.pack("<IIQ", 9, 5, count) + types,
+            gguf_text(key + "merges") + struct.pack("<IIQ", 9, 8, 0)]
+
+
 def write_gguf(path, o, tensors):
     """`tensors`: (name, shape, encoding, bytes)."""
     integers = {"block_count": o.layers, "embedding_length": o.hidden, "attention.head_count": o.heads,
@@ -135,6 +155,8 @@ def write_gguf(path, o, tensors):
     values += [gguf_text("llama." + key) + struct.pack("<If", 6, value) for key, value in floats.items()]
     values += [gguf_text(f"tokenizer.ggml.{key}_token_id") + struct.pack("<II", 4, value)
                for key, value in (("bos", 1), ("eos", 2))]
+    if o.byte_tokenizer:
+        values += gguf_tokenizer(o.vocabulary)
     header, data = [b"GGUF", struct.pack("<IQQ", 3, len(tensors), len(values)), *values], bytearray()
     for name, shape, encoding, content in tensors:
         data += bytes(-len(data) % 32)
@@ -223,6 +245,8 @@ def main():
     parser.add_argument("--untied", dest="tied", action="store_false", help="a head of its own")
     parser.add_argument("--attention-bias", action="store_true")
     parser.add_argument("--mlp-bias", action="store_true")
+    parser.add_argument("--byte-tokenizer", action="store_true",
+                        help="one token a byte, in the GGUF file; needs a vocabulary of at least 259")
     parser.add_argument("--new-keys", action="store_true", help="rope_parameters and dtype, as transformers 5 writes")
     options = parser.parse_args()
     if options.head_dim is None:
