@@ -1,0 +1,1 @@
+include "runtime/schema/Container.h"

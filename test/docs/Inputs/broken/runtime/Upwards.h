@@ -1,0 +1,1 @@
+#include "compiler/Emit/PlanFile.h"
