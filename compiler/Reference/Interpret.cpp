@@ -51,7 +51,7 @@ static llvm::Expected<Tensor> readTensor(const llvm::json::Value &value, RankedT
   std::vector<Number> elements;
   bool isReal = isa<FloatType>(type.getElementType());
   if (llvm::Error error = readElements(value, 0, shape, elements, isReal))
-    return std::move(error);
+    return error;
   while (static_cast<int64_t>(shape.size()) < type.getRank() && elements.empty())
     shape.push_back(std::max<int64_t>(type.getDimSize(static_cast<int64_t>(shape.size())), 0));
   Tensor tensor(shape, type.getElementType());

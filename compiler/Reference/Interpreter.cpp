@@ -76,7 +76,7 @@ llvm::Expected<std::vector<RankValues>> Execution::runBlock(Block &block, std::v
     frame[argument] = std::move(values);
   for (Operation &op : block.without_terminator())
     if (llvm::Error error = runOp(op, frame))
-      return std::move(error);
+      return error;
   std::vector<RankValues> results;
   for (Value operand : block.getTerminator()->getOperands())
     results.push_back(frame[operand]);
@@ -304,7 +304,7 @@ llvm::Expected<std::vector<RankValues>> Interpreter::run(StringRef entry, std::v
       return failAt(function, "expected input " + Twine(index) + " on " + Twine(mesh->getRankCount()) + " ranks but got " + Twine(values.size()));
     for (auto [rank, value] : llvm::enumerate(values))
       if (llvm::Error error = checkType(function, function.getArgumentTypes()[index], *value, "input " + Twine(index) + " on rank " + Twine(rank)))
-        return std::move(error);
+        return error;
     if (auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout))
       if (llvm::Error error = learnSizes(values, layout, *mesh, runSizes))
         return failAt(function, "input " + Twine(index) + ": " + toString(std::move(error)));

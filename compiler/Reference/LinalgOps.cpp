@@ -108,6 +108,6 @@ LocalResults muster::reference::interpretLinalgOp(Operation *operation, const Ra
     }
   });
   if (error)
-    return std::move(error);
+    return error;
   return results;
 }

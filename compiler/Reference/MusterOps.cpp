@@ -138,7 +138,7 @@ static GlobalResults runCollective(Operation *op, const Frame &frame, Execution 
   auto checked = [&](int64_t free, llvm::function_ref<Result(Group, int64_t)> compute) {
     return collective.run([&](Group group, int64_t position) -> Result {
       if (llvm::Error error = collective.checkShapes(group, free))
-        return std::move(error);
+        return error;
       return compute(group, position);
     });
   };
@@ -147,7 +147,7 @@ static GlobalResults runCollective(Operation *op, const Frame &frame, Execution 
         int64_t dim = static_cast<int64_t>(op.getDim());
         return checked(dim, [&](Group group, int64_t) -> Result {
           if (llvm::Error error = collective.checkShapes(group)) // Parts are equal: ragged ones have a collective of their own.
-            return std::move(error);
+            return error;
           return concatenate(group, dim);
         });
       })

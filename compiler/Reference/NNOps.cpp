@@ -30,7 +30,7 @@ static llvm::Error checkSame(Operation *op, StringRef what, int64_t expected, in
 static LocalResults run(MatmulOp op, const RankView &view) {
   const Tensor &input = view.get(op.getInput()), &weight = view.get(op.getWeight());
   if (llvm::Error error = checkSame(op, "dim 1 of weight", input.getDimSize(1), weight.getDimSize(1)))
-    return std::move(error);
+    return error;
   Tensor result({input.getDimSize(0), weight.getDimSize(0)}, input.getElementType());
   for (int64_t t = 0; t < result.getDimSize(0); ++t)
     for (int64_t o = 0; o < result.getDimSize(1); ++o) {
@@ -61,7 +61,7 @@ static LocalResults run(RmsNormOp op, const RankView &view) {
   const Tensor &input = view.get(op.getInput()), &scale = view.get(op.getScale());
   int64_t width = input.getDimSize(1);
   if (llvm::Error error = checkSame(op, "dim 0 of scale", width, scale.getDimSize(0)))
-    return std::move(error);
+    return error;
   Tensor result(input.getShape(), input.getElementType());
   for (int64_t t = 0; t < input.getDimSize(0); ++t) {
     double squares = 0;
@@ -91,7 +91,7 @@ static LocalResults run(RopeOp op, const RankView &view) {
   const Tensor &input = view.get(op.getInput()), &cos = view.get(op.getCos()), &sin = view.get(op.getSin());
   const Tensor &positions = view.get(op.getPositions());
   if (llvm::Error error = checkSame(op, "dim 0 of positions", input.getDimSize(0), positions.getDimSize(0)))
-    return std::move(error);
+    return error;
   int64_t half = input.getDimSize(2) / 2;
   Tensor result(input.getShape(), input.getElementType());
   for (int64_t t = 0; t < input.getDimSize(0); ++t) {
@@ -113,7 +113,7 @@ static LocalResults run(CacheAppendOp op, const RankView &view, Execution &execu
   if (!state)
     return state.takeError();
   if (llvm::Error error = appendRows(op, **state, view.get(op.getRows()), view.get(op.getSlots())))
-    return std::move(error);
+    return error;
   return SmallVector<Tensor, 1>();
 }
 

@@ -43,7 +43,7 @@ public:
         return failAt(op, "expected query starts to ascend from 0 to " + Twine(rows) + " but got " + Twine(first) + " and " + Twine(end));
       for (int64_t t = first; t < end; ++t)
         if (llvm::Error error = runRow(s, t))
-          return std::move(error);
+          return error;
     }
     return std::move(result);
   }

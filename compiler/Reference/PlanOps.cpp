@@ -74,13 +74,13 @@ private:
     if (!op.getSources()) {
       for (int64_t peer : group)
         if (llvm::Error error = readFrom(peer))
-          return std::move(error);
+          return error;
       return result;
     }
     int64_t from = (*op.getSources())[position];
     if (from >= 0) {
       if (llvm::Error error = readFrom(group[from]))
-        return std::move(error);
+        return error;
       return result;
     }
     return Tensor(result.getShape(), result.getElementType(), result.isReal() ? Number::ofReal(0) : Number::ofInteger(0));
@@ -183,7 +183,7 @@ static GlobalResults append(plan::CacheAppendOp op, Frame &frame, Execution &exe
     RankView view(frame, rank, execution.isExact());
     Tensor state = view.get(op.getState());
     if (llvm::Error error = appendRows(op, state, view.get(op.getRows()), view.get(op.getSlots())))
-      return std::move(error);
+      return error;
     updated.push_back(share(std::move(state)));
   }
   frame[op.getState()] = std::move(updated);

@@ -53,7 +53,7 @@ static LocalResults makeGenerated(tensor::GenerateOp op, const RankView &view) {
       error = values.takeError();
   });
   if (error)
-    return std::move(error);
+    return error;
   return one(std::move(result));
 }
 
@@ -214,7 +214,7 @@ static LocalResults pad(tensor::PadOp op, const RankView &view) {
       error = values.takeError();
   });
   if (error)
-    return std::move(error);
+    return error;
   return one(std::move(result));
 }
 
