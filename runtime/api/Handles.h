@@ -13,10 +13,13 @@
 
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <new>
 
 struct muster_plan {
   std::shared_ptr<const muster::plan::LoadedPlan> plan;
+  /// Held while ranks are bound to the weights, whose pages are writable for that time.
+  mutable std::mutex creating;
 };
 
 struct muster_tokenizer {

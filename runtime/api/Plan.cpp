@@ -55,7 +55,7 @@ int32_t muster_plan_load(const char *path, const muster_plan_options *options, m
     if (own.weights_path)
       load.weightsPath = own.weights_path;
     MUSTER_ASSIGN_OR_RETURN(auto loaded, plan::loadPlan(path, load));
-    *plan = new muster_plan{std::move(loaded)};
+    *plan = new muster_plan{std::move(loaded), {}};
     return Status::ok();
   });
 }

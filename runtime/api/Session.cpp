@@ -143,7 +143,12 @@ int32_t muster_session_create(const muster_plan *plan, const muster_session_opti
     MUSTER_RETURN_IF_ERROR(readOptions(options, own, sizeof(own)));
     MUSTER_ASSIGN_OR_RETURN(executor::ExecutorOptions runner, executorOptions(*plan->plan, own));
     auto handle = std::make_unique<muster_session>();
+    std::unique_lock lock(plan->creating, std::defer_lock);
+    if (runner.transport == executor::TransportKind::local) // with shm, ranks wait for each other in there
+      lock.lock();
     MUSTER_ASSIGN_OR_RETURN(handle->executor, executor::Executor::create(plan->plan, runner));
+    if (lock.owns_lock())
+      lock.unlock();
     auto model = session::PlanStepModel::create(handle->executor);
     if (model.isOk())
       handle->session = std::make_unique<session::Session>(*std::move(model));
@@ -228,8 +233,12 @@ int32_t muster_session_sequence_info(const muster_session *session, uint64_t seq
     MUSTER_RETURN_IF_ERROR(sequencesOf(session, own));
     MUSTER_RETURN_IF_ERROR(require(info, "info"));
     MUSTER_ASSIGN_OR_RETURN(session::SequenceInfo found, own->info(sequence));
-    *info = {static_cast<int32_t>(found.state), static_cast<int32_t>(found.finish), found.promptTokens,
-             found.computedTokens,              found.newTokens,                    found.untakenTokens};
+    *info = {static_cast<int32_t>(found.state),
+             static_cast<int32_t>(found.finish),
+             found.promptTokens,
+             found.computedTokens,
+             found.newTokens,
+             found.untakenTokens};
     return Status::ok();
   });
 }

@@ -81,7 +81,8 @@ Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::st
   std::vector<bool> known(record.size());
   std::vector<const NamedTensor *> byPort(called.inputs.size());
   for (const NamedTensor &tensor : inputs) {
-    auto port = std::find_if(called.inputs.begin(), called.inputs.end(), [&](auto &p) { return p->name == tensor.name; });
+    auto port =
+        std::find_if(called.inputs.begin(), called.inputs.end(), [&](auto &p) { return p->name == tensor.name; });
     if (port == called.inputs.end())
       return Status::error(2431, "references unknown input {} of entry {}, which has {}", tensor.name, entry,
                            namesOf(called.inputs));
@@ -108,8 +109,8 @@ Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::st
   std::vector<ResultShape> shapes;
   for (uint32_t i = 0; i != called.results.size(); ++i) {
     std::span<const int64_t> dims = executor.resultDims(i);
-    shapes.push_back({called.results[i]->name, called.results[i]->element, {dims.begin(), dims.end()},
-                      executor.resultBytes(i)});
+    shapes.push_back(
+        {called.results[i]->name, called.results[i]->element, {dims.begin(), dims.end()}, executor.resultBytes(i)});
   }
   return shapes;
 }

@@ -15,8 +15,9 @@ struct ExpectedPort {
   const char *field; // of the first dim
   size_t dims;
 };
-constexpr ExpectedPort expectedInputs[6] = {{"tokens", "t", 1},      {"positions", "t", 1},   {"query_starts", "starts", 1},
-                                            {"block_table", "s", 2}, {"write_slots", "t", 1}, {"logit_rows", "r", 1}};
+constexpr ExpectedPort expectedInputs[6] = {
+    {"tokens", "t", 1},      {"positions", "t", 1},   {"query_starts", "starts", 1},
+    {"block_table", "s", 2}, {"write_slots", "t", 1}, {"logit_rows", "r", 1}};
 constexpr const char *fieldNames[4] = {"t", "starts", "s", "r"};
 
 const schema::PortT *findPort(const std::vector<std::unique_ptr<schema::PortT>> &ports, std::string_view name,
@@ -104,8 +105,8 @@ Status PlanStepModel::bindPorts() {
                            expected.name);
     if (port->element != schema::ElementType::I32 || port->dims.size() != expected.dims ||
         recordFieldOfDim(plan, *port->dims[0]) != plan.findRecordField(expected.field))
-      return Status::error(2428, "expected input {} of i32 with {} dims, the first {}, but got {} with {}", expected.name,
-                           expected.dims, expected.field, schema::EnumNameElementType(port->element),
+      return Status::error(2428, "expected input {} of i32 with {} dims, the first {}, but got {} with {}",
+                           expected.name, expected.dims, expected.field, schema::EnumNameElementType(port->element),
                            port->dims.size());
   }
   const schema::PortT &logits = *step.results[0];
@@ -160,8 +161,7 @@ Status PlanStepModel::run(const StepBatch &batch) {
   record[fields[3]] = static_cast<int64_t>(batch.logitRows.size());
   MUSTER_RETURN_IF_ERROR(runner->begin(entry, record));
   for (size_t i = 0; i != std::size(values); ++i)
-    MUSTER_RETURN_IF_ERROR(
-        runner->setInput(inputs[i], values[i]->data(), values[i]->size() * sizeof(int32_t)));
+    MUSTER_RETURN_IF_ERROR(runner->setInput(inputs[i], values[i]->data(), values[i]->size() * sizeof(int32_t)));
   MUSTER_RETURN_IF_ERROR(runner->run());
   if (gathered.empty()) {
     bool local = runner->options().transport == executor::TransportKind::local;

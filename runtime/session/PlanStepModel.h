@@ -3,8 +3,8 @@
 // A plan's entry `step` as the model of a session.
 //
 // The entry has the inputs tokens [t], positions [t], query_starts [starts = s + 1], block_table [s, pages of a
-// sequence], write_slots [t] and logit_rows [r], all i32, and the result logits [r, vocabulary] in f32; t, starts, s and
-// r are fields of the step record, and their bounds are what a step holds.
+// sequence], write_slots [t] and logit_rows [r], all i32, and the result logits [r, vocabulary] in f32; t, starts, s
+// and r are fields of the step record, and their bounds are what a step holds.
 
 #ifndef MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
 #define MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H

@@ -16,8 +16,8 @@
 // Sequences may be submitted, extended and dropped between any two steps; what one gets does not depend on the others.
 // Scheduler.h says who is computed when. A step allocates nothing beyond what its model allocates.
 //
-// Processes: where each process runs one rank, all of them make the same calls in the same order; sampling is a function
-// of the calls and the logits, which are equal on all ranks, so all sessions stay equal.
+// Processes: where each process runs one rank, all of them make the same calls in the same order; sampling is a
+// function of the calls and the logits, which are equal on all ranks, so all sessions stay equal.
 //
 // Threads: one thread at a time. Errors: E2420 to E2427 concern one call and change nothing; those of the model as it
 // says (StepModel.h).

@@ -44,7 +44,8 @@ Json stepOf(const Describe &describe, const schema::StepT &step, const schema::V
 }
 
 Json entryOf(const Describe &describe, const schema::EntryT &entry) {
-  Json json = {{"name", entry.name}, {"inputs", Json::array()}, {"results", Json::array()}, {"variants", Json::array()}};
+  Json json = {
+      {"name", entry.name}, {"inputs", Json::array()}, {"results", Json::array()}, {"variants", Json::array()}};
   for (const auto &port : entry.inputs)
     json["inputs"].push_back({{"name", port->name}, {"type", describe.port(*port)}, {"layout", port->layout}});
   for (const auto &port : entry.results)
@@ -74,23 +75,22 @@ Json headOf(const plan::LoadedPlan &loaded) {
     model[attribute->name] = attribute->value;
   for (const auto &input : plan.counts->inputs)
     record[input->name] = input->bound;
-  Json json = {{"path", loaded.file().path},
-               {"file_bytes", loaded.file().fileBytes},
-               {"format", loaded.file().version},
-               {"digest", hex(loaded.digest())},
-               {"producer", plan.producer},
-               {"target",
-                {{"arch", plan.target->arch}, {"cpu", plan.target->cpu}, {"features", plan.target->features}}},
-               {"mesh", {{"name", plan.mesh->name}, {"axes", axes}, {"ranks", loaded.ranks()}}},
-               {"model", model},
-               {"capacity", record},
-               {"rank_weight_bytes", plan.rank_weight_bytes},
-               {"shared_weight_bytes", plan.shared_weight_bytes},
-               {"weights_id", hex(plan.weights_id)},
-               {"proof", plan.report}};
+  Json json = {
+      {"path", loaded.file().path},
+      {"file_bytes", loaded.file().fileBytes},
+      {"format", loaded.file().version},
+      {"digest", hex(loaded.digest())},
+      {"producer", plan.producer},
+      {"target", {{"arch", plan.target->arch}, {"cpu", plan.target->cpu}, {"features", plan.target->features}}},
+      {"mesh", {{"name", plan.mesh->name}, {"axes", axes}, {"ranks", loaded.ranks()}}},
+      {"model", model},
+      {"capacity", record},
+      {"rank_weight_bytes", plan.rank_weight_bytes},
+      {"shared_weight_bytes", plan.shared_weight_bytes},
+      {"weights_id", hex(plan.weights_id)},
+      {"proof", plan.report}};
   if (plan.paging)
-    json["paging"] = {{"page_slots", plan.paging->page_slots},
-                      {"pages_per_sequence", plan.paging->pages_per_sequence}};
+    json["paging"] = {{"page_slots", plan.paging->page_slots}, {"pages_per_sequence", plan.paging->pages_per_sequence}};
   return json;
 }
 
@@ -124,8 +124,7 @@ std::string jsonReport(const plan::LoadedPlan &loaded) {
                                 {"offset", section->offset},
                                 {"length", section->length}});
   for (const auto &kernel : plan.kernels)
-    json["kernels"].push_back(
-        {{"name", kernel->name}, {"bindings", kernel->bindings}, {"sizes", kernel->sizes}});
+    json["kernels"].push_back({{"name", kernel->name}, {"bindings", kernel->bindings}, {"sizes", kernel->sizes}});
   Json instructions = Json::array(), checks = Json::array();
   for (uint32_t i = 0; i != plan.counts->instructions.size(); ++i)
     instructions.push_back(describe.instruction(i));

@@ -58,7 +58,8 @@ int main(int argc, char **argv) {
   app.add_flag("--counts", options.report.counts, "Every instruction of the count program");
   app.add_flag("--json", options.json, "Everything, as one JSON object");
   app.add_flag("--verify", options.verify, "Hash the plan and its weights file, and print nothing else");
-  app.add_option("--weights-file", options.weights, "Weights file; default: the plan's path with the extension .weights");
+  app.add_option("--weights-file", options.weights,
+                 "Weights file; default: the plan's path with the extension .weights");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

@@ -82,7 +82,8 @@ void TextReport::table(const std::vector<std::vector<std::string>> &rows) {
   for (const auto &row : rows) {
     std::string cells;
     for (size_t i = 0; i != row.size(); ++i)
-      cells += i == 1 || i == 2 ? fmt::format("  {:>{}}", row[i], widths[i]) : fmt::format("  {:<{}}", row[i], widths[i]);
+      cells +=
+          i == 1 || i == 2 ? fmt::format("  {:>{}}", row[i], widths[i]) : fmt::format("  {:<{}}", row[i], widths[i]);
     cells.erase(cells.find_last_not_of(' ') + 1);
     line("{}", cells);
   }
@@ -249,9 +250,9 @@ void TextReport::stepSummary(const schema::VariantT &variant) {
   for (const auto &[name, row] : rows)
     if (!again || row.bytes)
       line("    {:>5} x {}{}", row.count, name,
-           row.bytes ? fmt::format(", at most {} pulled by a rank, {} in all", bytes(row.bytes / row.count),
-                                   bytes(row.bytes))
-                     : "");
+           row.bytes
+               ? fmt::format(", at most {} pulled by a rank, {} in all", bytes(row.bytes / row.count), bytes(row.bytes))
+               : "");
   lastKinds = std::move(kinds);
 }
 

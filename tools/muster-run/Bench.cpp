@@ -22,7 +22,9 @@ namespace muster::run {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double msSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double msSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 constexpr uint32_t decodeContext = 128, decodeTokens = 64, prefillRepeats = 3;
 

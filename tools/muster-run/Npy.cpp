@@ -20,10 +20,10 @@ struct Description {
   std::string_view text;
   schema::ElementType element;
 };
-constexpr Description descriptions[] = {
-    {"<f4", schema::ElementType::F32}, {"<f2", schema::ElementType::F16}, {"<f8", schema::ElementType::F64},
-    {"|i1", schema::ElementType::I8},  {"|u1", schema::ElementType::U8},  {"<i4", schema::ElementType::I32},
-    {"<i8", schema::ElementType::I64}, {"|b1", schema::ElementType::Bool}};
+constexpr Description descriptions[] = {{"<f4", schema::ElementType::F32}, {"<f2", schema::ElementType::F16},
+                                        {"<f8", schema::ElementType::F64}, {"|i1", schema::ElementType::I8},
+                                        {"|u1", schema::ElementType::U8},  {"<i4", schema::ElementType::I32},
+                                        {"<i8", schema::ElementType::I64}, {"|b1", schema::ElementType::Bool}};
 
 Status inputError(int number, const std::string &text) {
   return Status::make(number, text).withExitCode(ExitCode::input);
@@ -147,20 +147,23 @@ Result<NpyArray> parseNpy(std::span<const std::byte> file, const std::string &pa
     headerBytes = headerBytes << 8 | byteAt(8 + i);
   std::string_view body = text.substr(8 + lengthBytes);
   if (headerBytes > body.size())
-    return inputError(2443, fmt::format("expected {} to have a header of {} bytes but got {}", path, headerBytes, body.size()));
+    return inputError(
+        2443, fmt::format("expected {} to have a header of {} bytes but got {}", path, headerBytes, body.size()));
 
   std::string description;
   bool fortran = false;
   NpyArray array;
   if (!HeaderParser(body.substr(0, headerBytes)).parse(description, fortran, array.dims))
-    return inputError(2441, fmt::format("expected {} to have a header with descr, fortran_order and shape but got another", path));
+    return inputError(
+        2441, fmt::format("expected {} to have a header with descr, fortran_order and shape but got another", path));
   const Description *known = nullptr;
   for (const Description &each : descriptions)
     if (each.text == description)
       known = &each;
   if (!known || fortran)
-    return inputError(2442, fmt::format("expected {} to be row-major of <f4, <f2, <f8, |i1, |u1, <i4, <i8 or |b1 but got {}{}", path,
-                                        description, fortran ? " in column order" : ""));
+    return inputError(
+        2442, fmt::format("expected {} to be row-major of <f4, <f2, <f8, |i1, |u1, <i4, <i8 or |b1 but got {}{}", path,
+                          description, fortran ? " in column order" : ""));
   array.element = known->element;
   std::optional<uint64_t> bytes = bytesOf(array.element, array.dims);
   body.remove_prefix(headerBytes);
@@ -172,7 +175,8 @@ Result<NpyArray> parseNpy(std::span<const std::byte> file, const std::string &pa
   return array;
 }
 
-Result<NpyWriter> NpyWriter::create(const std::string &path, schema::ElementType element, std::span<const int64_t> dims) {
+Result<NpyWriter> NpyWriter::create(const std::string &path, schema::ElementType element,
+                                    std::span<const int64_t> dims) {
   const Description *known = nullptr;
   for (const Description &each : descriptions)
     if (each.element == element)
@@ -186,8 +190,7 @@ Result<NpyWriter> NpyWriter::create(const std::string &path, schema::ElementType
     shape.resize(shape.size() - 2);
   else if (dims.size() == 1)
     shape.resize(shape.size() - 1);
-  std::string header =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", known->text, shape);
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", known->text, shape);
   header.append(63 - (10 + header.size()) % 64, ' '); // data begin at a multiple of 64 bytes
   header += '\n';
   std::string start(magic);

@@ -2,8 +2,8 @@
 //
 // NumPy's .npy files, versions 1 to 3, little endian, row-major.
 //
-// Source: numpy.lib.format ("NPY format"). Errors: E2440 cannot be read, E2441 not a .npy file, E2442 an element or order
-// that is not supported, E2443 the file ends early, E2444 cannot be written.
+// Source: numpy.lib.format ("NPY format"). Errors: E2440 cannot be read, E2441 not a .npy file, E2442 an element or
+// order that is not supported, E2443 the file ends early, E2444 cannot be written.
 
 #ifndef MUSTER_TOOLS_MUSTERRUN_NPY_H
 #define MUSTER_TOOLS_MUSTERRUN_NPY_H

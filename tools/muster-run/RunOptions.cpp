@@ -14,9 +14,16 @@ Result<uint64_t> parseBytes(const std::string &text) {
     std::string_view name;
     uint64_t bytes;
   };
-  constexpr Unit units[] = {{"", 1},           {"B", 1},          {"KiB", 1ull << 10}, {"MiB", 1ull << 20},
-                            {"GiB", 1ull << 30}, {"TiB", 1ull << 40}, {"KB", 1000},       {"MB", 1000000},
-                            {"GB", 1000000000},  {"TB", 1000000000000}};
+  constexpr Unit units[] = {{"", 1},
+                            {"B", 1},
+                            {"KiB", 1ull << 10},
+                            {"MiB", 1ull << 20},
+                            {"GiB", 1ull << 30},
+                            {"TiB", 1ull << 40},
+                            {"KB", 1000},
+                            {"MB", 1000000},
+                            {"GB", 1000000000},
+                            {"TB", 1000000000000}};
   uint64_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   std::string_view suffix(end, static_cast<size_t>(text.data() + text.size() - end));
@@ -34,8 +41,11 @@ void addText(CLI::App &app, RunOptions &options) {
       ->group("Text")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--prompts", options.promptsFile, "File with one prompt a line, or a .json list of texts")->group("Text");
-  app.add_option("--max-tokens", options.maxTokens, "Tokens to generate for each prompt")->group("Text")->capture_default_str();
+  app.add_option("--prompts", options.promptsFile, "File with one prompt a line, or a .json list of texts")
+      ->group("Text");
+  app.add_option("--max-tokens", options.maxTokens, "Tokens to generate for each prompt")
+      ->group("Text")
+      ->capture_default_str();
   app.add_option("--temperature", options.sampling.temperature, "0: always the most probable token")
       ->group("Text")
       ->capture_default_str();
@@ -48,7 +58,8 @@ void addText(CLI::App &app, RunOptions &options) {
 
 void addTensors(CLI::App &app, RunOptions &options) {
   app.add_option("--tokens", options.tokens, "Token ids (.npy, i32 or i64) instead of text")->group("Tensors");
-  app.add_option("--logits", options.logits, "With --tokens: write one row of f32 logits a token (.npy)")->group("Tensors");
+  app.add_option("--logits", options.logits, "With --tokens: write one row of f32 logits a token (.npy)")
+      ->group("Tensors");
   app.add_option("--entry", options.entry, "Entry to run with --input")->group("Tensors");
   app.add_option("--input", options.inputs, "name=x.npy, for each input of the entry")
       ->group("Tensors")
@@ -61,13 +72,16 @@ void addRunning(CLI::App &app, RunOptions &options, std::string &cache) {
   app.add_option("--threads", options.threads, "Worker threads of each rank; 0: CPUs divided by ranks")
       ->group("Running")
       ->capture_default_str();
-  app.add_option("--kv-memory", cache, "Memory of the key-value cache of all ranks together, such as 512MiB")->group("Running");
-  app.add_flag("--processes", options.processes, "One process a rank over shared memory, instead of threads")->group("Running");
+  app.add_option("--kv-memory", cache, "Memory of the key-value cache of all ranks together, such as 512MiB")
+      ->group("Running");
+  app.add_flag("--processes", options.processes, "One process a rank over shared memory, instead of threads")
+      ->group("Running");
   app.add_option("--deadline-ms", options.deadlineMs, "A wait for another rank that takes longer ends the run")
       ->group("Running")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--weights-file", options.weights, "Weights file; default: the plan's path with the extension .weights")
+  app.add_option("--weights-file", options.weights,
+                 "Weights file; default: the plan's path with the extension .weights")
       ->group("Running");
 }
 
@@ -76,7 +90,8 @@ void addPrinting(CLI::App &app, RunOptions &options) {
   app.add_flag("--stats", options.stats, "Print times, rates and memory to stderr")->group("Printing");
   app.add_flag("--json", options.json, "Print results as one JSON object")->group("Printing");
   app.add_flag("--bench", options.bench, "Measure load, prefill and decode; prints JSON")->group("Printing");
-  app.add_option("--check", options.check, "Compare the logits with those of this plan of the same model")->group("Printing");
+  app.add_option("--check", options.check, "Compare the logits with those of this plan of the same model")
+      ->group("Printing");
   app.add_option("--check-tolerance", options.checkTolerance,
                  "Greatest difference, as a share of the greatest logit of the row")
       ->group("Printing")
@@ -87,7 +102,8 @@ void addPrinting(CLI::App &app, RunOptions &options) {
 /// Options that contradict each other.
 Status checkTogether(const RunOptions &options) {
   bool text = !options.prompts.empty() || !options.promptsFile.empty();
-  int modes = int(text) + int(!options.tokens.empty()) + int(!options.inputs.empty() || !options.entry.empty()) + int(options.bench);
+  int modes = int(text) + int(!options.tokens.empty()) + int(!options.inputs.empty() || !options.entry.empty()) +
+              int(options.bench);
   if (modes != 1)
     return Status::error(101, "expected one of --prompt or --prompts, --tokens, --input and --bench but got {}", modes);
   if (!options.logits.empty() && options.tokens.empty())

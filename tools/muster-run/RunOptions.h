@@ -56,7 +56,8 @@ struct RunOptions {
   bool talks() const { return rank == 0; }
 };
 
-/// Reads the command line. An empty plan in the result means that everything was said (--help, --version). Errors: E0101.
+/// Reads the command line. An empty plan in the result means that everything was said (--help, --version). Errors:
+/// E0101.
 Result<RunOptions> parseCommandLine(int argc, char **argv);
 
 /// "512MiB", "2GB", "1073741824" -> bytes. Error: E0102.

@@ -60,7 +60,8 @@ Result<int> teacherForced(const RunOptions &options) {
           MUSTER_RETURN_IF_ERROR(writer->append(row.data(), row.size_bytes()));
         greedy.push_back(static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin()));
         if (position == 0)
-          counts.firstTokenMs = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+          counts.firstTokenMs =
+              std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
         return Status::ok();
       }));
   if (writer)
@@ -109,18 +110,19 @@ Result<int> compareWith(LoadedModel &model, const RunOptions &options,
       }
       worst = std::max(worst, difference);
       worstShare = std::max(worstShare, greatest > 0 ? difference / greatest : difference);
-      equalTokens += std::max_element(row.begin(), row.end()) - row.begin() ==
-                     std::max_element(mine, mine + vocabulary) - mine;
+      equalTokens +=
+          std::max_element(row.begin(), row.end()) - row.begin() == std::max_element(mine, mine + vocabulary) - mine;
       ++rows;
       return Status::ok();
     }));
   }
   bool agrees = finite && worstShare <= options.checkTolerance;
   if (options.talks())
-    fmt::print(options.json ? stderr : stdout,
-               "check: {} rows of logits, greatest difference {:.3g} ({:.3g} of the row's greatest logit, at most {:.3g}), "
-               "{} of {} most probable tokens equal: {}\n",
-               rows, worst, worstShare, options.checkTolerance, equalTokens, rows, agrees ? "agrees" : "DIFFERS");
+    fmt::print(
+        options.json ? stderr : stdout,
+        "check: {} rows of logits, greatest difference {:.3g} ({:.3g} of the row's greatest logit, at most {:.3g}), "
+        "{} of {} most probable tokens equal: {}\n",
+        rows, worst, worstShare, options.checkTolerance, equalTokens, rows, agrees ? "agrees" : "DIFFERS");
   return agrees ? 0 : 1;
 }
 

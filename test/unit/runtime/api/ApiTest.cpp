@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -60,7 +61,8 @@ TEST(Api, ACProgramGenerates) {
   int32_t tokens[7];
   size_t count = 0;
   muster_status status;
-  ASSERT_EQ(generateInC(planPath(1).c_str(), prompt.data(), prompt.size(), tokens, 7, &count, &status), 0) << status.text;
+  ASSERT_EQ(generateInC(planPath(1).c_str(), prompt.data(), prompt.size(), tokens, 7, &count, &status), 0)
+      << status.text;
   EXPECT_EQ(std::vector<int32_t>(tokens, tokens + count), expected(prompt, 7));
   EXPECT_STREQ(status.text, "ok");
 }
@@ -88,6 +90,29 @@ TEST(Api, SequencesJoinAndLeaveOnThreeRanks) {
       EXPECT_EQ(loaded.session.takeTokens(ids[i], error), expected(prompts[i], 20)) << i;
 }
 
+// A plan may be used by any number of threads.
+TEST(Api, SessionsOfOnePlanInThreads) {
+  Error error;
+  Plan plan = Plan::load(planPath(1), error);
+  std::vector<std::vector<int32_t>> got(4);
+  std::vector<std::thread> threads;
+  for (std::vector<int32_t> &tokens : got)
+    threads.emplace_back([&plan, &tokens] {
+      Error own;
+      Session session = Session::create(plan, nullptr, own);
+      auto options = sequenceOptions();
+      options.max_new_tokens = 30;
+      uint64_t id = session.submit(prompt, options, own);
+      while (session.hasWork() && session.step(own))
+        ;
+      tokens = session.takeTokens(id, own);
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  for (const std::vector<int32_t> &tokens : got)
+    EXPECT_EQ(tokens, expected(prompt, 30));
+}
+
 TEST(Api, LogitsAndAppend) {
   Loaded loaded = load(1);
   Error error;
@@ -102,8 +127,8 @@ TEST(Api, LogitsAndAppend) {
   ASSERT_EQ(muster_session_logits(loaded.session.get(), id, &logits, &rows, &first, nullptr), 0);
   ASSERT_EQ(rows, 3u);
   EXPECT_EQ(first, 0u);
-  EXPECT_TRUE(std::equal(logits + 2 * stepPlanVocabulary, logits + 3 * stepPlanVocabulary,
-                         stepPlanLogits({1, 2, 3}).begin()));
+  EXPECT_TRUE(
+      std::equal(logits + 2 * stepPlanVocabulary, logits + 3 * stepPlanVocabulary, stepPlanLogits({1, 2, 3}).begin()));
   ASSERT_TRUE(loaded.session.append(id, {4}, error));
   ASSERT_TRUE(loaded.session.step(error));
   ASSERT_EQ(muster_session_logits(loaded.session.get(), id, &logits, &rows, &first, nullptr), 0);
@@ -173,7 +198,8 @@ TEST(Api, AnyEntryRunsByNames) {
   result.bytes += 1;
   inputs[2].dims[0] = 2;
   EXPECT_EQ(run(), 2432);
-  EXPECT_THAT(status.text, testing::HasSubstr("expected dim 0 of input positions to be 3, as another input's t is, but got 2"));
+  EXPECT_THAT(status.text,
+              testing::HasSubstr("expected dim 0 of input positions to be 3, as another input's t is, but got 2"));
   inputs[2].dims[0] = 4; // more than the data
   EXPECT_EQ(run(), 2432);
   inputs[2].dims[0] = 3;
@@ -187,8 +213,9 @@ TEST(Api, AnyEntryRunsByNames) {
   inputs[1].element = MUSTER_I32;
   inputs[1].name = "token";
   EXPECT_EQ(run(), 2431);
-  EXPECT_STREQ(status.text, "E2431 references unknown input token of entry step, which has tokens, positions, query_starts, "
-                            "block_table, write_slots, logit_rows");
+  EXPECT_STREQ(status.text,
+               "E2431 references unknown input token of entry step, which has tokens, positions, query_starts, "
+               "block_table, write_slots, logit_rows");
   inputs[1].name = "positions";
   EXPECT_EQ(run(), 2431); // twice
   inputs[1].name = "tokens";

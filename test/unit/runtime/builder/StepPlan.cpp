@@ -54,16 +54,9 @@ PlanBuilder stepPlan(const StepPlanOptions &options) {
   auto ownBinding = arena(own.offset(), own.length());
   operands.push_back({stateBinding(cache), true});
   operands.push_back({ownBinding, true});
-  uint32_t computed =
-      builder.launch(variant, kernel, std::move(operands), {t, r, slots, width, vocabulary}, amount(1));
-  PlanBuilder::TransferSpec reduce{"all_reduce",
-                                   {0},
-                                   ownBinding,
-                                   arena(all.offset(), all.length()),
-                                   amount(0),
-                                   amount(0),
-                                   {},
-                                   schema::Reduction::Maximum};
+  uint32_t computed = builder.launch(variant, kernel, std::move(operands), {t, r, slots, width, vocabulary}, amount(1));
+  PlanBuilder::TransferSpec reduce{"all_reduce", {0},       ownBinding, arena(all.offset(), all.length()),
+                                   amount(0),    amount(0), {},         schema::Reduction::Maximum};
   reduce.box.push_back(dim(amountOf(r), stepPlanVocabulary, stepPlanVocabulary));
   reduce.box.push_back(dim(amount(stepPlanVocabulary), 1, 1));
   builder.transfer(variant, std::move(reduce), {computed});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A plan with the entry `step` that needs no compiler: its logits are a function of a sequence's tokens alone, which its
-// kernel finds through the paged cache (pure_step in kernels.c).
+// A plan with the entry `step` that needs no compiler: its logits are a function of a sequence's tokens alone, which
+// its kernel finds through the paged cache (pure_step in kernels.c).
 
 #ifndef MUSTER_TEST_UNIT_RUNTIME_BUILDER_STEPPLAN_H
 #define MUSTER_TEST_UNIT_RUNTIME_BUILDER_STEPPLAN_H

@@ -29,13 +29,16 @@ int numberOf(const std::vector<std::byte> &file) { return parseNpy(file, "x.npy"
 
 TEST(Npy, ReadsWhatNumpyWrites) {
   for (char version : {1, 2, 3}) {
-    auto array = parseNpy(npy("{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }      \n", std::string(24, 7), version), "x");
+    auto array = parseNpy(
+        npy("{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }      \n", std::string(24, 7), version), "x");
     ASSERT_TRUE(array.isOk()) << array.status().text();
     EXPECT_EQ(array->element, schema::ElementType::I32);
     EXPECT_EQ(array->dims, (std::vector<int64_t>{2, 3}));
     EXPECT_EQ(array->data.size(), 24u);
   }
-  EXPECT_EQ(parseNpy(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (), }\n", std::string(8, 0)), "x")->dims.size(), 0u);
+  EXPECT_EQ(
+      parseNpy(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (), }\n", std::string(8, 0)), "x")->dims.size(),
+      0u);
   EXPECT_EQ(parseNpy(npy("{'descr': '|b1', 'fortran_order': False, 'shape': (0,), }\n", ""), "x")->data.size(), 0u);
   EXPECT_EQ(parseNpy(npy("{\"shape\":(5,),\"descr\":\"|u1\",\"fortran_order\":False}", "12345"), "x")->dims[0], 5);
 }
@@ -44,15 +47,19 @@ TEST(Npy, RefusesEverythingElse) {
   std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }\n";
   EXPECT_EQ(numberOf({}), 2441);
   EXPECT_EQ(numberOf(npy(good, std::string(16, 0), 4)), 2441);
-  for (const char *header :
-       {"", "{", "{}", "('descr')", "{'descr': '<f4', 'fortran_order': False}", "{'descr': '<f4', 'fortran_order': 0, 'shape': (4,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (4,), 'more': 1}", "{'descr': '<f4', 'fortran_order': False, 'shape': (-4,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (4}", "{'descr': '<f4, 'fortran_order': False, 'shape': (4,)}",
-        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (4,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}"})
+  for (const char *header : {"", "{", "{}", "('descr')", "{'descr': '<f4', 'fortran_order': False}",
+                             "{'descr': '<f4', 'fortran_order': 0, 'shape': (4,)}",
+                             "{'descr': '<f4', 'fortran_order': False, 'shape': (4,), 'more': 1}",
+                             "{'descr': '<f4', 'fortran_order': False, 'shape': (-4,)}",
+                             "{'descr': '<f4', 'fortran_order': False, 'shape': (4}",
+                             "{'descr': '<f4, 'fortran_order': False, 'shape': (4,)}",
+                             "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (4,)}",
+                             "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}"})
     EXPECT_EQ(numberOf(npy(header, std::string(16, 0))), 2441) << header;
   for (const char *kind : {">f4", "<u4", "<c8", "|S4", "|O"})
-    EXPECT_EQ(numberOf(npy("{'descr': '" + std::string(kind) + "', 'fortran_order': False, 'shape': (1,), }", std::string(16, 0))), 2442)
+    EXPECT_EQ(numberOf(npy("{'descr': '" + std::string(kind) + "', 'fortran_order': False, 'shape': (1,), }",
+                           std::string(16, 0))),
+              2442)
         << kind;
   EXPECT_EQ(numberOf(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }", std::string(16, 0))), 2442);
   EXPECT_EQ(numberOf(npy(good, std::string(15, 0))), 2443);
@@ -84,7 +91,8 @@ TEST(Npy, SurvivesCutsAndMutations) {
 }
 
 TEST(Npy, WritesWhatItReads) {
-  std::string path = (std::filesystem::temp_directory_path() / ("muster-npy-" + std::to_string(getpid()) + ".npy")).string();
+  std::string path =
+      (std::filesystem::temp_directory_path() / ("muster-npy-" + std::to_string(getpid()) + ".npy")).string();
   for (std::vector<int64_t> dims : {std::vector<int64_t>{}, {6}, {2, 3}, {0, 3}, {1, 2, 3}}) {
     int64_t count = 1;
     for (int64_t size : dims)
