@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/muster-run/Npy.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <span>
 
 #include <unistd.h>
 
@@ -107,7 +109,7 @@ TEST(Npy, WritesWhatItReads) {
     auto array = readNpy(path);
     ASSERT_TRUE(array.isOk()) << array.status().text();
     EXPECT_EQ(array->dims, dims);
-    EXPECT_EQ(std::memcmp(array->data.data(), values.data(), array->data.size()), 0);
+    EXPECT_TRUE(std::ranges::equal(array->data, std::as_bytes(std::span(values))));
     EXPECT_EQ((std::filesystem::file_size(path) - array->data.size()) % 64, 0u);
   }
   int64_t two[] = {2};
