@@ -166,6 +166,8 @@ llvm::Expected<HostObject> compileHostKernels(ModuleOp kernels, const HostTarget
   Stopwatch stopwatch;
   HostCodegenTimes spent;
   OwningOpRef<ModuleOp> separated = separate(kernels);
+  if (separated->getBody()->empty())
+    return HostObject(); // The linker would complain that it has no input.
   if (llvm::Error error = runPasses(*separated, target, "buffers", options, buildBufferPipeline))
     return std::move(error);
   HostObject object;

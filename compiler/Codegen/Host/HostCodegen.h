@@ -73,7 +73,7 @@ struct HostCodegenTimes {
 /// or runs single passes. compileHostKernels does it for its module's context by itself.
 void registerHostCodegenDialects(mlir::DialectRegistry &registry);
 
-/// Compiles every kernel of `kernels`, which is left as it is. An empty module gives an object without symbols.
+/// Compiles every kernel of `kernels`, which is left as it is. An empty module gives no bytes and no kernels.
 /// Runs passes on the context's threads and LLVM on `options.threads`; no other thread may use the context meanwhile.
 llvm::Expected<HostObject> compileHostKernels(mlir::ModuleOp kernels, const HostTarget &target,
                                               const HostCodegenOptions &options = {}, HostCodegenTimes *times = nullptr);
