@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The pass muster-interpret: options, inputs from JSON, results as text. Interpreter.h is what it calls.
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Reference/Passes.h"
 #include "compiler/Reference/RandomValues.h"

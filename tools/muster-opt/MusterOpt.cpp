@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// muster-opt: MLIR's driver with the dialects and passes of Muster, for tests and for looking at single passes.
 #include "compiler/Codegen/Host/HostPipeline.h"
 #include "compiler/Reference/Passes.h"
 #include "compiler/Pipeline/Phases.h"
