@@ -89,6 +89,12 @@ void pack(const float *matrix, int64_t n, int64_t k, float *packed) {
         }
 }
 
+std::string printed(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << "'" << type << "'";
+  return text;
+}
+
 /// A file under a temporary name until it is whole.
 class OutputFile {
 public:
@@ -149,10 +155,12 @@ llvm::Expected<WeightsLayout> emit::layOutWeights(ModuleOp module, MeshAttr mesh
   for (auto weight : module.getOps<WeightOp>()) {
     RankedTensorType logical = weight.getLogicalType();
     if (!logical.getElementType().isF32() || logical.getRank() < 1 || logical.getRank() > 2)
-      return emitError("E4201 unsupported type of weight @{}: expected an f32 matrix or vector", weight.getSymName().str());
+      return emitError("E4201 unsupported type of weight @{}: expected an f32 matrix or vector but got {}", weight.getSymName().str(),
+                       printed(logical));
     FailureOr<RankedTensorType> local = getLocalType(logical, weight.getLayout(), mesh, [](const Twine &) {});
     if (failed(local))
-      return emitError("E4201 expected the mesh to divide weight @{}", weight.getSymName().str());
+      return emitError("E4201 expected the mesh to divide weight @{} of type {} and layout {}", weight.getSymName().str(), printed(logical),
+                       weight.getLayout().getText());
     WeightPlace place{weight, *local, weight.getPacking() == StringRef(plan::packingN64K16), /*shared=*/mesh.getRankCount() > 1};
     for (LayoutDimAttr dim : weight.getLayout().getDims())
       for (LayoutTermAttr term : dim.getTerms())

@@ -25,8 +25,9 @@ mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext
 /// (`muster.generator`: rope_cos, rope_sin, coordinate). Used from several threads at once.
 class ModelWeights {
 public:
-  /// `checkpoint` may be null where the module names no sources; it must outlive this.
-  ModelWeights(const Checkpoint *checkpoint, int64_t positions);
+  /// `checkpoint` may be null where the module names no sources; it must outlive this. Rotary tables have as many positions as the module's
+  /// weights have rows.
+  ModelWeights(const Checkpoint *checkpoint, mlir::ModuleOp module);
 
   /// Writes the weight's logical tensor, row-major f32, to `out`. E3330 where nothing says what the weight holds.
   llvm::Error read(WeightOp weight, float *out) const;

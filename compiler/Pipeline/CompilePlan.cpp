@@ -64,7 +64,7 @@ llvm::Expected<CompiledPlan> muster::compilePlan(ModuleOp module, const CompileP
   CompiledPlan result;
   MeshAttr mesh = getMesh(module);
   if (!mesh)
-    return llvm::createStringError("E4022 expected the module to have one mesh but got none or several");
+    return llvm::createStringError("E4022 expected the module to have one mesh but got " + llvm::Twine(llvm::count_if(module.getOps<MeshOp>(), [](MeshOp) { return true; })));
 
   Clock::time_point start = Clock::now();
   OwningOpRef<ModuleOp> kernels = ModuleOp::create(module.getLoc());

@@ -30,8 +30,11 @@ std::optional<Phase> muster::symbolizePhase(StringRef name) {
 }
 
 std::optional<Phase> muster::getPhase(ModuleOp module) {
-  auto attr = module->getAttrOfType<StringAttr>(phaseAttribute);
-  return attr ? symbolizePhase(attr.getValue()) : std::optional<Phase>(Phase::Model);
+  Attribute attr = module->getAttr(phaseAttribute);
+  if (!attr)
+    return Phase::Model;
+  auto name = dyn_cast<StringAttr>(attr);
+  return name ? symbolizePhase(name.getValue()) : std::nullopt;
 }
 
 static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &options) {

@@ -172,36 +172,30 @@ LogicalResult SpanAssigner::assignResults(Operation *terminator) {
   for (auto [index, value] : llvm::enumerate(terminator->getOperands())) {
     Value span = spanOf(value);
     auto made = span.getDefiningOp<plan::SpanOp>();
-    auto resultType = cast<RankedTensorType>(value.getType());
     if (!made || made.getRole()) {
       FailureOr<Value> copy = makeSpan(value, terminator->getLoc());
       FailureOr<SmallVector<OpFoldResult>> shape = resolver.getSizes(value);
       if (failed(copy) || failed(shape))
         return failure();
-      SmallVector<Value> symbols;
-      SmallVector<AffineExpr> extents, strides(shape->size());
-      AffineExpr stride = builder.getAffineConstantExpr(1);
+      // Both lie densely: one run of all elements.
+      Location loc = terminator->getLoc();
+      int64_t factor = 1;
+      Value product;
       for (OpFoldResult size : *shape) {
-        if (auto dynamic = dyn_cast<Value>(size)) {
-          extents.push_back(builder.getAffineSymbolExpr(symbols.size()));
-          symbols.push_back(sizes.lookupOrDefault(dynamic));
-        } else {
-          extents.push_back(builder.getAffineConstantExpr(*getConstantIntValue(size)));
-        }
+        if (std::optional<int64_t> constant = getConstantIntValue(size))
+          factor *= *constant;
+        else if (Value dynamic = sizes.lookupOrDefault(cast<Value>(size)); product)
+          product = arith::MulIOp::create(outer, loc, product, dynamic);
+        else
+          product = dynamic;
       }
-      for (size_t dim = shape->size(); dim-- > 0;) {
-        strides[dim] = stride;
-        if (dim > 0 && !extents[dim].isSymbolicOrConstant())
-          return terminator->emitOpError() << "E4010 unsupported result shape " << resultType;
-        stride = stride * extents[dim];
-      }
-      unsigned dims = 2 * mesh.getAxes().size();
-      auto map = [&](ArrayRef<AffineExpr> results) {
-        return AffineMapAttr::get(AffineMap::get(dims, symbols.size(), results, function.getContext()));
-      };
-      AffineExpr zero = builder.getAffineConstantExpr(0);
-      plan::PullOp::create(steps, terminator->getLoc(), span, *copy, symbols, builder.getStringAttr("copy"), builder.getStrArrayAttr({}),
-                           ReductionKindAttr(), map(extents), map({zero}), map(strides), map({zero}), map(strides), DenseI64ArrayAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+      unsigned dims = 2 * mesh.getAxes().size(), symbols = product ? 1 : 0;
+      auto map = [&](AffineExpr result) { return AffineMapAttr::get(AffineMap::get(dims, symbols, result)); };
+      AffineExpr zero = builder.getAffineConstantExpr(0), one = builder.getAffineConstantExpr(1);
+      AffineExpr elements = product ? builder.getAffineSymbolExpr(0) * factor : builder.getAffineConstantExpr(factor);
+      plan::PullOp::create(steps, loc, span, *copy, product ? ValueRange(product) : ValueRange(), builder.getStringAttr("copy"),
+                           builder.getStrArrayAttr({}), ReductionKindAttr(), map(elements), map(zero), map(one), map(zero), map(one),
+                           DenseI64ArrayAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
       made = copy->getDefiningOp<plan::SpanOp>();
     }
     made.setRole("result");
@@ -223,6 +217,8 @@ LogicalResult SpanAssigner::run() {
   for (BlockArgument argument : function.getArguments())
     if (failed(resolver.getSizes(argument)))
       return failure();
+
+  resolver.eraseDeadSizes();
 
   Location loc = function.getLoc();
   OpBuilder builder(function);

@@ -328,13 +328,13 @@ LogicalResult collectBody(Operation *op, const SetVector<Operation *> &members, 
 }
 
 /// Erases `op` with the views of it that only its kernel used: the kernel has copies of them.
-void eraseWithViews(Operation *op) {
+void eraseWithViews(Operation *op, SizeResolver &resolver) {
   for (Value result : op->getResults())
     while (!result.use_empty()) {
       assert(isFree(*result.user_begin()) && "expected every other user to read the dispatch");
-      eraseWithViews(*result.user_begin());
+      eraseWithViews(*result.user_begin(), resolver);
     }
-  op->erase();
+  resolver.erase(op);
 }
 
 LogicalResult KernelFormer::outline(Group &group) {
@@ -406,7 +406,7 @@ LogicalResult KernelFormer::outline(Group &group) {
     moveViewsBehind(dispatch, fresh);
   }
   for (Operation *op : llvm::reverse(group.ops))
-    eraseWithViews(op);
+    eraseWithViews(op, resolver);
   ++dispatches;
   return success();
 }
@@ -478,7 +478,7 @@ LogicalResult KernelFormer::outlineRegionOp(Operation *op) {
   kernel = getOrInsert(kernel, op->getName().stripDialect());
   auto dispatch = plan::DispatchOp::create(builder, loc, op->getResultTypes(), kernel.getSymName(), inputs, sizes, writes);
   op->replaceAllUsesWith(dispatch);
-  op->erase();
+  resolver.erase(op);
   ++dispatches;
   return success();
 }

@@ -166,7 +166,7 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
     bool zeros = llvm::is_contained(movement.sources, -1);
     if (group == 1 && !zeros) {
       op->getResult(0).replaceAllUsesWith(op->getOperand(0));
-      op->erase();
+      resolver.erase(op);
       return success();
     }
 
@@ -242,11 +242,11 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
         movement.sources.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(movement.sources));
     if (following) {
       following->getResult(0).replaceAllUsesWith(transfer.getResult());
-      following->erase();
+      resolver.erase(following);
     } else {
       op->getResult(0).replaceAllUsesWith(transfer.getResult());
     }
-    op->erase();
+    resolver.erase(op);
     ++lowered;
     return success();
   }

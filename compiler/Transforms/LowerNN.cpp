@@ -274,7 +274,7 @@ struct LowerNN : muster::impl::LowerNNPassBase<LowerNN> {
         if (failed(value))
           return signalPassFailure();
         op->getResult(0).replaceAllUsesWith(*value);
-        op->erase();
+        resolver.erase(op);
         ++lowered;
       }
     }

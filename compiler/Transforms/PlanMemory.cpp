@@ -31,7 +31,7 @@ FailureOr<int64_t> getUpperBound(Value size, DictionaryAttr bounds) {
   if (auto constant = dyn_cast_or_null<arith::ConstantIndexOp>(op))
     return constant.value();
   if (!op || op->getNumOperands() != 2)
-    return op ? op->emitOpError() << "E4011 cannot bound this size" : failure();
+    return op ? op->emitOpError() << "E4031 cannot bound this size" : failure();
   FailureOr<int64_t> a = getUpperBound(op->getOperand(0), bounds), b = getUpperBound(op->getOperand(1), bounds);
   if (failed(a) || failed(b))
     return failure();
@@ -51,9 +51,9 @@ FailureOr<int64_t> getUpperBound(Value size, DictionaryAttr bounds) {
                    .Case([&](arith::MaxUIOp) { return result = std::max(*a, *b), true; })
                    .Default([](Operation *) { return false; });
   if (!known)
-    return op->emitOpError() << "E4011 cannot bound this size";
+    return op->emitOpError() << "E4031 cannot bound this size";
   if (overflow)
-    return op->emitOpError() << "E4012 expected sizes below 2^63 bytes but this one overflows";
+    return op->emitOpError() << "E4032 expected sizes below 2^63 bytes but this one overflows";
   return result;
 }
 
@@ -68,8 +68,8 @@ FailureOr<int64_t> getSpanBytes(plan::SpanOp span, DictionaryAttr bounds) {
         return failure();
       size = *bound;
     }
-    if (llvm::MulOverflow(bytes, size, bytes))
-      return span.emitOpError() << "E4012 expected sizes below 2^63 bytes but this span overflows";
+    if (llvm::MulOverflow(bytes, size, bytes) || bytes > std::numeric_limits<int64_t>::max() - spanAlignment)
+      return span.emitOpError() << "E4032 expected sizes below 2^63 bytes but this span overflows";
   }
   return static_cast<int64_t>(llvm::alignTo(std::max<int64_t>(bytes, 1), spanAlignment));
 }
@@ -124,6 +124,8 @@ LogicalResult placeSpans(plan::VariantOp variant) {
         break;
       offset = std::max(offset, other->offset + other->bytes);
     }
+    if (life->bytes > std::numeric_limits<int64_t>::max() - offset)
+      return variant.emitOpError() << "E4032 expected an arena below 2^63 bytes but this one overflows";
     life->offset = offset;
     life->span.setOffset(offset);
     life->span->setAttr("bytes", IntegerAttr::get(IntegerType::get(variant.getContext(), 64), life->bytes));
@@ -152,14 +154,17 @@ struct PlanMemory : muster::impl::PlanMemoryPassBase<PlanMemory> {
       for (Attribute attr : list) {
         auto smaller = dyn_cast<DictionaryAttr>(attr);
         if (!smaller)
-          return entry.emitOpError() << "E4013 expected variants to be dictionaries of bounds but got " << attr;
+          return entry.emitOpError() << "E4033 expected variants to be dictionaries of bounds but got " << attr;
         NamedAttrList merged(bounds);
         for (NamedAttribute bound : smaller) {
           auto most = bounds.getAs<IntegerAttr>(bound.getName());
           auto value = dyn_cast<IntegerAttr>(bound.getValue());
-          if (!most || !value || value.getInt() < 1 || value.getInt() > most.getInt())
-            return entry.emitOpError() << "E4013 expected the variant's bound of '" << bound.getName() << "' to be from 1 to "
-                                       << (most ? most.getInt() : 0) << " but got " << bound.getValue();
+          if (!most)
+            return entry.emitOpError() << "E4033 expected bounds of a variant to be among those of '" << attribute::bounds << "' but got "
+                                       << bound.getName();
+          if (!value || value.getInt() < 1 || value.getInt() > most.getInt())
+            return entry.emitOpError() << "E4033 expected the variant's bound of " << bound.getName() << " to be from 1 to " << most.getInt()
+                                       << " but got " << bound.getValue();
           merged.set(bound.getName(), value);
         }
         wanted.push_back(merged.getDictionary(entry.getContext()));

@@ -154,6 +154,29 @@ FailureOr<OpFoldResult> SizeResolver::getSize(Value tensor, int64_t dim) {
   return size;
 }
 
+void SizeResolver::eraseDeadSizes() {
+  DenseSet<Value> inUse;
+  for (auto &[dim, size] : known)
+    if (auto value = dyn_cast<Value>(size))
+      inUse.insert(value);
+  SmallVector<Operation *> sizes;
+  function.walk([&](Operation *op) {
+    if (op->getNumResults() == 1 && op->getResult(0).getType().isIndex() && !inUse.contains(op->getResult(0)))
+      sizes.push_back(op);
+  });
+  for (Operation *op : llvm::reverse(sizes))
+    if (isOpTriviallyDead(op))
+      op->erase();
+}
+
+void SizeResolver::erase(Operation *op) {
+  for (Value result : op->getResults())
+    if (auto type = dyn_cast<RankedTensorType>(result.getType()))
+      for (int64_t dim = 0; dim < type.getRank(); ++dim)
+        known.erase({result, dim});
+  op->erase();
+}
+
 FailureOr<SmallVector<OpFoldResult>> SizeResolver::getSizes(Value tensor) {
   SmallVector<OpFoldResult> sizes;
   for (int64_t dim = 0, rank = cast<RankedTensorType>(tensor.getType()).getRank(); dim < rank; ++dim) {
@@ -184,6 +207,7 @@ struct ResolveSizes : muster::impl::ResolveSizesPassBase<ResolveSizes> {
       }
       for (tensor::DimOp dim : dims)
         dim.erase();
+      resolver.eraseDeadSizes();
     }
   }
 };

@@ -22,6 +22,12 @@ public:
   /// Rewrites an index expression that reads `tensor.dim`s to one that reads counts.
   mlir::FailureOr<mlir::OpFoldResult> resolve(mlir::OpFoldResult size);
 
+  /// Erases index arithmetic and dims that nobody reads: reification leaves such behind. Sizes that were handed out stay.
+  void eraseDeadSizes();
+
+  /// Erases an operation and what is known of its results, whose addresses other operations may get.
+  void erase(mlir::Operation *op);
+
 private:
   mlir::FailureOr<mlir::OpFoldResult> getArgumentSize(mlir::BlockArgument argument, int64_t dim);
 

@@ -35,13 +35,16 @@ using namespace muster;
 
 namespace {
 
-constexpr int exitWrongInput = 1, exitUsage = 2;
+constexpr int exitWrongInput = 1, exitUsage = 2, exitUnsupported = 3;
 
 struct Options {
-  std::string input, output, mesh = "tp=1", target = "host", from, to;
+  std::string input, output, checkpoint, mesh = "tp=1", target = "host", from, to;
   int64_t maxStepTokens = 512, maxSequences = 8, maxContext = 0, maxLogitRows = 0, pageSlots = 16;
   unsigned threads = 0;
   bool json = false, timing = false;
+  std::string graphOption; // the first that was given of those that shape the graph of a checkpoint
+
+  bool inputIsModule() const { return llvm::StringRef(input).ends_with(".mlir"); }
 };
 
 /// Fills `options`; the exit code where the process ends here.
@@ -52,17 +55,18 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
   app.add_option("-o,--output", options.output,
                  "Plan file to write (weights go beside it, ending in .weights); with --to, the module as text, by default on "
                  "standard output");
-  app.add_option("--mesh", options.mesh, "Axes and sizes of the mesh")->capture_default_str();
+  app.add_option("--checkpoint", options.checkpoint, "GGUF file or Hugging Face folder with the weights and the tokenizer of a .mlir file");
+  CLI::Option *mesh = app.add_option("--mesh", options.mesh, "Axes and sizes of the mesh")->capture_default_str();
   app.add_option("--target", options.target, "CPU to compile for: host, x86-64-v3, znver4, ...")->capture_default_str();
   app.add_option("--from", options.from,
                  "Phase that the input is in: model, counted, proved, transferred, formed, buffered, planned (default: what the "
                  "module says)");
   app.add_option("--to", options.to, "Stop at the end of this phase and write the module as text");
-  app.add_option("--max-step-tokens", options.maxStepTokens, "Most tokens of one step")->capture_default_str();
-  app.add_option("--max-seqs", options.maxSequences, "Most sequences of one step")->capture_default_str();
-  app.add_option("--max-context", options.maxContext, "Most positions of one sequence (default: the model's context)");
-  app.add_option("--max-logit-rows", options.maxLogitRows, "Most rows of logits of one step (default: max-step-tokens)");
-  app.add_option("--page-slots", options.pageSlots, "Positions of one page of the key-value cache")->capture_default_str();
+  CLI::Option *maxStepTokens = app.add_option("--max-step-tokens", options.maxStepTokens, "Most tokens of one step")->capture_default_str();
+  CLI::Option *maxSequences = app.add_option("--max-seqs", options.maxSequences, "Most sequences of one step")->capture_default_str();
+  CLI::Option *maxContext = app.add_option("--max-context", options.maxContext, "Most positions of one sequence (default: the model's context)");
+  CLI::Option *maxLogitRows = app.add_option("--max-logit-rows", options.maxLogitRows, "Most rows of logits of one step (default: max-step-tokens)");
+  CLI::Option *pageSlots = app.add_option("--page-slots", options.pageSlots, "Positions of one page of the key-value cache")->capture_default_str();
   app.add_option("--threads", options.threads, "Threads for kernels and weights (default: the CPUs)");
   app.add_flag("--json", options.json, "Print the summary as JSON");
   app.add_flag("--timing", options.timing, "Print the time of every pass");
@@ -74,6 +78,9 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
     llvm::errs() << "muster-compile: E0101 " << error.what() << "\n";
     return exitUsage;
   }
+  for (CLI::Option *option : {mesh, maxStepTokens, maxSequences, maxContext, maxLogitRows, pageSlots})
+    if (option->count() > 0 && options.graphOption.empty())
+      options.graphOption = option->get_name();
   return std::nullopt;
 }
 
@@ -81,6 +88,55 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
   llvm::errs() << "muster-compile: " << text << "\n";
   exit(exitUsage);
 }
+
+/// Position of a number such as E4003 with a space behind it; npos where there is none.
+size_t findNumber(llvm::StringRef text) {
+  for (size_t at = text.find('E'); at != llvm::StringRef::npos; at = text.find('E', at + 1))
+    if (text.size() > at + 5 && text[at + 5] == ' ' && llvm::all_of(text.substr(at + 1, 4), llvm::isDigit))
+      return at;
+  return llvm::StringRef::npos;
+}
+
+/// What a right program asks for and Muster does not have is said as "E4008 unsupported ...".
+int getExitCode(llvm::StringRef text) {
+  size_t number = findNumber(text);
+  return number != llvm::StringRef::npos && text.substr(number + 6).starts_with("unsupported") ? exitUnsupported : exitWrongInput;
+}
+
+/// Prints diagnostics of graphs that come from no text: `muster-compile: E4003 ... (at layers.0.attention.rope)`. Those with a line in a file
+/// are left to the handler that prints it.
+class DiagnosticPrinter {
+public:
+  explicit DiagnosticPrinter(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) { return print(diagnostic); }) {}
+
+  /// Of the first error.
+  int exitCode() const { return code.value_or(exitWrongInput); }
+
+private:
+  LogicalResult print(Diagnostic &diagnostic) {
+    std::string text = diagnostic.str();
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error && !code)
+      code = getExitCode(text);
+    if (diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
+      return failure();
+    llvm::errs() << "muster-compile: ";
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
+      llvm::errs() << "warning: ";
+    // `'nn.rope' op ` in front of the number says less than the layer.
+    size_t number = findNumber(text);
+    llvm::errs() << llvm::StringRef(text).substr(number == llvm::StringRef::npos ? 0 : number);
+    if (auto name = diagnostic.getLocation()->findInstanceOf<NameLoc>())
+      llvm::errs() << " (at " << name.getName().getValue() << ")";
+    llvm::errs() << "\n";
+    for (Diagnostic &note : diagnostic.getNotes())
+      llvm::errs() << "muster-compile: note: " << note.str() << "\n";
+    return success();
+  }
+
+  std::optional<int> code;
+  ScopedDiagnosticHandler handler;
+};
 
 /// Prints an error and returns the exit code.
 int report(llvm::Error error) {
@@ -91,7 +147,10 @@ int report(llvm::Error error) {
         code = known.exitCode();
         llvm::errs() << "muster-compile: " << known.message() << "\n";
       },
-      [&](const llvm::ErrorInfoBase &other) { llvm::errs() << "muster-compile: " << other.message() << "\n"; });
+      [&](const llvm::ErrorInfoBase &other) {
+        code = getExitCode(other.message());
+        llvm::errs() << "muster-compile: " << other.message() << "\n";
+      });
   return code;
 }
 
@@ -103,7 +162,7 @@ std::vector<std::pair<std::string, int64_t>> parseMesh(llvm::StringRef text) {
     auto [name, size] = part.split('=');
     int64_t value;
     if (name.empty() || size.getAsInteger(10, value) || value < 1)
-      usageError("E0102 expected --mesh to be like tp=3 but got '" + text + "'");
+      usageError("E0105 expected --mesh to be like tp=3 but got '" + text + "'");
     axes.push_back({name.str(), value});
   }
   return axes;
@@ -131,6 +190,12 @@ private:
   bool enabled, shown = false;
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now(), last{};
 };
+
+std::string printed(Attribute attribute) {
+  std::string text;
+  llvm::raw_string_ostream(text) << attribute;
+  return text;
+}
 
 /// Variants of the entry `step`: decode, prefill, and every row's logits.
 void chooseVariants(ModuleOp module, const llama::LlamaGraphOptions &options) {
@@ -181,12 +246,16 @@ int run(const Options &options) {
   auto started = std::chrono::steady_clock::now();
   std::optional<Phase> to = Phase::Planned;
   if (!options.to.empty() && !(to = symbolizePhase(options.to)))
-    usageError("E0103 expected --to to be a phase from model to planned but got '" + llvm::Twine(options.to) + "'");
+    usageError("E0106 expected --to to be a phase from model to planned but got '" + llvm::Twine(options.to) + "'");
   std::optional<Phase> from;
   if (!options.from.empty() && !(from = symbolizePhase(options.from)))
-    usageError("E0103 expected --from to be a phase from model to planned but got '" + llvm::Twine(options.from) + "'");
+    usageError("E0106 expected --from to be a phase from model to planned but got '" + llvm::Twine(options.from) + "'");
   if (options.to.empty() && options.output.empty())
     usageError("E0104 expected -o with the plan file to write but got none");
+  if (options.inputIsModule() && !options.graphOption.empty())
+    usageError("E0107 expected " + options.graphOption + " with a checkpoint only but got input " + options.input);
+  if (!options.inputIsModule() && !options.checkpoint.empty())
+    usageError("E0107 expected --checkpoint with a .mlir file only but got input " + options.input);
   llvm::Expected<codegen::HostTarget> target = codegen::HostTarget::parse(options.target);
   if (!target)
     return report(target.takeError());
@@ -198,21 +267,18 @@ int run(const Options &options) {
   registry.insert<MusterDialect, nn::NNDialect, plan::PlanDialect>();
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
+  context.printOpOnDiagnostic(false); // One line an error.
   unsigned threads = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
 
   // The module: read or built.
   llvm::SourceMgr sources;
-  SourceMgrDiagnosticHandler diagnostics(sources, &context, llvm::errs());
+  SourceMgrDiagnosticHandler lines(sources, &context, llvm::errs());
+  DiagnosticPrinter diagnostics(&context);
   OwningOpRef<ModuleOp> module;
   std::unique_ptr<Checkpoint> checkpoint;
   CompilePlanOptions compile;
-  int64_t positions = 0;
-  if (llvm::StringRef(options.input).ends_with(".mlir")) {
-    module = parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context));
-    if (!module)
-      return exitWrongInput;
-  } else {
-    llvm::Expected<std::unique_ptr<Checkpoint>> opened = openCheckpoint(options.input);
+  if (std::string path = options.inputIsModule() ? options.checkpoint : options.input; !path.empty()) {
+    llvm::Expected<std::unique_ptr<Checkpoint>> opened = openCheckpoint(path);
     if (!opened)
       return report(opened.takeError());
     checkpoint = std::move(*opened);
@@ -222,6 +288,13 @@ int run(const Options &options) {
       return report(tokenizer.takeError());
     if (*tokenizer)
       compile.tokenizer = std::move(**tokenizer);
+    compile.model = {{"architecture", checkpoint->config().architecture}, {"name", checkpoint->config().name}};
+  }
+  if (options.inputIsModule()) {
+    module = parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context));
+    if (!module)
+      return exitWrongInput;
+  } else {
     llama::LlamaGraphOptions graph;
     graph.mesh = parseMesh(options.mesh);
     graph.maxStepTokens = options.maxStepTokens;
@@ -229,16 +302,17 @@ int run(const Options &options) {
     graph.maxContext = options.maxContext ? options.maxContext : checkpoint->config().contextLength;
     graph.maxLogitRows = options.maxLogitRows ? options.maxLogitRows : options.maxStepTokens;
     graph.pageSlots = options.pageSlots;
-    positions = graph.maxContext;
     FailureOr<OwningOpRef<ModuleOp>> built = importModel(&context, *checkpoint, graph);
     if (failed(built))
-      return exitWrongInput;
+      return diagnostics.exitCode();
     module = std::move(*built);
     chooseVariants(*module, graph);
-    compile.model = {{"architecture", checkpoint->config().architecture}, {"name", checkpoint->config().name}};
   }
   if (!from && !(from = getPhase(*module)))
-    return report(llvm::createStringError("E4021 expected attribute '" + phaseAttribute + "' to be a phase but got another text"));
+    return report(llvm::createStringError("E4021 expected attribute '" + phaseAttribute + "' to be a phase from model to planned but got " +
+                                          printed((*module)->getAttr(phaseAttribute))));
+  if (*to < *from)
+    usageError("E0106 expected --to to be " + stringifyPhase(*from) + " or a phase behind it but got " + options.to);
 
   PassManager manager(&context);
   if (options.timing)
@@ -247,12 +321,12 @@ int run(const Options &options) {
   lowering.packWeights = target->packsMatmulWeights();
   addPhases(manager, *from, *to, lowering);
   if (failed(manager.run(*module)))
-    return exitWrongInput;
+    return diagnostics.exitCode();
   if (!options.to.empty()) {
     std::string message;
     auto output = openOutputFile(options.output.empty() ? "-" : options.output, &message);
     if (!output)
-      return report(llvm::createStringError("E4202 " + message));
+      return report(llvm::createStringError("E4202 cannot write the module because " + message));
     module->print(output->os(), OpPrintingFlags().enableDebugInfo());
     output->os() << "\n";
     output->keep();
@@ -266,7 +340,7 @@ int run(const Options &options) {
   compile.weightsPath = weightsPath.str().str();
   compile.producer = "muster " MUSTER_VERSION;
   compile.threads = threads;
-  ModelWeights weights(checkpoint.get(), positions);
+  ModelWeights weights(checkpoint.get(), *module);
   compile.weightSource = [&](WeightOp weight, float *out) { return weights.read(weight, out); };
   ProgressLine progress("writing weights");
   compile.progress = [&](uint64_t done, uint64_t all) { progress.update(done, all); };

@@ -1,0 +1,200 @@
+// RUN: muster-opt %s --muster-lower-collectives --canonicalize --split-input-file --verify-diagnostics | FileCheck %s
+// Box, then the source: offset and strides on the peer; then the own result. d0, d1 are the own coordinates, d2, d3 the peer's.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 5)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (0)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (5, 1)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d3 * 5)>
+// CHECK-DAG: #[[$M4:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (15, 1)>
+// CHECK-LABEL: func.func @all_gather
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "all_gather" %[[X]] on ["tp"] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M4]] : tensor<2x5xf32> -> tensor<2x15xf32>
+// CHECK-NEXT: return %[[V0]] : tensor<2x15xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @all_gather(%x: tensor<2x5xf32>) -> tensor<2x15xf32> {
+  %0 = muster.all_gather %x on "tp" dim 1 : tensor<2x5xf32> -> tensor<2x15xf32>
+  return %0 : tensor<2x15xf32>
+}
+// -----
+// Positions are row-major over the axes; a sharded dynamic dim is the count divided by the ranks, what is gathered the product again.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (s0, 5)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (0)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (5, 1)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> ((d2 * 3 + d3) * (s0 * 5))>
+// CHECK-LABEL: func.func @all_gather_two_axes
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[C6:.*]] = arith.constant 6 : index
+// CHECK-NEXT: %[[V0:.*]] = plan.count "t" bound 66
+// CHECK-NEXT: %[[V1:.*]] = arith.divui %[[V0]], %[[C6]] : index
+// CHECK-NEXT: %[[V2:.*]] = arith.muli %[[V1]], %[[C6]] : index
+// CHECK-NEXT: %[[V3:.*]] = plan.transfer "all_gather" %[[X]] on ["dp", "tp"] sizes(%[[V1]]) result_sizes(%[[V2]]) box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M2]] : tensor<?x5xf32> -> tensor<?x5xf32>
+// CHECK-NEXT: return %[[V3]] : tensor<?x5xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @all_gather_two_axes(%x: tensor<?x5xf32> {muster.layout = #muster.layout<[t/(dp,tp), i]>}) -> tensor<?x5xf32> attributes {muster.bounds = {t = 66 : i64}} {
+  %0 = muster.all_gather %x on ["dp", "tp"] dim 0 : tensor<?x5xf32> -> tensor<?x5xf32>
+  return %0 : tensor<?x5xf32>
+}
+// -----
+// The own part of the split dim is pulled, and reduced in the order of position.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 7)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d1 * 14)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (7, 1)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (0)>
+// CHECK-LABEL: func.func @reduce_scatter
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "reduce_scatter" %[[X]] on ["tp"] reduce <max> sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M2]] : tensor<6x7xf32> -> tensor<2x7xf32>
+// CHECK-NEXT: return %[[V0]] : tensor<2x7xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @reduce_scatter(%x: tensor<6x7xf32>) -> tensor<2x7xf32> {
+  %0 = muster.reduce_scatter %x max on "tp" dim 0 : tensor<6x7xf32> -> tensor<2x7xf32>
+  return %0 : tensor<2x7xf32>
+}
+// -----
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (s0, 7)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (0)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (7, 1)>
+// CHECK-LABEL: func.func @all_reduce
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.count "t" bound 66
+// CHECK-NEXT: %[[V1:.*]] = plan.transfer "all_reduce" %[[X]] on ["tp"] reduce <sum> sizes(%[[V0]]) result_sizes(%[[V0]]) box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M1]] #[[$M2]] : tensor<?x7xf32> -> tensor<?x7xf32>
+// CHECK-NEXT: return %[[V1]] : tensor<?x7xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @all_reduce(%x: tensor<?x7xf32> {muster.layout = #muster.layout<[t, i]>}) -> tensor<?x7xf32> attributes {muster.bounds = {t = 66 : i64}} {
+  %0 = muster.all_reduce %x sum on "tp" : tensor<?x7xf32>
+  return %0 : tensor<?x7xf32>
+}
+// -----
+// Split and concatenate: own position in the source, the peer's in the result.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 5, 3)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d1 * 3)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (45, 9, 1)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d3 * 30)>
+// CHECK-DAG: #[[$M4:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (15, 3, 1)>
+// CHECK-LABEL: func.func @all_to_all
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "all_to_all" %[[X]] on ["tp"] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M4]] : tensor<2x5x9xf32> -> tensor<6x5x3xf32>
+// CHECK-NEXT: return %[[V0]] : tensor<6x5x3xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @all_to_all(%x: tensor<2x5x9xf32>) -> tensor<6x5x3xf32> {
+  %0 = muster.all_to_all %x on "tp" split 2 concat 0 : tensor<2x5x9xf32> -> tensor<6x5x3xf32>
+  return %0 : tensor<6x5x3xf32>
+}
+// -----
+// Part i goes to position i, part j of the result comes from position j.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (3, 5)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d1 * 15)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (5, 1)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d3 * 15)>
+// CHECK-LABEL: func.func @exchange
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "exchange" %[[X]] on ["tp"] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M2]] : tensor<9x5xf32> -> tensor<9x5xf32>
+// CHECK-NEXT: return %[[V0]] : tensor<9x5xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @exchange(%x: tensor<9x5xf32>) -> tensor<9x5xf32> {
+  %0 = muster.exchange %x on "tp" : tensor<9x5xf32>
+  return %0 : tensor<9x5xf32>
+}
+// -----
+// No axes: the rank pulls from itself alone.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 5)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> ((d0 * 3 + d1) * 10)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (5, 1)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (0)>
+// CHECK-LABEL: func.func @slice
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "slice" %[[X]] on [] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M2]] : tensor<12x5xf32> -> tensor<2x5xf32>
+// CHECK-NEXT: return %[[V0]] : tensor<2x5xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @slice(%x: tensor<12x5xf32>) -> tensor<2x5xf32> {
+  %0 = muster.slice %x on ["dp", "tp"] dim 0 : tensor<12x5xf32> -> tensor<2x5xf32>
+  return %0 : tensor<2x5xf32>
+}
+// -----
+// Everybody pulls from the root.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 5)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (0)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (5, 1)>
+// CHECK-LABEL: func.func @broadcast
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "broadcast" %[[X]] on ["tp"] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M1]] #[[$M2]] sources [1, 1, 1] : tensor<2x5xf32> -> tensor<2x5xf32>
+// CHECK-NEXT: return %[[V0]] : tensor<2x5xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @broadcast(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
+  %0 = muster.broadcast %x from 1 on "tp" : tensor<2x5xf32>
+  return %0 : tensor<2x5xf32>
+}
+// -----
+// Position 1 has no source and gets zeros.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 5)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (0)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (5, 1)>
+// CHECK-LABEL: func.func @permute
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "permute" %[[X]] on ["tp"] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M1]] #[[$M2]] sources [1, -1, 0] : tensor<2x5xf32> -> tensor<2x5xf32>
+// CHECK-NEXT: return %[[V0]] : tensor<2x5xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @permute(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
+  %0 = muster.permute %x sources [1, -1, 0] on "tp" : tensor<2x5xf32>
+  return %0 : tensor<2x5xf32>
+}
+// -----
+// Transposes in front and behind only permute strides: x lies as [9, 2, 5], and the result as [5, 6, 3].
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 5, 3)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d1 * 30)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (5, 1, 10)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d3 * 6)>
+// CHECK-DAG: #[[$M4:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (3, 18, 1)>
+// CHECK-LABEL: func.func @transposes
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "all_to_all" %[[X]] on ["tp"] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M4]] : tensor<9x2x5xf32> -> tensor<5x6x3xf32>
+// CHECK-NEXT: return %[[V0]] : tensor<5x6x3xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @transposes(%x: tensor<9x2x5xf32>) -> tensor<5x6x3xf32> {
+  %e0 = tensor.empty() : tensor<2x5x9xf32>
+  %a = linalg.transpose ins(%x : tensor<9x2x5xf32>) outs(%e0 : tensor<2x5x9xf32>) permutation = [1, 2, 0]
+  %b = muster.all_to_all %a on "tp" split 2 concat 0 : tensor<2x5x9xf32> -> tensor<6x5x3xf32>
+  %e1 = tensor.empty() : tensor<5x6x3xf32>
+  %c = linalg.transpose ins(%b : tensor<6x5x3xf32>) outs(%e1 : tensor<5x6x3xf32>) permutation = [1, 0, 2]
+  return %c : tensor<5x6x3xf32>
+}
+// -----
+// The gathered tensor itself is wanted too: its transpose stays.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 5)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (0)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (5, 1)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d3 * 10)>
+// CHECK-LABEL: func.func @transpose_used_twice
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "all_gather" %[[X]] on ["tp"] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M2]] : tensor<2x5xf32> -> tensor<6x5xf32>
+// CHECK-NEXT: %[[V1:.*]] = tensor.empty() : tensor<5x6xf32>
+// CHECK-NEXT: %[[TRANSPOSED:.*]] = linalg.transpose ins(%[[V0]] : tensor<6x5xf32>) outs(%[[V1]] : tensor<5x6xf32>) permutation = [1, 0]
+// CHECK-NEXT: return %[[V0]], %[[TRANSPOSED]] : tensor<6x5xf32>, tensor<5x6xf32>
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @transpose_used_twice(%x: tensor<2x5xf32>) -> (tensor<6x5xf32>, tensor<5x6xf32>) {
+  %b = muster.all_gather %x on "tp" dim 0 : tensor<2x5xf32> -> tensor<6x5xf32>
+  %e1 = tensor.empty() : tensor<5x6xf32>
+  %c = linalg.transpose ins(%b : tensor<6x5xf32>) outs(%e1 : tensor<5x6xf32>) permutation = [1, 0]
+  return %b, %c : tensor<6x5xf32>, tensor<5x6xf32>
+}
+// -----
+// A group of one rank has its operand already, unless zeros are asked for; a proved layout goes.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (2, 5)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (0)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (5, 1)>
+// CHECK-LABEL: func.func @one
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V0:.*]] = plan.transfer "permute" %[[X]] on ["one"] sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M1]] #[[$M2]] sources [-1] : tensor<2x5xf32> -> tensor<2x5xf32>
+// CHECK-NEXT: return %[[X]], %[[V0]], %[[X]] : tensor<2x5xf32>, tensor<2x5xf32>, tensor<2x5xf32>
+muster.mesh @mesh <["dp" = 2, "one" = 1]>
+func.func @one(%x: tensor<2x5xf32>) -> (tensor<2x5xf32>, tensor<2x5xf32>, tensor<2x5xf32>) {
+  %0 = muster.all_gather %x on "one" dim 0 : tensor<2x5xf32> -> tensor<2x5xf32>
+  %1 = muster.permute %x sources [-1] on "one" : tensor<2x5xf32>
+  %2 = muster.assert_layout %x : tensor<2x5xf32> layout <[t/dp, o]>
+  return %0, %1, %2 : tensor<2x5xf32>, tensor<2x5xf32>, tensor<2x5xf32>
+}
+// -----
+muster.mesh @mesh <["tp" = ?]>
+func.func @negative_symbolic_mesh(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
+  // expected-error @+1 {{E4004 cannot be lowered because the mesh has symbolic sizes}}
+  %0 = muster.all_reduce %x sum on "tp" : tensor<2x5xf32>
+  return %0 : tensor<2x5xf32>
+}
