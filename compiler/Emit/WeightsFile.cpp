@@ -226,7 +226,10 @@ llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path,
       llvm::Error error = step();
       std::lock_guard<std::mutex> lock(mutex);
       if (error) {
-        failure = llvm::joinErrors(std::move(failure), std::move(error));
+        if (stopped) // One line is enough.
+          llvm::consumeError(std::move(error));
+        else
+          failure = std::move(error);
         stopped = true;
       }
       if (stopped)

@@ -55,6 +55,7 @@ public:
     return AffineMap::get(dims, 0, expressions, builder.getContext());
   }
 
+  FailureOr<Value> lower(nn::MatmulOp product);
   FailureOr<Value> lower(nn::RmsNormOp norm);
   FailureOr<Value> lower(nn::GatherRowsOp gather);
   FailureOr<Value> lower(nn::RopeOp rope);
@@ -124,6 +125,22 @@ FailureOr<Value> Lowering::rebuild(OpBuilder &b, Value index) {
     mapping.map(operand, *inner);
   }
   return b.clone(*definition, mapping)->getResult(0);
+}
+
+/// A product that no library computes: its matrix is no weight.
+FailureOr<Value> Lowering::lower(nn::MatmulOp product) {
+  RankedTensorType type = typeOf(product.getResult());
+  FailureOr<SmallVector<OpFoldResult>> sizes = resolver.getSizes(product.getResult());
+  if (failed(sizes))
+    return failure();
+  Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type.getElementType()));
+  Value memory = tensor::EmptyOp::create(builder, loc, *sizes, type.getElementType());
+  Value sums = linalg::FillOp::create(builder, loc, zero, memory).getResult(0);
+  return generic({product.getInput(), product.getWeight()}, {map(3, {0, 2}), map(3, {1, 2})}, sums, map(3, {0, 1}),
+                 {IteratorType::parallel, IteratorType::parallel, IteratorType::reduction}, [](OpBuilder &b, Location loc, ValueRange args) {
+                   Value part = arith::MulFOp::create(b, loc, args[0], args[1]);
+                   linalg::YieldOp::create(b, loc, arith::AddFOp::create(b, loc, args[2], part).getResult());
+                 });
 }
 
 FailureOr<Value> Lowering::lower(nn::RmsNormOp norm) {
@@ -263,13 +280,18 @@ struct LowerNN : muster::impl::LowerNNPassBase<LowerNN> {
       SizeResolver resolver(function);
       SmallVector<Operation *> ops;
       function.walk([&](Operation *op) {
-        if (isa<nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(op))
+        if (isa<nn::MatmulOp, nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(op))
           ops.push_back(op);
       });
       for (Operation *op : ops) {
+        Type element = getElementTypeOrSelf(op->getResult(0).getType());
+        if (isa<nn::MatmulOp, nn::RmsNormOp>(op) && element.getIntOrFloatBitWidth() < 32) { // Sums are in the element type.
+          op->emitOpError() << "E4006 unsupported element type " << element << ": expected f32 or wider";
+          return signalPassFailure();
+        }
         Lowering lowering(op, resolver);
         FailureOr<Value> value = TypeSwitch<Operation *, FailureOr<Value>>(op)
-                                     .Case<nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(
+                                     .Case<nn::MatmulOp, nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(
                                          [&](auto op) { return lowering.lower(op); });
         if (failed(value))
           return signalPassFailure();

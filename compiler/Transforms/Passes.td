@@ -63,10 +63,10 @@ def LowerCollectivesPass : Pass<"muster-lower-collectives", "::mlir::ModuleOp"> 
 def SelectLibraryCallsPass : Pass<"muster-select-library-calls", "::mlir::ModuleOp"> {
   let summary = "Choose what a library computes";
   let description = [{
-    Every `nn.matmul` becomes a `plan.matmul`, which the runtime's library computes, and with `pack-weights` its weight is stored in the
-    library's order of elements.
+    Every `nn.matmul` with a weight becomes a `plan.matmul`, which the runtime's library computes, and with `pack-weights` the weight is stored
+    in the library's order of elements. A product with another matrix is left to `lower-nn`.
 
-    *Guarantees*: no `nn.matmul` is left.
+    *Guarantees*: no `nn.matmul` with a weight is left.
   }];
   let options = [Option<"packWeights", "pack-weights", "bool", "false", "Store weights of products in blocks of 64 outputs by 16 inputs">];
   let dependentDialects = ["::muster::plan::PlanDialect"];
@@ -76,7 +76,7 @@ def SelectLibraryCallsPass : Pass<"muster-select-library-calls", "::mlir::Module
 def LowerNNPass : Pass<"muster-lower-nn", "::mlir::ModuleOp"> {
   let summary = "Turn nn operations into linalg";
   let description = [{
-    Norms, rotations, row gathers and reshapes of heads become linalg and tensor operations on rows. `nn.attention` and `nn.cache_append` stay for
+    Norms, rotations, row gathers, products without a weight and reshapes of heads become linalg and tensor operations on rows. `nn.attention` and `nn.cache_append` stay for
     `form-kernels`.
 
     *Requires*: library calls are chosen.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Chooses what a library computes, before anything is lowered: matrix products. A weight that a product reads is packed where the target's
-// library wants it.
+// Chooses what a library computes, before anything is lowered: matrix products with a weight. The weight is packed where the target's library
+// wants it.
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
@@ -23,7 +23,10 @@ struct SelectLibraryCalls : muster::impl::SelectLibraryCallsPassBase<SelectLibra
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     SmallVector<nn::MatmulOp> products;
-    getOperation().walk([&](nn::MatmulOp op) { products.push_back(op); });
+    getOperation().walk([&](nn::MatmulOp op) {
+      if (op.getWeight().getDefiningOp<LoadOp>()) // The library reads weights only.
+        products.push_back(op);
+    });
     for (nn::MatmulOp op : products) {
       OpBuilder builder(op);
       auto product = plan::MatmulOp::create(builder, op.getLoc(), op.getResult().getType(), op.getInput(), op.getWeight(), Value());
@@ -31,7 +34,7 @@ struct SelectLibraryCalls : muster::impl::SelectLibraryCallsPassBase<SelectLibra
       auto load = op.getWeight().getDefiningOp<LoadOp>();
       op.erase();
       ++selected;
-      if (load && packWeights)
+      if (packWeights)
         symbols.lookup<WeightOp>(load.getWeight()).setPacking(plan::packingN64K16);
     }
   }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Random chains of collectives and transpositions give every rank the same elements before and after they become transfers, and before and
+// after what is left becomes kernels.
+#include "CollectiveChains.h"
+
+#include "compiler/Reference/Interpreter.h"
+#include "compiler/Transforms/Passes.h"
+#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/NN/IR/NNDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/IR/TensorInferTypeOpInterfaceImpl.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "gtest/gtest.h"
+
+using namespace mlir;
+using namespace muster;
+using namespace muster::reference;
+
+namespace {
+
+struct Stage {
+  const char *name;
+  std::vector<std::unique_ptr<Pass> (*)()> passes;
+};
+
+const Stage stages[] = {
+    {"resolve-sizes", {[] { return createResolveSizesPass(); }}},
+    {"lower-collectives", {[] { return createLowerCollectivesPass(); }}},
+    {"canonicalize, cse", {[] { return createCanonicalizerPass(); }, [] { return createCSEPass(); }}},
+    {"form-kernels",
+     {[] { return createSelectLibraryCallsPass(); }, [] { return createLowerNNPass(); }, [] { return createFormKernelsPass(); }}}};
+
+TEST(CollectiveChains, everyRankKeepsItsElements) {
+  DialectRegistry registry;
+  registry.insert<MusterDialect, nn::NNDialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
+                  math::MathDialect, tensor::TensorDialect>();
+  tensor::registerInferTypeOpInterfaceExternalModels(registry);
+  MLIRContext context(registry);
+  context.loadAllAvailableDialects();
+  context.disableMultithreading();
+  std::mt19937 random(20240601);
+  int64_t collectives = 0, absorbed = 0;
+  for (int round = 0; round < 300; ++round) {
+    test::CollectiveChain program(random, round % 2 == 1);
+    SCOPED_TRACE("round " + std::to_string(round) + "\n" + program.text);
+    auto module = parseSourceString<ModuleOp>(program.text, ParserConfig(&context));
+    ASSERT_TRUE(module);
+    // Every element of every rank is another number, small enough for exact sums.
+    RankValues input;
+    double next = 1;
+    for (int64_t rank = 0; rank < program.ranks; ++rank) {
+      Tensor part(program.shape, Float32Type::get(&context));
+      for (Number &element : part.getElements())
+        element = Number::ofReal(next++);
+      input.push_back(share(std::move(part)));
+    }
+    auto run = [&]() -> RankValues {
+      Interpreter interpreter(*module, {.float64 = true});
+      auto results = interpreter.run("entry", {input});
+      EXPECT_TRUE(!!results) << toString(results.takeError());
+      return results ? results->front() : RankValues();
+    };
+    RankValues expected = run();
+    ASSERT_EQ(expected.size(), size_t(program.ranks));
+    for (const Stage &stage : stages) {
+      SCOPED_TRACE(stage.name);
+      PassManager manager(&context);
+      for (auto create : stage.passes)
+        manager.addPass(create());
+      ASSERT_TRUE(succeeded(manager.run(*module)));
+      RankValues got = run();
+      ASSERT_EQ(got.size(), expected.size());
+      for (int64_t rank = 0; rank < program.ranks; ++rank)
+        ASSERT_TRUE(got[rank]->isIdentical(*expected[rank]))
+            << "rank " << rank << ": expected " << expected[rank]->getText() << " but got " << got[rank]->getText();
+    }
+    int64_t left = 0;
+    module->walk([&](plan::DispatchOp) { ++left; });
+    collectives += program.collectives;
+    absorbed += program.transposes - left;
+  }
+  EXPECT_GT(collectives, 500);
+  EXPECT_GT(absorbed, 50);
+}
+
+} // namespace
