@@ -1,4 +1,4 @@
-# Finds what Muster links against. DESIGN: everything comes from Debian 12 and apt.llvm.org packages.
+# Finds what Muster links against: packages of Debian 12, listed in tools/setup.sh.
 
 find_package(Threads REQUIRED)
 find_package(FlatBuffers REQUIRED CONFIG)
