@@ -192,7 +192,7 @@ llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path,
 
   OutputFile file;
   if (llvm::Error error = file.open(path, end))
-    return std::move(error);
+    return error;
   std::atomic<size_t> next{0};
   std::atomic<uint64_t> done{0};
   std::mutex mutex;
@@ -245,7 +245,7 @@ llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path,
   for (std::thread &helper : helpers)
     helper.join();
   if (failure)
-    return std::move(failure);
+    return failure;
 
   std::vector<uint8_t> digests;
   for (schema::WeightsSection &section : sections) {
@@ -263,10 +263,10 @@ llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path,
   header.fileBytes = end;
   std::copy(id.begin(), id.end(), header.id);
   if (llvm::Error error = file.write(0, &header, sizeof(header)))
-    return std::move(error);
+    return error;
   if (llvm::Error error = file.write(sizeof(header), sections.data(), sections.size() * sizeof(schema::WeightsSection)))
-    return std::move(error);
+    return error;
   if (llvm::Error error = file.finish())
-    return std::move(error);
+    return error;
   return id;
 }

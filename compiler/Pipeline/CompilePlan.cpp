@@ -70,7 +70,7 @@ llvm::Expected<CompiledPlan> muster::compilePlan(ModuleOp module, const CompileP
   OwningOpRef<ModuleOp> kernels = ModuleOp::create(module.getLoc());
   for (auto kernel : module.getOps<plan::KernelOp>())
     if (llvm::Error error = addKernel(kernel, *kernels, options.target))
-      return std::move(error);
+      return error;
   codegen::HostCodegenOptions codegenOptions;
   codegenOptions.threads = options.threads;
   llvm::Expected<codegen::HostObject> object = codegen::compileHostKernels(*kernels, options.target, codegenOptions);

@@ -199,7 +199,7 @@ Expected<SmallVector<char>> emitObject(mlir::ModuleOp source, StringRef name, un
     module->print(*dump, nullptr);
   optimise(*module, **machine);
   if (Error error = addMemoryFunctions(*module, target))
-    return std::move(error);
+    return error;
   if (dump)
     module->print(*dump, nullptr);
 

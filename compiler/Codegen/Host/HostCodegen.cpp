@@ -169,7 +169,7 @@ llvm::Expected<HostObject> compileHostKernels(ModuleOp kernels, const HostTarget
   if (separated->getBody()->empty())
     return HostObject(); // The linker would complain that it has no input.
   if (llvm::Error error = runPasses(*separated, target, "buffers", options, buildBufferPipeline))
-    return std::move(error);
+    return error;
   HostObject object;
   SmallVector<ModuleOp> modules;
   for (auto module : separated->getOps<ModuleOp>()) {
@@ -178,7 +178,7 @@ llvm::Expected<HostObject> compileHostKernels(ModuleOp kernels, const HostTarget
   }
   spent.buffers = stopwatch.lap();
   if (llvm::Error error = runPasses(*separated, target, "llvm", options, buildLoweringPipeline))
-    return std::move(error);
+    return error;
   spent.lowering = stopwatch.lap();
 
   SmallVector<SmallVector<char>> objects(modules.size());

@@ -57,7 +57,7 @@ Expected<SmallVector<char>> linkSharedObject(ArrayRef<SmallVector<char>> objects
   for (size_t i = 0; i < objects.size(); ++i) {
     arguments.push_back(pathOf(Twine(i) + ".o"));
     if (Error error = writeFile(arguments.back(), objects[i]))
-      return std::move(error);
+      return error;
   }
 
   std::vector<const char *> raw;
