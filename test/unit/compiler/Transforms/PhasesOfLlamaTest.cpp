@@ -137,6 +137,33 @@ TEST_F(PhasesOfLlama, everyPassKeepsTheStepOnEveryNumberOfRanks) {
   }
 }
 
+// Wider meshes, lowered as a whole.
+TEST_F(PhasesOfLlama, fourAndFiveRanksComputeWhatOneDoes) {
+  std::mt19937 random(23);
+  for (int64_t tp : {4, 5}) {
+    SCOPED_TRACE("tp=" + std::to_string(tp));
+    LlamaConfig config = randomConfig(random, tp, 3);
+    OwningOpRef<ModuleOp> one = build(config, 1), many = build(config, tp);
+    std::vector<Tensor> truth = run(*one, twoSteps, /*float64=*/true);
+    PassManager manager(&context);
+    manager.addPass(createExpandRedistributePass());
+    manager.addPass(createResolveSizesPass());
+    manager.addPass(createLowerCollectivesPass());
+    manager.addPass(createCanonicalizerPass());
+    manager.addPass(createCSEPass());
+    manager.addPass(packWeights());
+    manager.addPass(createLowerNNPass());
+    manager.addPass(createCSEPass());
+    manager.addPass(createFormKernelsPass());
+    ASSERT_TRUE(succeeded(manager.run(*many)));
+    std::vector<Tensor> got = run(*many, twoSteps, /*float64=*/true);
+    ASSERT_EQ(truth.size(), 2u);
+    ASSERT_EQ(got.size(), 2u);
+    for (size_t step = 0; step < truth.size(); ++step)
+      EXPECT_LT(distance(got[step].getElements(), truth[step].getElements()), 1e-7);
+  }
+}
+
 TEST_F(PhasesOfLlama, aPromptGetsWhatItGetsAlone) {
   std::mt19937 random(11);
   LlamaConfig config = randomConfig(random, 2, 3);
