@@ -1,0 +1,101 @@
+// RUN: muster-opt %s --split-input-file --verify-diagnostics
+
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c1_one_stride_a_box_dim(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @+1 {{expected 'source_strides' to have 2 results but got 1}}
+  %0 = plan.transfer "copy" %x on [] sizes() result_sizes() box affine_map<(a, b) -> (2, 3)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+      to affine_map<(a, b) -> (0)> affine_map<(a, b) -> (3, 1)> : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c1_one_offset(%x: tensor<3xf32>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected 'destination_offset' to have 1 results but got 2}}
+  %0 = plan.transfer "copy" %x on [] sizes() result_sizes() box affine_map<(a, b) -> (3)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+      to affine_map<(a, b) -> (0, 0)> affine_map<(a, b) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["dp" = 2, "tp" = 2]>
+func.func @transfer_c2_two_dims_an_axis(%x: tensor<3xf32>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected 'box' to have 4 dims and 0 symbols but got 2 and 0}}
+  %0 = plan.transfer "copy" %x on [] sizes() result_sizes() box affine_map<(a, b) -> (3)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+      to affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c2_one_symbol_a_size(%x: tensor<3xf32>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected 'box' to have 2 dims and 0 symbols but got 2 and 1}}
+  %0 = plan.transfer "copy" %x on [] sizes() result_sizes() box affine_map<(a, b)[n] -> (n)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+      to affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c3_one_element_type(%x: tensor<3xf32>) -> tensor<3xf16> {
+  // expected-error @+1 {{expected a result of element type 'f32' but got 'f16'}}
+  %0 = plan.transfer "copy" %x on [] sizes() result_sizes() box affine_map<(a, b) -> (3)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+      to affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)> : tensor<3xf32> -> tensor<3xf16>
+  return %0 : tensor<3xf16>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c4_a_size_for_a_dynamic_dim(%x: tensor<3xf32>) -> tensor<?xf32> {
+  // expected-error @+1 {{expected 1 result sizes but got 0}}
+  %0 = plan.transfer "copy" %x on [] sizes() result_sizes() box affine_map<(a, b) -> (3)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+      to affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)> : tensor<3xf32> -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+
+// -----
+func.func @transfer_needs_a_mesh(%x: tensor<3xf32>) -> tensor<3xf32> {
+  // expected-error @+1 {{cannot be checked without a mesh}}
+  %0 = plan.transfer "copy" %x on [] sizes() result_sizes() box affine_map<(a, b) -> (3)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+      to affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+func.func @matmul_c1_shapes(%x: tensor<3x5xf32>, %w: tensor<7x4xf32>) -> tensor<3x7xf32> {
+  // expected-error @+1 {{expected shapes [t, i], [o, i] and [t, o] but got 'tensor<3x5xf32>', 'tensor<7x4xf32>' and 'tensor<3x7xf32>'}}
+  %0 = plan.matmul %x, %w : tensor<3x5xf32>, tensor<7x4xf32> -> tensor<3x7xf32>
+  return %0 : tensor<3x7xf32>
+}
+
+// -----
+func.func @matmul_c1_accumulator(%x: tensor<3x5xf32>, %w: tensor<7x5xf32>, %a: tensor<7x3xf32>) -> tensor<3x7xf32> {
+  // expected-error @+1 {{expected an accumulator of type 'tensor<3x7xf32>' but got 'tensor<7x3xf32>'}}
+  %0 = plan.matmul %x, %w accumulate %a : tensor<7x3xf32> : tensor<3x5xf32>, tensor<7x5xf32> -> tensor<3x7xf32>
+  return %0 : tensor<3x7xf32>
+}
+
+// -----
+func.func @packed_view_c1_shape(%w: tensor<65x17xf32>) -> tensor<1x2x16x64xf32> {
+  // expected-error @+1 {{expected the packed shape of 'tensor<65x17xf32>' but got 'tensor<1x2x16x64xf32>'}}
+  %0 = plan.packed_view %w : tensor<65x17xf32> -> tensor<1x2x16x64xf32>
+  return %0 : tensor<1x2x16x64xf32>
+}
+
+// -----
+func.func @dispatch_c1_unknown_kernel(%x: tensor<3xf32>) {
+  // expected-error @+1 {{references unknown kernel @none}}
+  %0 = plan.dispatch @none(%x) sizes() : (tensor<3xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+// expected-note @+1 {{kernel declared here}}
+plan.kernel @k(%x: tensor<3xf32>) -> tensor<3xf32> {
+  plan.return %x : tensor<3xf32>
+}
+func.func @dispatch_c1_type(%x: tensor<5xf32>) {
+  // expected-error @+1 {{expected the kernel's type '(tensor<3xf32>) -> tensor<3xf32>'}}
+  %0 = plan.dispatch @k(%x) sizes() : (tensor<5xf32>) -> tensor<5xf32>
+  return
+}
