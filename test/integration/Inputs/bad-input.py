@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import struct
 import subprocess
@@ -70,6 +71,9 @@ class Inputs:
                                    ("bare", "good", 1)):
             subprocess.run(["muster-compile", work / source, "--mesh", f"tp={mesh}", "--target", "x86-64-v3", "--max-step-tokens", "16",
                             "--max-seqs", "2", "-o", work / f"{name}.plan"], check=True, stdout=subprocess.DEVNULL)
+        # Steps of 400,000 tokens: an arena of 488 MB.
+        subprocess.run(["muster-compile", work / "good", "--target", "x86-64-v3", "--max-step-tokens", "400000", "-o", work / "large.plan"],
+                       check=True, stdout=subprocess.DEVNULL)
         self.gguf = (work / "good/model.gguf").read_bytes()
         self.plan = (work / "one.plan").read_bytes()
         self.array("ids", np.arange(5, dtype=np.int32))
@@ -278,6 +282,12 @@ def run_cases(i):
         yield f"plan cut at {cut}", WRONG, "E200[1-6]", "", [i.planned(f"cut{cut}", i.plan[:cut]), *teacher]
 
 
+def little_memory_cases(i):
+    """As run_cases, with 448 MiB of address space."""
+    for name, options in (("threads", []), ("processes", ["--processes"])):
+        yield f"no memory for the arena of {name}", RUN_TIME, "E2404", "arena", [i.work / "large.plan", "--tokens", i.work / "ids.npy", *options]
+
+
 def inspect_cases(i):
     yield from [
         ("no plan", USAGE, "E0101", "", []),
@@ -287,10 +297,14 @@ def inspect_cases(i):
     ]
 
 
-def fault_of(tool, code, number, text, arguments):
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (448 << 20, 448 << 20))
+
+
+def fault_of(tool, code, number, text, arguments, prepare=None):
     """What is wrong with how the case ends; nothing if it ends as it should."""
     try:
-        done = subprocess.run([tool, *map(str, arguments)], capture_output=True, timeout=LIMIT)
+        done = subprocess.run([tool, *map(str, arguments)], capture_output=True, timeout=LIMIT, preexec_fn=prepare)
     except subprocess.TimeoutExpired:
         return f"no end within {LIMIT} s"
     said = done.stderr.decode(errors="replace")
@@ -317,12 +331,13 @@ def main():
     if options.bin:
         os.environ["PATH"] = os.path.abspath(options.bin) + os.pathsep + os.environ["PATH"]
     inputs, done, wrong = Inputs(options.work.resolve()), 0, 0
-    for tool, cases in (("muster-compile", compile_cases), ("muster-run", run_cases), ("muster-inspect", inspect_cases)):
+    for tool, cases, prepare in (("muster-compile", compile_cases, None), ("muster-run", run_cases, None),
+                                 ("muster-run", little_memory_cases, limit_memory), ("muster-inspect", inspect_cases, None)):
         for name, code, number, text, arguments in cases(inputs):
             if options.only not in name:
                 continue
             done += 1
-            if fault := fault_of(tool, code, number, text, arguments):
+            if fault := fault_of(tool, code, number, text, arguments, prepare):
                 wrong += 1
                 print(f"{tool}, {name}: {fault}", flush=True)
     print(f"{done - wrong} of {done} cases end as they should")
