@@ -5,7 +5,12 @@ find_package(FlatBuffers REQUIRED CONFIG)
 find_package(fmt REQUIRED CONFIG)
 find_package(nlohmann_json REQUIRED CONFIG)
 find_package(CLI11 REQUIRED CONFIG)
-find_package(dnnl REQUIRED CONFIG)
+# oneDNN's own package file asks for OpenCL's headers, which nothing here needs.
+find_path(MUSTER_DNNL_INCLUDE dnnl.hpp REQUIRED)
+find_library(MUSTER_DNNL_LIBRARY dnnl REQUIRED)
+add_library(DNNL::dnnl UNKNOWN IMPORTED)
+set_target_properties(DNNL::dnnl PROPERTIES
+  IMPORTED_LOCATION "${MUSTER_DNNL_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${MUSTER_DNNL_INCLUDE}")
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 find_program(MUSTER_FLATC flatc REQUIRED)
