@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiles and runs random small Llamas and compares every logit with the float64 reference.
 
-    check-tiny-models.py WORK-FOLDER [--models 7] [--seed 1] [--bin FOLDER]
+    check-tiny-models.py WORK-FOLDER [--models 8] [--seed 1] [--bin FOLDER]
 
 Model i has attention groups of 1, 3, 8 or 2 (in turn) and runs on 1, 2, 3, 4 or 5 ranks (in turn). Chance decides tied
 and untied heads, biases, the head size, the encoding of the matrices, Llama 3's scaling, layers, files. What is divided
 is the number of ranks times a prime; the hidden width is a prime (a multiple of 32 where blocks of a quantised file ask
-for it), the vocabulary is no multiple of 64. Of each model:
+for it), the vocabulary is no multiple of 64; steps hold 1 to 40 tokens of 1 to 4 sequences, pages 1 to 16. Of each model:
 
 - The GGUF file and the Hugging Face folder that make-tiny-llama.py writes with the same weights are compiled for the
   host: equal bits (with Llama 3's scaling, whose divisors GGUF rounds to float32: equal within the limit).
@@ -32,7 +32,7 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 4.0
-STEP, SEQUENCES, TOKENS = 24, 3, 61
+TOKENS = 61
 PROMPTS = ["a", "The capital of France is", "x = [1, 2]\n\n", "é", "to be, or not to be, that is the question 42", "no"]
 
 
@@ -47,7 +47,7 @@ reference = module_of(HERE / "reference-llama.py")
 
 
 def random_options(index, rng):
-    """The number of ranks of model `index`, and its options for make-tiny-llama.py."""
+    """The number of ranks of model `index`, its options for make-tiny-llama.py, and those of its capacity for muster-compile."""
     ranks, group = (1, 2, 3, 4, 5)[index % 5], (1, 3, 8, 2)[index % 4]
     heads = int(rng.integers(1, 3)) * ranks
     head_dim = 2 * int(rng.choice([2, 3, 5, 7, 11]))
@@ -63,7 +63,9 @@ def random_options(index, rng):
     flags = [f for f in ("--untied", "--attention-bias", "--mlp-bias", "--new-keys") if rng.random() < 0.5]
     if rng.random() < 0.4:
         flags += ["--llama3-scaling", "8", "1", "4", "32"]
-    return ranks, [f"--{name}={value}" for name, value in values.items()] + flags
+    step, sequences, slots = int(rng.choice([1, 7, 24, 24, 40])), int(rng.integers(1, 5)), int(rng.choice([1, 5, 16]))
+    capacity = {"max-step-tokens": max(step, sequences), "max-seqs": sequences, "page-slots": slots}
+    return ranks, [f"--{name}={value}" for name, value in values.items()] + flags, capacity
 
 
 def run(*command):
@@ -76,8 +78,8 @@ def run(*command):
 class Model:
     """One random checkpoint, its reference and its plans."""
 
-    def __init__(self, folder, ranks, shape):
-        self.folder, self.ranks, self.scaled = folder, ranks, "--llama3-scaling" in shape
+    def __init__(self, folder, ranks, shape, capacity):
+        self.folder, self.ranks, self.scaled, self.capacity = folder, ranks, "--llama3-scaling" in shape, capacity
         run(sys.executable, HERE / "make-tiny-llama.py", folder, "--byte-tokenizer", *shape)
         self.model = reference.Llama.load(folder)
         vocabulary = self.model.fields["vocab_size"]
@@ -92,8 +94,8 @@ class Model:
 
     def compile(self, source, name, target):
         plan = self.folder / f"{name}.plan"
-        run("muster-compile", source, "--mesh", f"tp={self.ranks}", "--target", target, "--max-step-tokens", STEP,
-            "--max-seqs", SEQUENCES, "-o", plan)
+        run("muster-compile", source, "--mesh", f"tp={self.ranks}", "--target", target, "-o", plan,
+            *(f"--{name}={value}" for name, value in self.capacity.items()))
         return plan
 
     def logits(self, plan, count, *options):
@@ -135,7 +137,7 @@ class Model:
         whole = self.logits(gguf, TOKENS)
         for options in (["--processes"], ["--threads", "2"]):
             self.expect(np.array_equal(whole, self.logits(gguf, TOKENS, *options)), f"bits differ with {options}")
-        for count in (1, STEP):
+        for count in (1, self.capacity["max-step-tokens"]):
             self.logits(gguf, count)
         other = self.logits(folder, TOKENS)
         self.expect(np.array_equal(whole, other) or (self.scaled and np.abs(whole - other).max() <= self.limit),
@@ -147,7 +149,7 @@ class Model:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=pathlib.Path)
-    parser.add_argument("--models", type=int, default=7)
+    parser.add_argument("--models", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="number of the first model")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bin", help="folder of the tools; default: PATH")
@@ -156,13 +158,13 @@ def main():
         os.environ["PATH"] = os.path.abspath(options.bin) + os.pathsep + os.environ["PATH"]
     wrong = 0
     for index in range(options.first, options.first + options.models):
-        ranks, shape = random_options(index, np.random.default_rng([options.seed, index]))
-        model = Model(options.work / f"model{index}", ranks, shape)
+        ranks, shape, capacity = random_options(index, np.random.default_rng([options.seed, index]))
+        model = Model(options.work / f"model{index}", ranks, shape, capacity)
         model.check()
         verdict = "; ".join(model.faults) or "right"
         print(f"model {index}: tp={ranks}, greatest error {model.worst:.2e} of at most {model.limit:.2e}: {verdict}", flush=True)
         if model.faults:
-            print("  make-tiny-llama.py --byte-tokenizer", *shape)
+            print("  make-tiny-llama.py --byte-tokenizer", *shape, capacity)
             wrong += 1
         else:
             shutil.rmtree(model.folder)
