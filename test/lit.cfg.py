@@ -15,6 +15,7 @@ config.environment["FILECHECK_OPTS"] = "-enable-var-scope --dump-input-filter=al
 
 venv = os.path.join(config.muster_source_root, "build", "venv", "bin", "python")
 config.substitutions.append(("%python", venv if os.path.exists(venv) else "python3"))
+config.substitutions.append(("%cc", config.c_compiler))
 config.substitutions.append(("%source", config.muster_source_root))
 config.substitutions.append(("%build", config.muster_build_root))
 model = os.path.join(config.muster_source_root, "build", "models", "SmolLM2-135M-Instruct.Q4_1.gguf")

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 mkdir -p build
 source tools/setup.sh
-muster_python_packages clang-format==20.1.8
+muster_python_packages clang-format==22.1.8
 arguments=(-i)
 [[ ${1-} != --check ]] || arguments=(--dry-run --Werror)
 git ls-files '*.cpp' '*.h' '*.c' | xargs build/venv/bin/clang-format "${arguments[@]}"

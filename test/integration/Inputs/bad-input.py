@@ -153,10 +153,10 @@ def compile_cases(i):
         ("unknown option", USAGE, "E0101", "nonsense", [good, "-o", out, "--nonsense"]),
         ("value of no number", USAGE, "E0101", "x", [good, "-o", out, "--max-seqs", "x"]),
         ("no output", USAGE, "E0104", "-o", [good]),
-        *((f"mesh '{mesh}'", USAGE, "E0102", "--mesh", [good, "-o", out, "--mesh", mesh])
+        *((f"mesh '{mesh}'", USAGE, "E0105", "--mesh", [good, "-o", out, "--mesh", mesh])
           for mesh in ("tp", "tp=", "tp=0", "tp=-3", "=3", "tp=x", "tp=3,", "tp=99999999999999999999")),
-        ("phase", USAGE, "E0103", "nonsense", [good, "--to", "nonsense"]),
-        ("first phase", USAGE, "E0103", "nonsense", [good, "-o", out, "--from", "nonsense"]),
+        ("phase", USAGE, "E0106", "nonsense", [good, "--to", "nonsense"]),
+        ("first phase", USAGE, "E0106", "nonsense", [good, "-o", out, "--from", "nonsense"]),
         ("target", WRONG, "E4101", "x86-64-v9", [good, "-o", out, "--target", "x86-64-v9"]),
         ("target of another architecture", WRONG, "E4101", "sm_90", [good, "-o", out, "--target", "sm_90"]),
         ("mesh does not divide", WRONG, "E3323", "3 key-value heads but got 2", [good, "-o", out, "--mesh", "tp=2"]),
