@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The byte layout of plan files and weights files around what plan.fbs describes. Plain data: this header and plan.fbs are all that
-// the compiler and the runtime share.
+// The byte layout of plan files and weights files around what plan.fbs describes. Plain data. The files of this folder
+// are all that the compiler and the runtime share.
 //
 //   plan file:     PlanHeader, flatbuffer (plan.fbs) at planOffset, sections (Plan.sections), each at a multiple of pageBytes
 //   weights file:  WeightsHeader, WeightsSection[1 + ranks] directly behind it (the shared one first, then one a rank), sections, each
