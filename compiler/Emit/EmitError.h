@@ -12,7 +12,8 @@ namespace muster::emit {
 /// An error whose text begins with its number; the format string holds it.
 template <typename... Args>
 llvm::Error emitError(fmt::format_string<Args...> format, Args &&...args) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(), fmt::format(format, std::forward<Args>(args)...).c_str());
+  return llvm::createStringError(llvm::inconvertibleErrorCode(),
+                                 fmt::format(format, std::forward<Args>(args)...).c_str());
 }
 
 } // namespace muster::emit

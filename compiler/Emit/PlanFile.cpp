@@ -6,12 +6,12 @@
 #include "runtime/schema/Container.h"
 #include "runtime/schema/plan_generated.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -124,7 +124,9 @@ void PlanWriter::writeCount(Operation &op) {
             }
             return found->second;
           })
-          .Case([&](arith::ConstantIndexOp constant) { return addInstruction(fb::CountOp::Constant, constant.value(), 0, 0, 0); })
+          .Case([&](arith::ConstantIndexOp constant) {
+            return addInstruction(fb::CountOp::Constant, constant.value(), 0, 0, 0);
+          })
           .Case([&](arith::AddIOp) { return binary(fb::CountOp::Add); })
           .Case([&](arith::SubIOp) { return binary(fb::CountOp::Subtract); })
           .Case([&](arith::MulIOp) { return binary(fb::CountOp::Multiply); })
@@ -317,15 +319,18 @@ std::unique_ptr<fb::StepT> PlanWriter::makeStep(Operation &op) {
     for (Value size : launch.getSizes())
       action.sizes.push_back(slotOf(size));
     if (kernel.bindings != action.bindings.size() || kernel.sizes != action.sizes.size())
-      fail("E4203 kernel @{} was compiled for {} bindings and {} sizes but is launched with {} and {}", kernel.name, kernel.bindings,
-           kernel.sizes, action.bindings.size(), action.sizes.size());
+      fail("E4203 kernel @{} was compiled for {} bindings and {} sizes but is launched with {} and {}", kernel.name,
+           kernel.bindings, kernel.sizes, action.bindings.size(), action.sizes.size());
     else
-      action.grid = kernel.gridSize < 0 ? makeAmount(kernel.gridFactor) : makeAmount(0, kernel.gridFactor, action.sizes[kernel.gridSize]);
+      action.grid = kernel.gridSize < 0 ? makeAmount(kernel.gridFactor)
+                                        : makeAmount(0, kernel.gridFactor, action.sizes[kernel.gridSize]);
     step->action.Set(std::move(action));
   } else if (auto product = dyn_cast<plan::ProductOp>(op)) {
     fb::MatmulT action;
-    RankedTensorType weight = product.getWeight().getType().getTensor(), source = product.getSource().getType().getTensor();
-    action.rows = product.getRows() ? makeAmount(0, 1, slotOf(product.getRows())) : makeAmount(source.getNumElements() / weight.getDimSize(1));
+    RankedTensorType weight = product.getWeight().getType().getTensor(),
+                     source = product.getSource().getType().getTensor();
+    action.rows = product.getRows() ? makeAmount(0, 1, slotOf(product.getRows()))
+                                    : makeAmount(source.getNumElements() / weight.getDimSize(1));
     action.n = weight.getDimSize(0);
     action.k = weight.getDimSize(1);
     action.source = std::make_unique<fb::Binding>(makeBinding(product.getSource()));
@@ -503,7 +508,8 @@ llvm::Expected<uint64_t> emit::writePlan(llvm::StringRef path, ModuleOp module, 
   if (!parts.hostObject.empty())
     contents.push_back({fb::SectionKind::HostObject, parts.hostObject});
   if (!parts.tokenizer.empty())
-    contents.push_back({fb::SectionKind::Tokenizer, llvm::ArrayRef<char>(parts.tokenizer.data(), parts.tokenizer.size())});
+    contents.push_back(
+        {fb::SectionKind::Tokenizer, llvm::ArrayRef<char>(parts.tokenizer.data(), parts.tokenizer.size())});
   for (auto &[kind, bytes] : contents) {
     auto section = std::make_unique<fb::SectionT>();
     section->kind = kind;
@@ -518,7 +524,8 @@ llvm::Expected<uint64_t> emit::writePlan(llvm::StringRef path, ModuleOp module, 
     builder.Finish(fb::Plan::Pack(builder, plan->get()), fb::PlanIdentifier());
     return std::vector<char>(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
   };
-  const uint64_t planOffset = llvm::alignTo(sizeof(schema::PlanHeader), schema::spanAlignment), planBytes = pack().size();
+  const uint64_t planOffset = llvm::alignTo(sizeof(schema::PlanHeader), schema::spanAlignment),
+                 planBytes = pack().size();
   uint64_t end = planOffset + planBytes;
   for (auto &section : (*plan)->sections) {
     section->offset = llvm::alignTo(end, schema::pageBytes);

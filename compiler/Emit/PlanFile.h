@@ -14,7 +14,8 @@
 
 namespace muster::emit {
 
-/// A compiled kernel, by the name of its `plan.kernel`. Its launch has factor * sizes[size] work items, or factor where size is -1.
+/// A compiled kernel, by the name of its `plan.kernel`. Its launch has factor * sizes[size] work items, or factor where
+/// size is -1.
 struct CompiledKernel {
   std::string name;
   unsigned bindings = 0;
@@ -30,15 +31,15 @@ struct PlanParts {
   std::vector<std::string> targetFeatures;
   llvm::ArrayRef<char> hostObject; // the ELF bytes; may be empty where there is no kernel
   std::vector<CompiledKernel> kernels;
-  std::string tokenizer;           // the section's bytes, or empty
+  std::string tokenizer; // the section's bytes, or empty
   const WeightsLayout *weights = nullptr;
   std::array<uint8_t, 16> weightsId{};
-  std::string report;              // of the layout proof
+  std::string report; // of the layout proof
   std::vector<std::pair<std::string, std::string>> model;
 };
 
-/// Writes the file (first under a temporary name beside it) and returns its length. Requires phase planned. Errors: E4203 what
-/// the schema cannot hold, E4202 a file that cannot be written.
+/// Writes the file (first under a temporary name beside it) and returns its length. Requires phase planned. Errors:
+/// E4203 what the schema cannot hold, E4202 a file that cannot be written.
 llvm::Expected<uint64_t> writePlan(llvm::StringRef path, mlir::ModuleOp module, MeshAttr mesh, const PlanParts &parts);
 
 } // namespace muster::emit

@@ -68,7 +68,8 @@ void cut(const WeightPlace &place, MeshAttr mesh, ArrayRef<int64_t> coordinates,
   ArrayRef<int64_t> shape = weight.getLogicalType().getShape();
   bool matrix = shape.size() == 2;
   int64_t columns = shape.back();
-  SmallVector<Range> rows = matrix ? getRanges(weight.getLayout().getDims()[0], shape[0], mesh, coordinates) : SmallVector<Range>{{0, 1}};
+  SmallVector<Range> rows =
+      matrix ? getRanges(weight.getLayout().getDims()[0], shape[0], mesh, coordinates) : SmallVector<Range>{{0, 1}};
   SmallVector<Range> columnRanges = getRanges(weight.getLayout().getDims().back(), columns, mesh, coordinates);
   for (Range range : rows)
     for (int64_t row = range.begin; row < range.begin + range.size; ++row)
@@ -155,18 +156,20 @@ llvm::Expected<WeightsLayout> emit::layOutWeights(ModuleOp module, MeshAttr mesh
   for (auto weight : module.getOps<WeightOp>()) {
     RankedTensorType logical = weight.getLogicalType();
     if (!logical.getElementType().isF32() || logical.getRank() < 1 || logical.getRank() > 2)
-      return emitError("E4201 unsupported type of weight @{}: expected an f32 matrix or vector but got {}", weight.getSymName().str(),
-                       printed(logical));
+      return emitError("E4201 unsupported type of weight @{}: expected an f32 matrix or vector but got {}",
+                       weight.getSymName().str(), printed(logical));
     FailureOr<RankedTensorType> local = getLocalType(logical, weight.getLayout(), mesh, [](const Twine &) {});
     if (failed(local))
-      return emitError("E4201 expected the mesh to divide weight @{} of type {} and layout {}", weight.getSymName().str(), printed(logical),
-                       weight.getLayout().getText());
-    WeightPlace place{weight, *local, weight.getPacking() == StringRef(plan::packingN64K16), /*shared=*/mesh.getRankCount() > 1};
+      return emitError("E4201 expected the mesh to divide weight @{} of type {} and layout {}",
+                       weight.getSymName().str(), printed(logical), weight.getLayout().getText());
+    WeightPlace place{weight, *local, weight.getPacking() == StringRef(plan::packingN64K16),
+                      /*shared=*/mesh.getRankCount() > 1};
     for (LayoutDimAttr dim : weight.getLayout().getDims())
       for (LayoutTermAttr term : dim.getTerms())
         for (AxisRefAttr axis : term.getAxes())
           place.shared &= mesh.getAxisSize(axis.getName()) == 1;
-    int64_t elements = place.packed ? ShapedType::getNumElements(plan::getPackedShape(local->getShape())) : local->getNumElements();
+    int64_t elements =
+        place.packed ? ShapedType::getNumElements(plan::getPackedShape(local->getShape())) : local->getNumElements();
     place.length = static_cast<uint64_t>(elements) * sizeof(float);
     uint64_t &end = place.shared ? layout.sharedBytes : layout.rankBytes;
     place.offset = end;
@@ -176,8 +179,9 @@ llvm::Expected<WeightsLayout> emit::layOutWeights(ModuleOp module, MeshAttr mesh
   return layout;
 }
 
-llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path, const WeightsLayout &layout, MeshAttr mesh,
-                                                           const WeightSource &source, unsigned threads, const Progress &progress) {
+llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path, const WeightsLayout &layout,
+                                                           MeshAttr mesh, const WeightSource &source, unsigned threads,
+                                                           const Progress &progress) {
   const uint32_t ranks = static_cast<uint32_t>(mesh.getRankCount());
   std::vector<schema::WeightsSection> sections(1 + ranks);
   uint64_t end = sizeof(schema::WeightsHeader) + sections.size() * sizeof(schema::WeightsSection);

@@ -40,6 +40,7 @@ using Progress = std::function<void(uint64_t done, uint64_t all)>;
 /// Writes the file (first under a temporary name beside it, so that a failure leaves no half file) and returns its id.
 /// Memory: one logical tensor and one rank's part of it a thread. E4202 names a file that cannot be written.
 llvm::Expected<std::array<uint8_t, 16>> writeWeights(llvm::StringRef path, const WeightsLayout &layout, MeshAttr mesh,
-                                                     const WeightSource &source, unsigned threads, const Progress &progress);
+                                                     const WeightSource &source, unsigned threads,
+                                                     const Progress &progress);
 
 } // namespace muster::emit

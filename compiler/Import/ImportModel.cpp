@@ -54,7 +54,9 @@ llvm::Error ModelWeights::read(WeightOp weight, float *out) const {
     }
     if (isRope(kind)) {
       if (!tables)
-        return wrongInput("E3330 expected an input that says how weight @{} rotates but got no checkpoint: name one with --checkpoint", name);
+        return wrongInput("E3330 expected an input that says how weight @{} rotates but got no checkpoint: name one "
+                          "with --checkpoint",
+                          name);
       const std::vector<double> &table = kind == "rope_cos" ? tables->cos : tables->sin;
       if (static_cast<int64_t>(table.size()) != elements)
         return wrongInput("E3330 expected weight @{} to have {} elements but got {}", name, table.size(), elements);
@@ -67,7 +69,9 @@ llvm::Error ModelWeights::read(WeightOp weight, float *out) const {
   if (!sources)
     return wrongInput("E3330 expected weight @{} to name its source (muster.sources) but got none", name);
   if (!checkpoint)
-    return wrongInput("E3330 expected an input that holds the sources of weight @{} but got no checkpoint: name one with --checkpoint", name);
+    return wrongInput("E3330 expected an input that holds the sources of weight @{} but got no checkpoint: name one "
+                      "with --checkpoint",
+                      name);
   int64_t done = 0;
   for (StringRef source : sources.getAsValueRange<StringAttr>()) {
     const Weight *tensor = checkpoint->find(source);

@@ -21,12 +21,13 @@ llama::LlamaConfig toLlamaConfig(const ModelConfig &config);
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext *context, const Checkpoint &checkpoint,
                                                                const llama::LlamaGraphOptions &options);
 
-/// Fills the logical tensors of a module's weights: rows of the checkpoint's tensors (`muster.sources`), or what a formula makes
+/// Fills the logical tensors of a module's weights: rows of the checkpoint's tensors (`muster.sources`), or what a
+/// formula makes
 /// (`muster.generator`: rope_cos, rope_sin, coordinate). Used from several threads at once.
 class ModelWeights {
 public:
-  /// `checkpoint` may be null where the module names no sources; it must outlive this. Rotary tables have as many positions as the module's
-  /// weights have rows.
+  /// `checkpoint` may be null where the module names no sources; it must outlive this. Rotary tables have as many
+  /// positions as the module's weights have rows.
   ModelWeights(const Checkpoint *checkpoint, mlir::ModuleOp module);
 
   /// Writes the weight's logical tensor, row-major f32, to `out`. E3330 where nothing says what the weight holds.

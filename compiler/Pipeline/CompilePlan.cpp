@@ -60,11 +60,14 @@ static llvm::Error addKernel(plan::KernelOp kernel, ModuleOp target, const codeg
 
 llvm::Expected<CompiledPlan> muster::compilePlan(ModuleOp module, const CompilePlanOptions &options) {
   using Clock = std::chrono::steady_clock;
-  auto secondsSince = [](Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  auto secondsSince = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
   CompiledPlan result;
   MeshAttr mesh = getMesh(module);
   if (!mesh)
-    return llvm::createStringError("E4022 expected the module to have one mesh but got " + llvm::Twine(llvm::count_if(module.getOps<MeshOp>(), [](MeshOp) { return true; })));
+    return llvm::createStringError("E4022 expected the module to have one mesh but got " +
+                                   llvm::Twine(llvm::count_if(module.getOps<MeshOp>(), [](MeshOp) { return true; })));
 
   Clock::time_point start = Clock::now();
   OwningOpRef<ModuleOp> kernels = ModuleOp::create(module.getLoc());
@@ -85,7 +88,8 @@ llvm::Expected<CompiledPlan> muster::compilePlan(ModuleOp module, const CompileP
     return weights.takeError();
   emit::PlanParts parts;
   if (!weights->places.empty()) {
-    auto id = emit::writeWeights(options.weightsPath, *weights, mesh, options.weightSource, options.threads, options.progress);
+    auto id = emit::writeWeights(options.weightsPath, *weights, mesh, options.weightSource, options.threads,
+                                 options.progress);
     if (!id)
       return id.takeError();
     parts.weightsId = *id;
@@ -104,7 +108,9 @@ llvm::Expected<CompiledPlan> muster::compilePlan(ModuleOp module, const CompileP
   parts.tokenizer = options.tokenizer;
   parts.weights = &*weights;
   parts.model = options.model;
-  module.walk([&](plan::VariantOp variant) { result.arenaBytes = std::max<uint64_t>(result.arenaBytes, variant.getArenaBytes()); });
+  module.walk([&](plan::VariantOp variant) {
+    result.arenaBytes = std::max<uint64_t>(result.arenaBytes, variant.getArenaBytes());
+  });
   llvm::Expected<uint64_t> bytes = emit::writePlan(options.planPath, module, mesh, parts);
   if (!bytes)
     return bytes.takeError();

@@ -18,7 +18,7 @@ struct CompilePlanOptions {
   std::string planPath;
   std::string weightsPath; // beside the plan
   std::string producer;
-  std::string tokenizer;   // the section's bytes, or empty
+  std::string tokenizer;                                  // the section's bytes, or empty
   std::vector<std::pair<std::string, std::string>> model; // for people
   unsigned threads = 2;
   emit::WeightSource weightSource;
@@ -27,9 +27,9 @@ struct CompilePlanOptions {
 
 struct CompiledPlan {
   uint64_t planBytes = 0;
-  uint64_t weightBytes = 0;      // of all ranks, shared ones once
-  uint64_t rankWeightBytes = 0;  // that one rank maps: its own and the shared ones
-  uint64_t arenaBytes = 0;       // greatest of all variants
+  uint64_t weightBytes = 0;     // of all ranks, shared ones once
+  uint64_t rankWeightBytes = 0; // that one rank maps: its own and the shared ones
+  uint64_t arenaBytes = 0;      // greatest of all variants
   unsigned kernels = 0;
   double kernelSeconds = 0, weightSeconds = 0;
 };

@@ -18,7 +18,8 @@ namespace muster {
 } // namespace muster
 
 StringRef muster::stringifyPhase(Phase phase) {
-  static constexpr StringLiteral names[] = {"model", "counted", "proved", "transferred", "formed", "buffered", "planned"};
+  static constexpr StringLiteral names[] = {"model",  "counted",  "proved", "transferred",
+                                            "formed", "buffered", "planned"};
   return names[static_cast<size_t>(phase)];
 }
 

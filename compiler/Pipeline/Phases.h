@@ -2,19 +2,18 @@
 //
 // The phases of a compilation, in order, and why in this order.
 //
-// | phase       | what holds at its end                                         | passes                                       |
-// | ---         | ---                                                           | ---                                          |
-// | model       | nn, muster and upstream tensor/linalg; nothing of plan        | (importers, builders, people)                |
-// | counted     | no redistribute: every collective is explicit                 | expand-redistribute                          |
-// | proved      | nothing rewritten                                             | (proofs; before any canonicalisation)        |
-// | transferred | sizes are counts; transfers in the place of collectives       | resolve-sizes, lower-collectives             |
-// | formed      | functions hold transfers, library calls and dispatches only   | select-library-calls, lower-nn, form-kernels |
-// | buffered    | no tensor outside kernels: entries work on spans              | assign-spans                                 |
-// | planned     | every span has an offset, every step its waits                | plan-memory, schedule-steps                  |
+// | phase       | what holds at its end                                         | passes | | ---         | --- | --- |
+// | model       | nn, muster and upstream tensor/linalg; nothing of plan        | (importers, builders, people) | |
+// counted     | no redistribute: every collective is explicit                 | expand-redistribute | | proved      |
+// nothing rewritten                                             | (proofs; before any canonicalisation)        | |
+// transferred | sizes are counts; transfers in the place of collectives       | resolve-sizes, lower-collectives | |
+// formed      | functions hold transfers, library calls and dispatches only   | select-library-calls, lower-nn,
+// form-kernels | | buffered    | no tensor outside kernels: entries work on spans              | assign-spans | |
+// planned     | every span has an offset, every step its waits                | plan-memory, schedule-steps |
 //
-// Library calls are chosen before nn is lowered, because a product that has become loops is not found again. Kernels are
-// formed before memory is assigned, because what stays inside a kernel needs no span. Collectives are lowered before
-// kernels are formed, so that a transposition beside one joins the transfer instead of becoming a kernel.
+// Library calls are chosen before nn is lowered, because a product that has become loops is not found again. Kernels
+// are formed before memory is assigned, because what stays inside a kernel needs no span. Collectives are lowered
+// before kernels are formed, so that a transposition beside one joins the transfer instead of becoming a kernel.
 #pragma once
 
 #include "mlir/IR/BuiltinOps.h"
@@ -43,8 +42,8 @@ struct LoweringOptions {
   bool packWeights = false;
 };
 
-/// Adds the passes that take a module from the end of phase `from` to the end of phase `to`, with a contract check behind
-/// each phase.
+/// Adds the passes that take a module from the end of phase `from` to the end of phase `to`, with a contract check
+/// behind each phase.
 void addPhases(mlir::PassManager &manager, Phase from, Phase to, const LoweringOptions &options);
 
 #define GEN_PASS_DECL

@@ -5,9 +5,9 @@
 #include "compiler/Reference/Passes.h"
 #include "compiler/Reference/RandomValues.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace muster::reference {
 #define GEN_PASS_DEF_INTERPRETPASS
@@ -24,8 +24,8 @@ static llvm::Error fail(const Twine &text) { return llvm::createStringError(llvm
 // Values from JSON
 //===----------------------------------------------------------------------===//
 
-static llvm::Error readElements(const llvm::json::Value &value, int64_t dim, SmallVectorImpl<int64_t> &shape, std::vector<Number> &elements,
-                                bool isReal) {
+static llvm::Error readElements(const llvm::json::Value &value, int64_t dim, SmallVectorImpl<int64_t> &shape,
+                                std::vector<Number> &elements, bool isReal) {
   if (const llvm::json::Array *list = value.getAsArray()) {
     if (dim == static_cast<int64_t>(shape.size()) && elements.empty())
       shape.push_back(static_cast<int64_t>(list->size()));
@@ -93,8 +93,10 @@ private:
   llvm::Error readInputFile();
   llvm::Expected<func::FuncOp> findEntry();
   llvm::Error setWeights(Interpreter &interpreter);
-  llvm::Expected<Tensor> makeInput(func::FuncOp function, unsigned index, MeshAttr mesh, const InterpreterOptions &parsed);
-  llvm::Expected<int64_t> getLogicalSize(func::FuncOp function, LayoutDimAttr dim, int64_t local, MeshAttr mesh, const InterpreterOptions &parsed);
+  llvm::Expected<Tensor> makeInput(func::FuncOp function, unsigned index, MeshAttr mesh,
+                                   const InterpreterOptions &parsed);
+  llvm::Expected<int64_t> getLogicalSize(func::FuncOp function, LayoutDimAttr dim, int64_t local, MeshAttr mesh,
+                                         const InterpreterOptions &parsed);
   void printRanks(func::FuncOp function, const std::vector<RankValues> &results);
   llvm::Error printLogical(Interpreter &interpreter, func::FuncOp function, const std::vector<RankValues> &results);
 
@@ -149,7 +151,8 @@ llvm::Expected<func::FuncOp> InterpretPass::findEntry() {
     found = function;
   }
   if (!found)
-    return fail(entry.empty() ? Twine("expected a public function but the module has none") : "references unknown entry @" + Twine(entry));
+    return fail(entry.empty() ? Twine("expected a public function but the module has none")
+                              : "references unknown entry @" + Twine(entry));
   return found;
 }
 
@@ -159,9 +162,10 @@ llvm::Error InterpretPass::setWeights(Interpreter &interpreter) {
     if (interpreter.hasWeight(weight.getSymName()))
       continue;
     const llvm::json::Value *given = getGiven(("@" + weight.getSymName()).str());
-    llvm::Expected<Tensor> value =
-        given ? readTensor(*given, type)
-              : makeRandom(type.getShape(), type.getElementType(), static_cast<uint64_t>(seed), ("@" + weight.getSymName()).str(), reals, 2);
+    llvm::Expected<Tensor> value = given
+                                       ? readTensor(*given, type)
+                                       : makeRandom(type.getShape(), type.getElementType(), static_cast<uint64_t>(seed),
+                                                    ("@" + weight.getSymName()).str(), reals, 2);
     if (!value)
       return fail("weight @" + weight.getSymName() + ": " + toString(value.takeError()));
     if (llvm::Error error = interpreter.setWeight(weight.getSymName(), std::move(*value)))
@@ -171,8 +175,8 @@ llvm::Error InterpretPass::setWeights(Interpreter &interpreter) {
 }
 
 /// The logical size of a dim of an argument: from its type, the options or the bounds.
-llvm::Expected<int64_t> InterpretPass::getLogicalSize(func::FuncOp function, LayoutDimAttr dim, int64_t local, MeshAttr mesh,
-                                                      const InterpreterOptions &parsed) {
+llvm::Expected<int64_t> InterpretPass::getLogicalSize(func::FuncOp function, LayoutDimAttr dim, int64_t local,
+                                                      MeshAttr mesh, const InterpreterOptions &parsed) {
   if (dim && dim.getSegmented()) {
     int64_t size = 0;
     for (LayoutTermAttr term : dim.getTerms())
@@ -200,7 +204,8 @@ llvm::Expected<int64_t> InterpretPass::getLogicalSize(func::FuncOp function, Lay
   return size;
 }
 
-llvm::Expected<Tensor> InterpretPass::makeInput(func::FuncOp function, unsigned index, MeshAttr mesh, const InterpreterOptions &parsed) {
+llvm::Expected<Tensor> InterpretPass::makeInput(func::FuncOp function, unsigned index, MeshAttr mesh,
+                                                const InterpreterOptions &parsed) {
   Type argument = function.getArgumentTypes()[index];
   auto type = dyn_cast<RankedTensorType>(argument);
   if (!type && (argument.isIntOrIndexOrFloat()))
@@ -218,7 +223,8 @@ llvm::Expected<Tensor> InterpretPass::makeInput(func::FuncOp function, unsigned 
   auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout);
   SmallVector<int64_t> shape;
   for (int64_t dim = 0; dim < type.getRank(); ++dim) {
-    auto size = getLogicalSize(function, layout ? layout.getDims()[dim] : LayoutDimAttr(), type.getDimSize(dim), mesh, parsed);
+    auto size =
+        getLogicalSize(function, layout ? layout.getDims()[dim] : LayoutDimAttr(), type.getDimSize(dim), mesh, parsed);
     if (!size)
       return fail("input '" + port + "': " + toString(size.takeError()));
     shape.push_back(*size);
@@ -241,7 +247,8 @@ void InterpretPass::printRanks(func::FuncOp function, const std::vector<RankValu
     }
 }
 
-llvm::Error InterpretPass::printLogical(Interpreter &interpreter, func::FuncOp function, const std::vector<RankValues> &results) {
+llvm::Error InterpretPass::printLogical(Interpreter &interpreter, func::FuncOp function,
+                                        const std::vector<RankValues> &results) {
   auto logical = interpreter.gatherResults(function.getName(), results);
   if (!logical)
     return logical.takeError();

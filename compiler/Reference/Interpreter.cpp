@@ -23,7 +23,9 @@ void InterpreterError::log(llvm::raw_ostream &os) const {
   os << text;
 }
 
-llvm::Error muster::reference::failAt(Operation *op, const Twine &text) { return llvm::make_error<InterpreterError>(op, text.str()); }
+llvm::Error muster::reference::failAt(Operation *op, const Twine &text) {
+  return llvm::make_error<InterpreterError>(op, text.str());
+}
 
 static llvm::Error fail(const Twine &text) { return failAt(nullptr, text); }
 
@@ -59,7 +61,8 @@ static llvm::Error checkType(Operation *op, Type type, const Tensor &value, cons
   llvm::raw_string_ostream(expected) << type;
   std::string got;
   llvm::raw_string_ostream(got) << value.getElementType();
-  return failAt(op, "expected " + what + " of type " + expected + " but got shape " + formatShape(value.getShape()) + " of " + got);
+  return failAt(op, "expected " + what + " of type " + expected + " but got shape " + formatShape(value.getShape()) +
+                        " of " + got);
 }
 
 llvm::Expected<std::vector<RankValues>> Execution::call(func::FuncOp function, std::vector<RankValues> arguments) {
@@ -69,7 +72,8 @@ llvm::Expected<std::vector<RankValues>> Execution::call(func::FuncOp function, s
   return runBlock(function.getBody().front(), std::move(arguments), frame);
 }
 
-llvm::Expected<std::vector<RankValues>> Execution::runBlock(Block &block, std::vector<RankValues> arguments, Frame &frame) {
+llvm::Expected<std::vector<RankValues>> Execution::runBlock(Block &block, std::vector<RankValues> arguments,
+                                                            Frame &frame) {
   if (!block.getParent()->hasOneBlock())
     return failAt(block.getParentOp(), "unsupported: a region of several blocks");
   for (auto [argument, values] : llvm::zip_equal(block.getArguments(), arguments))
@@ -85,14 +89,16 @@ llvm::Expected<std::vector<RankValues>> Execution::runBlock(Block &block, std::v
 
 llvm::Error Execution::runOp(Operation &op, Frame &frame) {
   if (++steps > interpreter.options.greatestStepCount)
-    return failAt(&op, "cannot go on because the run has done " + Twine(interpreter.options.greatestStepCount) + " operations");
+    return failAt(&op, "cannot go on because the run has done " + Twine(interpreter.options.greatestStepCount) +
+                           " operations");
   GlobalResults results = compute(op, frame);
   if (!results)
     return results.takeError();
   for (auto [index, value] : llvm::enumerate(op.getResults())) {
     RankValues &values = (*results)[index];
     for (auto [rank, tensor] : llvm::enumerate(values))
-      if (llvm::Error error = checkType(&op, value.getType(), *tensor, "result " + Twine(index) + " on rank " + Twine(rank)))
+      if (llvm::Error error =
+              checkType(&op, value.getType(), *tensor, "result " + Twine(index) + " on rank " + Twine(rank)))
         return error;
     frame[value] = std::move(values);
   }
@@ -149,7 +155,8 @@ llvm::Expected<int64_t> Execution::getUniform(Operation &op, Value value, const 
   const RankValues &values = frame.find(value)->second;
   for (auto [rank, tensor] : llvm::enumerate(values))
     if (tensor->getScalar().integer != values.front()->getScalar().integer)
-      return failAt(&op, "expected " + what + " to be equal on all ranks but got " + Twine(values.front()->getScalar().integer) + " on rank 0 and " +
+      return failAt(&op, "expected " + what + " to be equal on all ranks but got " +
+                             Twine(values.front()->getScalar().integer) + " on rank 0 and " +
                              Twine(tensor->getScalar().integer) + " on rank " + Twine(rank));
   return values.front()->getScalar().integer;
 }
@@ -157,8 +164,9 @@ llvm::Expected<int64_t> Execution::getUniform(Operation &op, Value value, const 
 GlobalResults Execution::runLoop(Operation &op, Frame &frame) {
   auto loop = cast<scf::ForOp>(op);
   int64_t bounds[3];
-  for (auto [bound, value, what] : llvm::zip_equal(
-           bounds, ArrayRef<Value>{loop.getLowerBound(), loop.getUpperBound(), loop.getStep()}, ArrayRef<StringRef>{"the lower bound", "the upper bound", "the step"})) {
+  for (auto [bound, value, what] :
+       llvm::zip_equal(bounds, ArrayRef<Value>{loop.getLowerBound(), loop.getUpperBound(), loop.getStep()},
+                       ArrayRef<StringRef>{"the lower bound", "the upper bound", "the step"})) {
     auto uniform = getUniform(op, value, frame, what);
     if (!uniform)
       return uniform.takeError();
@@ -171,7 +179,8 @@ GlobalResults Execution::runLoop(Operation &op, Frame &frame) {
     carried.push_back(frame[init]);
   for (int64_t i = bounds[0]; i < bounds[1]; i += bounds[2]) {
     std::vector<RankValues> arguments;
-    arguments.emplace_back(getRankCount(), share(Tensor::scalar(loop.getInductionVar().getType(), Number::ofInteger(i))));
+    arguments.emplace_back(getRankCount(),
+                           share(Tensor::scalar(loop.getInductionVar().getType(), Number::ofInteger(i))));
     llvm::append_range(arguments, carried);
     auto results = runBlock(*loop.getBody(), std::move(arguments), frame);
     if (!results)
@@ -229,7 +238,8 @@ Interpreter::Interpreter(ModuleOp module, InterpreterOptions options)
       continue;
     Tensor value(weight.getLogicalType().getShape(), weight.getLogicalType().getElementType());
     for (auto [position, element] : llvm::enumerate(value.getElements()))
-      element = value.isReal() ? Number::ofReal(static_cast<double>(position)) : Number::ofInteger(static_cast<int64_t>(position));
+      element = value.isReal() ? Number::ofReal(static_cast<double>(position))
+                               : Number::ofInteger(static_cast<int64_t>(position));
     weights.insert_or_assign(weight.getSymName(), std::move(value));
   }
 }
@@ -255,7 +265,8 @@ llvm::Expected<Tensor *> Interpreter::getState(StringRef name, int64_t rank) {
     if (!mesh)
       return failAt(state, "cannot be made without a mesh");
     std::string reason;
-    auto local = getLocalType(state.getLogicalType(), state.getLayout(), mesh, [&](const Twine &text) { reason = text.str(); });
+    auto local =
+        getLocalType(state.getLogicalType(), state.getLayout(), mesh, [&](const Twine &text) { reason = text.str(); });
     if (failed(local))
       return failAt(state, reason);
     SmallVector<int64_t> shape(local->getShape());
@@ -297,13 +308,16 @@ llvm::Expected<std::vector<RankValues>> Interpreter::run(StringRef entry, std::v
     return mesh.takeError();
   func::FuncOp function = *lookUpEntry(entry);
   if (inputs.size() != function.getNumArguments())
-    return failAt(function, "expected " + Twine(function.getNumArguments()) + " inputs but got " + Twine(inputs.size()));
+    return failAt(function,
+                  "expected " + Twine(function.getNumArguments()) + " inputs but got " + Twine(inputs.size()));
   runSizes = options.sizes;
   for (auto [index, values] : llvm::enumerate(inputs)) {
     if (static_cast<int64_t>(values.size()) != mesh->getRankCount())
-      return failAt(function, "expected input " + Twine(index) + " on " + Twine(mesh->getRankCount()) + " ranks but got " + Twine(values.size()));
+      return failAt(function, "expected input " + Twine(index) + " on " + Twine(mesh->getRankCount()) +
+                                  " ranks but got " + Twine(values.size()));
     for (auto [rank, value] : llvm::enumerate(values))
-      if (llvm::Error error = checkType(function, function.getArgumentTypes()[index], *value, "input " + Twine(index) + " on rank " + Twine(rank)))
+      if (llvm::Error error = checkType(function, function.getArgumentTypes()[index], *value,
+                                        "input " + Twine(index) + " on rank " + Twine(rank)))
         return error;
     if (auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout))
       if (llvm::Error error = learnSizes(values, layout, *mesh, runSizes))
@@ -318,7 +332,8 @@ llvm::Expected<std::vector<RankValues>> Interpreter::scatterInputs(StringRef ent
     return mesh.takeError();
   func::FuncOp function = *lookUpEntry(entry);
   if (inputs.size() != function.getNumArguments())
-    return failAt(function, "expected " + Twine(function.getNumArguments()) + " inputs but got " + Twine(inputs.size()));
+    return failAt(function,
+                  "expected " + Twine(function.getNumArguments()) + " inputs but got " + Twine(inputs.size()));
   std::vector<RankValues> parts;
   for (auto [index, input] : llvm::enumerate(inputs)) {
     auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout);
@@ -334,7 +349,8 @@ llvm::Expected<std::vector<RankValues>> Interpreter::scatterInputs(StringRef ent
   return parts;
 }
 
-llvm::Expected<std::vector<Tensor>> Interpreter::gatherResults(StringRef entry, const std::vector<RankValues> &results) {
+llvm::Expected<std::vector<Tensor>> Interpreter::gatherResults(StringRef entry,
+                                                               const std::vector<RankValues> &results) {
   auto mesh = getEntryMesh(entry);
   if (!mesh)
     return mesh.takeError();
@@ -351,7 +367,8 @@ llvm::Expected<std::vector<Tensor>> Interpreter::gatherResults(StringRef entry, 
     }
     for (auto [rank, part] : llvm::enumerate(parts))
       if (!part->isIdentical(*parts.front()))
-        return failAt(function, "expected result " + Twine(index) + " to be equal on all ranks but rank " + Twine(rank) + " differs from rank 0");
+        return failAt(function, "expected result " + Twine(index) + " to be equal on all ranks but rank " +
+                                    Twine(rank) + " differs from rank 0");
     logical.push_back(*parts.front());
   }
   return logical;

@@ -18,8 +18,8 @@ static llvm::Expected<SmallVector<int64_t>> getLoopSizes(linalg::LinalgOp op, Ar
         continue;
       int64_t size = tensor->getDimSize(static_cast<int64_t>(dim));
       if (sizes[loop.getPosition()] >= 0 && sizes[loop.getPosition()] != size)
-        return failAt(op, "expected loop " + Twine(loop.getPosition()) + " to have size " + Twine(sizes[loop.getPosition()]) + " but got " +
-                              Twine(size));
+        return failAt(op, "expected loop " + Twine(loop.getPosition()) + " to have size " +
+                              Twine(sizes[loop.getPosition()]) + " but got " + Twine(size));
       sizes[loop.getPosition()] = size;
     }
   for (auto [loop, size] : llvm::enumerate(sizes))
@@ -92,7 +92,8 @@ LocalResults muster::reference::interpretLinalgOp(Operation *operation, const Ra
       const Tensor &tensor = static_cast<int64_t>(i) < inputCount ? *inputs[i] : results[i - inputCount];
       applyMap(map, point, index);
       if (!tensor.contains(index)) {
-        error = failAt(op, "expected an index inside " + formatShape(tensor.getShape()) + " but got " + formatShape(index));
+        error =
+            failAt(op, "expected an index inside " + formatShape(tensor.getShape()) + " but got " + formatShape(index));
         return;
       }
       arguments[i] = tensor.at(index);

@@ -20,7 +20,8 @@ public:
       : op(op), inputs(inputs), axes(axes), execution(execution) {}
 
   /// Computes each rank's result from the inputs of its group, in the order of position, and its own position in it.
-  GlobalResults run(llvm::function_ref<llvm::Expected<Tensor>(ArrayRef<const Tensor *> group, int64_t position)> compute) {
+  GlobalResults
+  run(llvm::function_ref<llvm::Expected<Tensor>(ArrayRef<const Tensor *> group, int64_t position)> compute) {
     RankValues results;
     for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
       SmallVector<int64_t> ranks = getGroup(execution.getMesh(), rank, axes);
@@ -39,8 +40,8 @@ public:
     for (const Tensor *member : group)
       for (int64_t dim = 0; dim < member->getRank(); ++dim)
         if (dim != free && member->getDimSize(dim) != group.front()->getDimSize(dim))
-          return failAt(op, "expected all ranks of the group to hold shape " + formatShape(group.front()->getShape()) + " but got " +
-                                formatShape(member->getShape()));
+          return failAt(op, "expected all ranks of the group to hold shape " + formatShape(group.front()->getShape()) +
+                                " but got " + formatShape(member->getShape()));
     return llvm::Error::success();
   }
 
@@ -62,7 +63,8 @@ private:
 static llvm::Expected<Tensor> takePart(Operation *op, const Tensor &tensor, int64_t dim, int64_t part, int64_t parts) {
   SmallVector<int64_t> shape(tensor.getShape());
   if (shape[dim] % parts != 0)
-    return failAt(op, "expected dim " + Twine(dim) + " to be divisible by the group's " + Twine(parts) + " ranks but got " + Twine(shape[dim]));
+    return failAt(op, "expected dim " + Twine(dim) + " to be divisible by the group's " + Twine(parts) +
+                          " ranks but got " + Twine(shape[dim]));
   shape[dim] /= parts;
   Tensor result(shape, tensor.getElementType());
   forEachIndex(shape, [&](ArrayRef<int64_t> index) {
@@ -100,7 +102,8 @@ static Tensor reduceGroup(ArrayRef<const Tensor *> group, ReductionKind kind, bo
 }
 
 /// Part `position` of every member's dim `split`, in order, side by side in dim `concat`.
-static llvm::Expected<Tensor> exchangeParts(Operation *op, ArrayRef<const Tensor *> group, int64_t position, int64_t split, int64_t concat) {
+static llvm::Expected<Tensor> exchangeParts(Operation *op, ArrayRef<const Tensor *> group, int64_t position,
+                                            int64_t split, int64_t concat) {
   std::vector<Tensor> parts;
   for (const Tensor *member : group) {
     auto part = takePart(op, *member, split, position, static_cast<int64_t>(group.size()));
@@ -146,31 +149,40 @@ static GlobalResults runCollective(Operation *op, const Frame &frame, Execution 
       .Case([&](AllGatherOp op) {
         int64_t dim = static_cast<int64_t>(op.getDim());
         return checked(dim, [&](Group group, int64_t) -> Result {
-          if (llvm::Error error = collective.checkShapes(group)) // Parts are equal: ragged ones have a collective of their own.
+          if (llvm::Error error =
+                  collective.checkShapes(group)) // Parts are equal: ragged ones have a collective of their own.
             return error;
           return concatenate(group, dim);
         });
       })
       .Case([&](ReduceScatterOp op) {
         return checked(-1, [&](Group group, int64_t position) -> Result {
-          return takePart(op, reduceGroup(group, op.getKind(), exact), static_cast<int64_t>(op.getDim()), position, static_cast<int64_t>(group.size()));
+          return takePart(op, reduceGroup(group, op.getKind(), exact), static_cast<int64_t>(op.getDim()), position,
+                          static_cast<int64_t>(group.size()));
         });
       })
-      .Case([&](AllReduceOp op) { return checked(-1, [&](Group group, int64_t) -> Result { return reduceGroup(group, op.getKind(), exact); }); })
+      .Case([&](AllReduceOp op) {
+        return checked(-1, [&](Group group, int64_t) -> Result { return reduceGroup(group, op.getKind(), exact); });
+      })
       .Case([&](AllToAllOp op) {
         return checked(-1, [&](Group group, int64_t position) -> Result {
-          return exchangeParts(op, group, position, static_cast<int64_t>(op.getSplit()), static_cast<int64_t>(op.getConcat()));
+          return exchangeParts(op, group, position, static_cast<int64_t>(op.getSplit()),
+                               static_cast<int64_t>(op.getConcat()));
         });
       })
       .Case([&](ExchangeOp op) {
-        return checked(-1, [&](Group group, int64_t position) -> Result { return exchangeParts(op, group, position, 0, 0); });
+        return checked(
+            -1, [&](Group group, int64_t position) -> Result { return exchangeParts(op, group, position, 0, 0); });
       })
       .Case([&](SliceOp op) {
         return collective.run([&](Group group, int64_t position) -> Result {
-          return takePart(op, *group[position], static_cast<int64_t>(op.getDim()), position, static_cast<int64_t>(group.size()));
+          return takePart(op, *group[position], static_cast<int64_t>(op.getDim()), position,
+                          static_cast<int64_t>(group.size()));
         });
       })
-      .Case([&](BroadcastOp op) { return checked(-1, [&](Group group, int64_t) -> Result { return *group[op.getRoot()]; }); })
+      .Case([&](BroadcastOp op) {
+        return checked(-1, [&](Group group, int64_t) -> Result { return *group[op.getRoot()]; });
+      })
       .Case([&](PermuteOp op) {
         return checked(-1, [&](Group group, int64_t position) -> Result {
           int64_t source = op.getSources()[position];
@@ -200,7 +212,8 @@ static GlobalResults getSize(SizeOp op, Execution &execution) {
       return execution.getMesh().getAxes()[axis].getSize();
     auto found = execution.getSizes().dims.find(name);
     if (found == execution.getSizes().dims.end())
-      return failAt(op, "references unknown size '" + name + "': no input has a dim of that name and no size was given");
+      return failAt(op,
+                    "references unknown size '" + name + "': no input has a dim of that name and no size was given");
     return found->second;
   };
   auto size = lookUp(op.getDividend());
@@ -214,8 +227,10 @@ static GlobalResults getSize(SizeOp op, Execution &execution) {
     divisor = *value;
   }
   if (divisor == 0 || *size % divisor != 0)
-    return failAt(op, "expected '" + *op.getDivisor() + "' to divide '" + op.getDividend() + "' but got " + Twine(divisor) + " and " + Twine(*size));
-  return forEachRank(execution, [&](int64_t) { return Tensor::scalar(op.getResult().getType(), Number::ofInteger(*size / divisor)); });
+    return failAt(op, "expected '" + *op.getDivisor() + "' to divide '" + op.getDividend() + "' but got " +
+                          Twine(divisor) + " and " + Twine(*size));
+  return forEachRank(
+      execution, [&](int64_t) { return Tensor::scalar(op.getResult().getType(), Number::ofInteger(*size / divisor)); });
 }
 
 /// Counts are tensors of index: no dim for a rank's own count, one dim for the counts of a group.
@@ -225,7 +240,8 @@ static GlobalResults exchangeCounts(ExchangeCountsOp op, const RankValues &input
   SmallVector<Attribute> names(op.getResult().getType().getAxes().begin(), op.getResult().getType().getAxes().end());
   auto axes = ArrayAttr::get(op.getContext(), names);
   return forEachRank(execution, [&](int64_t rank) {
-    auto counts = llvm::map_to_vector(getGroup(execution.getMesh(), rank, axes), [&](int64_t member) { return input[member]->getScalar().integer; });
+    auto counts = llvm::map_to_vector(getGroup(execution.getMesh(), rank, axes),
+                                      [&](int64_t member) { return input[member]->getScalar().integer; });
     return Tensor::ofIntegers({static_cast<int64_t>(counts.size())}, IndexType::get(op.getContext()), counts);
   });
 }
@@ -251,14 +267,17 @@ GlobalResults muster::reference::interpretMusterOp(Operation *operation, const F
       .Case([&](CoordinateOp op) {
         return forEachRank(execution, [&](int64_t rank) {
           MeshAttr mesh = execution.getMesh();
-          return Tensor::scalar(op.getResult().getType(), Number::ofInteger(mesh.getCoordinates(rank)[mesh.findAxis(op.getAxis())]));
+          return Tensor::scalar(op.getResult().getType(),
+                                Number::ofInteger(mesh.getCoordinates(rank)[mesh.findAxis(op.getAxis())]));
         });
       })
       .Case([&](SizeOp op) { return getSize(op, execution); })
       .Case([&](AssertLayoutOp) -> GlobalResults { return SmallVector<RankValues, 1>{input()}; })
       .Case([&](RedistributeOp op) { return redistribute(op, input(), execution); })
       .Case([&](LocalCountOp op) {
-        return forEachRank(execution, [&](int64_t rank) { return Tensor::scalar(IndexType::get(op.getContext()), input()[rank]->getScalar()); });
+        return forEachRank(execution, [&](int64_t rank) {
+          return Tensor::scalar(IndexType::get(op.getContext()), input()[rank]->getScalar());
+        });
       })
       .Case([&](ExchangeCountsOp op) { return exchangeCounts(op, input(), execution); })
       .Case<TotalOp, MaximumOp>([&](auto op) { return reduceCounts(op, input(), execution); })

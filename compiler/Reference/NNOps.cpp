@@ -50,7 +50,8 @@ static LocalResults run(GatherRowsOp op, const RankView &view) {
     int64_t row = indices.integer({t}) - first;
     bool isHere = row >= 0 && row < table.getDimSize(0);
     if (!isHere && !op.getFirst())
-      return failAt(op, "expected an index below " + Twine(table.getDimSize(0)) + " but got " + Twine(row) + " at row " + Twine(t));
+      return failAt(op, "expected an index below " + Twine(table.getDimSize(0)) + " but got " + Twine(row) +
+                            " at row " + Twine(t));
     for (int64_t i = 0; i < result.getDimSize(1); ++i)
       result.at({t, i}) = isHere ? table.at({row, i}) : Number::ofReal(0);
   }
@@ -97,10 +98,12 @@ static LocalResults run(RopeOp op, const RankView &view) {
   for (int64_t t = 0; t < input.getDimSize(0); ++t) {
     int64_t p = positions.integer({t});
     if (p < 0 || p >= cos.getDimSize(0))
-      return failAt(op, "expected a position below the table's " + Twine(cos.getDimSize(0)) + " rows but got " + Twine(p));
+      return failAt(op,
+                    "expected a position below the table's " + Twine(cos.getDimSize(0)) + " rows but got " + Twine(p));
     for (int64_t h = 0; h < input.getDimSize(1); ++h)
       for (int64_t j = 0; j < half; ++j) {
-        double low = input.real({t, h, j}), high = input.real({t, h, j + half}), c = cos.real({p, j}), s = sin.real({p, j});
+        double low = input.real({t, h, j}), high = input.real({t, h, j + half}), c = cos.real({p, j}),
+               s = sin.real({p, j});
         result.at({t, h, j}) = view.round(low * c - high * s, result.getElementType());
         result.at({t, h, j + half}) = view.round(high * c + low * s, result.getElementType());
       }
@@ -125,8 +128,9 @@ static LocalResults run(AttentionOp op, const RankView &view, Execution &executi
   if (!values)
     return values.takeError();
   auto result = attend(op, view,
-                       {view.get(op.getQuery()), **keys, **values, view.get(op.getPositions()), view.get(op.getQueryStarts()),
-                        view.get(op.getBlockTable()), static_cast<int64_t>(op.getHeads() / op.getKvHeads()), op.getScale().convertToDouble()});
+                       {view.get(op.getQuery()), **keys, **values, view.get(op.getPositions()),
+                        view.get(op.getQueryStarts()), view.get(op.getBlockTable()),
+                        static_cast<int64_t>(op.getHeads() / op.getKvHeads()), op.getScale().convertToDouble()});
   if (!result)
     return result.takeError();
   return one(std::move(*result));
@@ -134,7 +138,8 @@ static LocalResults run(AttentionOp op, const RankView &view, Execution &executi
 
 LocalResults muster::reference::interpretNNOp(Operation *operation, const RankView &view, Execution &execution) {
   return llvm::TypeSwitch<Operation *, LocalResults>(operation)
-      .Case<MatmulOp, GatherRowsOp, RmsNormOp, SplitHeadsOp, MergeHeadsOp, RopeOp>([&](auto op) { return run(op, view); })
+      .Case<MatmulOp, GatherRowsOp, RmsNormOp, SplitHeadsOp, MergeHeadsOp, RopeOp>(
+          [&](auto op) { return run(op, view); })
       .Case<CacheAppendOp, AttentionOp>([&](auto op) { return run(op, view, execution); })
       .Default([&](Operation *op) -> LocalResults { return failAt(op, "unsupported by the reference interpreter"); });
 }

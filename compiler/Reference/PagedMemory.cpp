@@ -36,11 +36,13 @@ public:
     if (inputs.positions.getDimSize(0) != rows)
       return failAt(op, "expected " + Twine(rows) + " positions but got " + Twine(inputs.positions.getDimSize(0)));
     if (inputs.queryStarts.getDimSize(0) != sequences + 1)
-      return failAt(op, "expected " + Twine(sequences + 1) + " query starts but got " + Twine(inputs.queryStarts.getDimSize(0)));
+      return failAt(op, "expected " + Twine(sequences + 1) + " query starts but got " +
+                            Twine(inputs.queryStarts.getDimSize(0)));
     for (int64_t s = 0; s < sequences; ++s) {
       int64_t first = inputs.queryStarts.integer({s}), end = inputs.queryStarts.integer({s + 1});
       if (first < 0 || first > end || end > rows)
-        return failAt(op, "expected query starts to ascend from 0 to " + Twine(rows) + " but got " + Twine(first) + " and " + Twine(end));
+        return failAt(op, "expected query starts to ascend from 0 to " + Twine(rows) + " but got " + Twine(first) +
+                              " and " + Twine(end));
       for (int64_t t = first; t < end; ++t)
         if (llvm::Error error = runRow(s, t))
           return error;
@@ -53,13 +55,14 @@ private:
     int64_t pageSlots = inputs.keys.getDimSize(1), last = inputs.positions.integer({t});
     int64_t capacity = inputs.blockTable.getDimSize(1) * pageSlots;
     if (last < 0 || last >= capacity)
-      return failAt(op, "expected a position below the block table's " + Twine(capacity) + " slots but got " + Twine(last));
+      return failAt(op,
+                    "expected a position below the block table's " + Twine(capacity) + " slots but got " + Twine(last));
     pages.clear();
     for (int64_t u = 0; u <= last; ++u) {
       int64_t page = inputs.blockTable.integer({s, u / pageSlots});
       if (page < 0 || page >= inputs.keys.getDimSize(0))
-        return failAt(op, "expected a page below " + Twine(inputs.keys.getDimSize(0)) + " but got " + Twine(page) + " for position " + Twine(u) +
-                              " of sequence " + Twine(s));
+        return failAt(op, "expected a page below " + Twine(inputs.keys.getDimSize(0)) + " but got " + Twine(page) +
+                              " for position " + Twine(u) + " of sequence " + Twine(s));
       pages.push_back(page);
     }
     for (int64_t h = 0; h < inputs.query.getDimSize(1); ++h)
@@ -69,7 +72,8 @@ private:
 
   /// Softmax of all scores, then the weighted sum: two passes, no running maximum.
   void runHead(int64_t t, int64_t h, int64_t g) {
-    int64_t pageSlots = inputs.keys.getDimSize(1), width = inputs.query.getDimSize(2), length = static_cast<int64_t>(pages.size());
+    int64_t pageSlots = inputs.keys.getDimSize(1), width = inputs.query.getDimSize(2),
+            length = static_cast<int64_t>(pages.size());
     std::vector<double> weights(length);
     double greatest = -std::numeric_limits<double>::infinity(), sum = 0;
     for (int64_t u = 0; u < length; ++u) {

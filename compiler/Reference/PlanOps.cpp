@@ -83,19 +83,23 @@ private:
         return error;
       return result;
     }
-    return Tensor(result.getShape(), result.getElementType(), result.isReal() ? Number::ofReal(0) : Number::ofInteger(0));
+    return Tensor(result.getShape(), result.getElementType(),
+                  result.isReal() ? Number::ofReal(0) : Number::ofInteger(0));
   }
 
   llvm::Error pullFrom(int64_t rank, int64_t peer, Tensor &result, std::vector<bool> &written) {
-    Box box{evaluate(op.getExtents(), rank, peer), evaluate(op.getSourceStrides(), rank, peer), evaluate(op.getDestinationStrides(), rank, peer),
-            evaluate(op.getSourceOffset(), rank, peer).front(), evaluate(op.getDestinationOffset(), rank, peer).front()};
+    Box box{evaluate(op.getExtents(), rank, peer), evaluate(op.getSourceStrides(), rank, peer),
+            evaluate(op.getDestinationStrides(), rank, peer), evaluate(op.getSourceOffset(), rank, peer).front(),
+            evaluate(op.getDestinationOffset(), rank, peer).front()};
     for (int64_t extent : box.extents)
       if (extent < 0)
-        return failAt(op, "expected extents of at least 0 but got " + formatShape(box.extents) + " on rank " + Twine(rank));
+        return failAt(op,
+                      "expected extents of at least 0 but got " + formatShape(box.extents) + " on rank " + Twine(rank));
     llvm::Error error = llvm::Error::success();
     forEachIndex(box.extents, [&](ArrayRef<int64_t> index) {
       int64_t from = box.sourceOffset, to = box.destinationOffset;
-      for (auto [i, sourceStride, destinationStride] : llvm::zip_equal(index, box.sourceStrides, box.destinationStrides)) {
+      for (auto [i, sourceStride, destinationStride] :
+           llvm::zip_equal(index, box.sourceStrides, box.destinationStrides)) {
         from += i * sourceStride;
         to += i * destinationStride;
       }
@@ -105,18 +109,22 @@ private:
     return error;
   }
 
-  llvm::Error copyElement(int64_t rank, int64_t peer, int64_t from, int64_t to, Tensor &result, std::vector<bool> &written) {
+  llvm::Error copyElement(int64_t rank, int64_t peer, int64_t from, int64_t to, Tensor &result,
+                          std::vector<bool> &written) {
     const Tensor &tensor = *source[peer];
     if (from < 0 || from >= tensor.getElementCount())
-      return failAt(op, "expected rank " + Twine(rank) + " to read below element " + Twine(tensor.getElementCount()) + " of rank " + Twine(peer) +
-                            " but got " + Twine(from));
+      return failAt(op, "expected rank " + Twine(rank) + " to read below element " + Twine(tensor.getElementCount()) +
+                            " of rank " + Twine(peer) + " but got " + Twine(from));
     if (to < 0 || to >= result.getElementCount())
-      return failAt(op, "expected rank " + Twine(rank) + " to write below element " + Twine(result.getElementCount()) + " but got " + Twine(to));
+      return failAt(op, "expected rank " + Twine(rank) + " to write below element " + Twine(result.getElementCount()) +
+                            " but got " + Twine(to));
     Number value = tensor.getElements()[from];
     Number &target = result.getElements()[to];
     if (written[to] && !op.getReduction())
-      return failAt(op, "expected rank " + Twine(rank) + " to write element " + Twine(to) + " once but got it again from rank " + Twine(peer));
-    target = written[to] ? reduceStep(*op.getReduction(), target, value, result.getElementType(), execution.isExact()) : value;
+      return failAt(op, "expected rank " + Twine(rank) + " to write element " + Twine(to) +
+                            " once but got it again from rank " + Twine(peer));
+    target = written[to] ? reduceStep(*op.getReduction(), target, value, result.getElementType(), execution.isExact())
+                         : value;
     written[to] = true;
     return llvm::Error::success();
   }
@@ -134,7 +142,8 @@ private:
 //===----------------------------------------------------------------------===//
 
 /// What a dispatch's operand holds now: states are memory, whatever was read of them before.
-static llvm::Expected<RankValues> getOperand(plan::DispatchOp op, Value operand, const Frame &frame, Execution &execution) {
+static llvm::Expected<RankValues> getOperand(plan::DispatchOp op, Value operand, const Frame &frame,
+                                             Execution &execution) {
   auto state = operand.getDefiningOp<plan::StateOp>();
   if (!state)
     return frame.find(operand)->second;
@@ -197,11 +206,13 @@ static GlobalResults append(plan::CacheAppendOp op, Frame &frame, Execution &exe
 static llvm::Expected<Tensor> multiply(plan::MatmulOp op, const RankView &view) {
   const Tensor &input = view.get(op.getInput()), &weight = view.get(op.getWeight());
   if (input.getDimSize(1) != weight.getDimSize(1))
-    return failAt(op, "expected dim 1 of weight to have size " + Twine(input.getDimSize(1)) + " but got " + Twine(weight.getDimSize(1)));
+    return failAt(op, "expected dim 1 of weight to have size " + Twine(input.getDimSize(1)) + " but got " +
+                          Twine(weight.getDimSize(1)));
   Tensor result({input.getDimSize(0), weight.getDimSize(0)}, input.getElementType());
   const Tensor *accumulator = op.getAccumulator() ? &view.get(op.getAccumulator()) : nullptr;
   if (accumulator && accumulator->getShape() != result.getShape())
-    return failAt(op, "expected an accumulator of shape " + formatShape(result.getShape()) + " but got " + formatShape(accumulator->getShape()));
+    return failAt(op, "expected an accumulator of shape " + formatShape(result.getShape()) + " but got " +
+                          formatShape(accumulator->getShape()));
   for (int64_t t = 0; t < result.getDimSize(0); ++t)
     for (int64_t o = 0; o < result.getDimSize(1); ++o) {
       double sum = accumulator ? accumulator->real({t, o}) : 0;
@@ -226,8 +237,9 @@ static Tensor pack(const Tensor &matrix) {
 static llvm::Expected<Tensor> attendInKernel(plan::PagedAttentionOp op, const RankView &view) {
   const Tensor &query = view.get(op.getQuery()), &keys = view.get(op.getKeys());
   return attend(op, view,
-                {query, keys, view.get(op.getValues()), view.get(op.getPositions()), view.get(op.getQueryStarts()), view.get(op.getBlockTable()),
-                 query.getDimSize(1) / keys.getDimSize(2), op.getScale().convertToDouble()});
+                {query, keys, view.get(op.getValues()), view.get(op.getPositions()), view.get(op.getQueryStarts()),
+                 view.get(op.getBlockTable()), query.getDimSize(1) / keys.getDimSize(2),
+                 op.getScale().convertToDouble()});
 }
 
 static llvm::Expected<Tensor> computeLocally(Operation *operation, const RankView &view, Execution &execution) {
@@ -235,7 +247,8 @@ static llvm::Expected<Tensor> computeLocally(Operation *operation, const RankVie
       .Case([&](plan::CountOp op) -> llvm::Expected<Tensor> {
         auto found = execution.getSizes().dims.find(op.getName());
         if (found == execution.getSizes().dims.end())
-          return failAt(op, "references unknown size '" + op.getName() + "': no input has a dim of that name and no size was given");
+          return failAt(op, "references unknown size '" + op.getName() +
+                                "': no input has a dim of that name and no size was given");
         return Tensor::scalar(op.getResult().getType(), Number::ofInteger(found->second));
       })
       .Case([&](plan::MatmulOp op) { return multiply(op, view); })
@@ -247,7 +260,9 @@ static llvm::Expected<Tensor> computeLocally(Operation *operation, const RankVie
           return memory.takeError();
         return **memory;
       })
-      .Default([&](Operation *op) -> llvm::Expected<Tensor> { return failAt(op, "unsupported by the reference interpreter"); });
+      .Default([&](Operation *op) -> llvm::Expected<Tensor> {
+        return failAt(op, "unsupported by the reference interpreter");
+      });
 }
 
 GlobalResults muster::reference::interpretPlanOp(Operation *operation, Frame &frame, Execution &execution) {

@@ -13,8 +13,8 @@ static uint64_t mix(uint64_t state) {
   return state ^ (state >> 31);
 }
 
-Tensor muster::reference::makeRandom(llvm::ArrayRef<int64_t> shape, mlir::Type elementType, uint64_t seed, llvm::StringRef name,
-                                     RandomReals reals, int64_t bound) {
+Tensor muster::reference::makeRandom(llvm::ArrayRef<int64_t> shape, mlir::Type elementType, uint64_t seed,
+                                     llvm::StringRef name, RandomReals reals, int64_t bound) {
   uint64_t stream = mix(seed);
   for (char c : name)
     stream = mix(stream ^ static_cast<unsigned char>(c));

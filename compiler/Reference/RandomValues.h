@@ -14,6 +14,7 @@ enum class RandomReals {
 };
 
 /// A tensor whose element at row-major position i depends on `seed`, `name` and i alone. Integers are in [0, bound).
-Tensor makeRandom(llvm::ArrayRef<int64_t> shape, mlir::Type elementType, uint64_t seed, llvm::StringRef name, RandomReals reals, int64_t bound);
+Tensor makeRandom(llvm::ArrayRef<int64_t> shape, mlir::Type elementType, uint64_t seed, llvm::StringRef name,
+                  RandomReals reals, int64_t bound);
 
 } // namespace muster::reference

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Reference/ScalarOps.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
 #include <limits>
@@ -88,22 +88,38 @@ static RealBinary getRealBinary(Operation *op) {
 static bool compareReals(arith::CmpFPredicate predicate, double a, double b) {
   bool unordered = std::isnan(a) || std::isnan(b);
   switch (predicate) {
-  case arith::CmpFPredicate::AlwaysFalse: return false;
-  case arith::CmpFPredicate::OEQ: return !unordered && a == b;
-  case arith::CmpFPredicate::OGT: return !unordered && a > b;
-  case arith::CmpFPredicate::OGE: return !unordered && a >= b;
-  case arith::CmpFPredicate::OLT: return !unordered && a < b;
-  case arith::CmpFPredicate::OLE: return !unordered && a <= b;
-  case arith::CmpFPredicate::ONE: return !unordered && a != b;
-  case arith::CmpFPredicate::ORD: return !unordered;
-  case arith::CmpFPredicate::UEQ: return unordered || a == b;
-  case arith::CmpFPredicate::UGT: return unordered || a > b;
-  case arith::CmpFPredicate::UGE: return unordered || a >= b;
-  case arith::CmpFPredicate::ULT: return unordered || a < b;
-  case arith::CmpFPredicate::ULE: return unordered || a <= b;
-  case arith::CmpFPredicate::UNE: return unordered || a != b;
-  case arith::CmpFPredicate::UNO: return unordered;
-  case arith::CmpFPredicate::AlwaysTrue: return true;
+  case arith::CmpFPredicate::AlwaysFalse:
+    return false;
+  case arith::CmpFPredicate::OEQ:
+    return !unordered && a == b;
+  case arith::CmpFPredicate::OGT:
+    return !unordered && a > b;
+  case arith::CmpFPredicate::OGE:
+    return !unordered && a >= b;
+  case arith::CmpFPredicate::OLT:
+    return !unordered && a < b;
+  case arith::CmpFPredicate::OLE:
+    return !unordered && a <= b;
+  case arith::CmpFPredicate::ONE:
+    return !unordered && a != b;
+  case arith::CmpFPredicate::ORD:
+    return !unordered;
+  case arith::CmpFPredicate::UEQ:
+    return unordered || a == b;
+  case arith::CmpFPredicate::UGT:
+    return unordered || a > b;
+  case arith::CmpFPredicate::UGE:
+    return unordered || a >= b;
+  case arith::CmpFPredicate::ULT:
+    return unordered || a < b;
+  case arith::CmpFPredicate::ULE:
+    return unordered || a <= b;
+  case arith::CmpFPredicate::UNE:
+    return unordered || a != b;
+  case arith::CmpFPredicate::UNO:
+    return unordered;
+  case arith::CmpFPredicate::AlwaysTrue:
+    return true;
   }
   llvm_unreachable("every predicate is handled");
 }
@@ -137,14 +153,22 @@ static bool isBadDivision(int64_t a, int64_t b, std::string &failure) {
 static IntegerBinary getIntegerBinary(Operation *op) {
   using Fn = IntegerBinary;
   return llvm::TypeSwitch<Operation *, Fn>(op)
-      .Case<arith::AddIOp>([](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return wrapping(uint64_t(a) + uint64_t(b)); }; })
-      .Case<arith::SubIOp>([](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return wrapping(uint64_t(a) - uint64_t(b)); }; })
-      .Case<arith::MulIOp>([](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return wrapping(uint64_t(a) * uint64_t(b)); }; })
+      .Case<arith::AddIOp>([](auto) -> Fn {
+        return [](int64_t a, int64_t b, std::string &) { return wrapping(uint64_t(a) + uint64_t(b)); };
+      })
+      .Case<arith::SubIOp>([](auto) -> Fn {
+        return [](int64_t a, int64_t b, std::string &) { return wrapping(uint64_t(a) - uint64_t(b)); };
+      })
+      .Case<arith::MulIOp>([](auto) -> Fn {
+        return [](int64_t a, int64_t b, std::string &) { return wrapping(uint64_t(a) * uint64_t(b)); };
+      })
       .Case<arith::AndIOp>([](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return a & b; }; })
       .Case<arith::OrIOp>([](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return a | b; }; })
       .Case<arith::XOrIOp>([](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return a ^ b; }; })
-      .Case<arith::MaxSIOp>([](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return std::max(a, b); }; })
-      .Case<arith::MinSIOp>([](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return std::min(a, b); }; })
+      .Case<arith::MaxSIOp>(
+          [](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return std::max(a, b); }; })
+      .Case<arith::MinSIOp>(
+          [](auto) -> Fn { return [](int64_t a, int64_t b, std::string &) { return std::min(a, b); }; })
       .Case<arith::DivSIOp>([](auto) -> Fn {
         return [](int64_t a, int64_t b, std::string &failure) { return isBadDivision(a, b, failure) ? 0 : a / b; };
       })
@@ -167,13 +191,19 @@ static IntegerBinary getIntegerBinary(Operation *op) {
 static UnsignedBinary getUnsignedBinary(Operation *op) {
   using Fn = UnsignedBinary;
   return llvm::TypeSwitch<Operation *, Fn>(op)
-      .Case<arith::MaxUIOp>([](auto) -> Fn { return [](uint64_t a, uint64_t b, std::string &) { return std::max(a, b); }; })
-      .Case<arith::MinUIOp>([](auto) -> Fn { return [](uint64_t a, uint64_t b, std::string &) { return std::min(a, b); }; })
+      .Case<arith::MaxUIOp>(
+          [](auto) -> Fn { return [](uint64_t a, uint64_t b, std::string &) { return std::max(a, b); }; })
+      .Case<arith::MinUIOp>(
+          [](auto) -> Fn { return [](uint64_t a, uint64_t b, std::string &) { return std::min(a, b); }; })
       .Case<arith::DivUIOp>([](auto) -> Fn {
-        return [](uint64_t a, uint64_t b, std::string &failure) { return isBadDivision(0, int64_t(b != 0), failure) ? 0 : a / b; };
+        return [](uint64_t a, uint64_t b, std::string &failure) {
+          return isBadDivision(0, int64_t(b != 0), failure) ? 0 : a / b;
+        };
       })
       .Case<arith::RemUIOp>([](auto) -> Fn {
-        return [](uint64_t a, uint64_t b, std::string &failure) { return isBadDivision(0, int64_t(b != 0), failure) ? 0 : a % b; };
+        return [](uint64_t a, uint64_t b, std::string &failure) {
+          return isBadDivision(0, int64_t(b != 0), failure) ? 0 : a % b;
+        };
       })
       .Case<arith::CeilDivUIOp>([](auto) -> Fn {
         return [](uint64_t a, uint64_t b, std::string &failure) {
@@ -208,16 +238,26 @@ static bool compareIntegers(arith::CmpIPredicate predicate, int64_t a, int64_t b
   int64_t sa = toSigned(a, type), sb = toSigned(b, type);
   uint64_t ua = toUnsigned(a, type), ub = toUnsigned(b, type);
   switch (predicate) {
-  case arith::CmpIPredicate::eq: return a == b;
-  case arith::CmpIPredicate::ne: return a != b;
-  case arith::CmpIPredicate::slt: return sa < sb;
-  case arith::CmpIPredicate::sle: return sa <= sb;
-  case arith::CmpIPredicate::sgt: return sa > sb;
-  case arith::CmpIPredicate::sge: return sa >= sb;
-  case arith::CmpIPredicate::ult: return ua < ub;
-  case arith::CmpIPredicate::ule: return ua <= ub;
-  case arith::CmpIPredicate::ugt: return ua > ub;
-  case arith::CmpIPredicate::uge: return ua >= ub;
+  case arith::CmpIPredicate::eq:
+    return a == b;
+  case arith::CmpIPredicate::ne:
+    return a != b;
+  case arith::CmpIPredicate::slt:
+    return sa < sb;
+  case arith::CmpIPredicate::sle:
+    return sa <= sb;
+  case arith::CmpIPredicate::sgt:
+    return sa > sb;
+  case arith::CmpIPredicate::sge:
+    return sa >= sb;
+  case arith::CmpIPredicate::ult:
+    return ua < ub;
+  case arith::CmpIPredicate::ule:
+    return ua <= ub;
+  case arith::CmpIPredicate::ugt:
+    return ua > ub;
+  case arith::CmpIPredicate::uge:
+    return ua >= ub;
   }
   llvm_unreachable("every predicate is handled");
 }
@@ -228,7 +268,9 @@ static bool compareIntegers(arith::CmpIPredicate predicate, int64_t a, int64_t b
 
 static ScalarFunction getConversion(Operation *op, Type from, Type to, bool exact) {
   if (isa<arith::ExtFOp, arith::TruncFOp>(op))
-    return [to, exact](const Number *x, std::string &) { return Number::ofReal(exact ? x->real : roundToType(x->real, to)); };
+    return [to, exact](const Number *x, std::string &) {
+      return Number::ofReal(exact ? x->real : roundToType(x->real, to));
+    };
   if (isa<arith::SIToFPOp>(op))
     return [from, to, exact](const Number *x, std::string &) {
       double value = static_cast<double>(toSigned(x->integer, from));
@@ -242,20 +284,26 @@ static ScalarFunction getConversion(Operation *op, Type from, Type to, bool exac
   if (isa<arith::FPToSIOp, arith::FPToUIOp>(op)) {
     bool isSigned = isa<arith::FPToSIOp>(op);
     unsigned width = to.isIndex() ? 64 : llvm::cast<IntegerType>(to).getWidth();
-    double below = isSigned ? -std::ldexp(1.0, int(width) - 1) : 0.0, above = std::ldexp(1.0, int(width) - (isSigned ? 1 : 0));
+    double below = isSigned ? -std::ldexp(1.0, int(width) - 1) : 0.0,
+           above = std::ldexp(1.0, int(width) - (isSigned ? 1 : 0));
     return [=](const Number *x, std::string &failure) {
       double value = std::trunc(x->real);
       if (!(value >= below && value < above)) {
         failure = "cannot convert " + std::to_string(x->real) + " because it lies outside the integer type";
         return Number::ofInteger(0);
       }
-      return Number::ofInteger(wrapToType(isSigned ? static_cast<int64_t>(value) : wrapping(static_cast<uint64_t>(value)), to));
+      return Number::ofInteger(
+          wrapToType(isSigned ? static_cast<int64_t>(value) : wrapping(static_cast<uint64_t>(value)), to));
     };
   }
   if (isa<arith::ExtSIOp, arith::IndexCastOp>(op))
-    return [from, to](const Number *x, std::string &) { return Number::ofInteger(wrapToType(toSigned(x->integer, from), to)); };
+    return [from, to](const Number *x, std::string &) {
+      return Number::ofInteger(wrapToType(toSigned(x->integer, from), to));
+    };
   if (isa<arith::ExtUIOp, arith::IndexCastUIOp, arith::TruncIOp>(op))
-    return [from, to](const Number *x, std::string &) { return Number::ofInteger(wrapToType(wrapping(toUnsigned(x->integer, from)), to)); };
+    return [from, to](const Number *x, std::string &) {
+      return Number::ofInteger(wrapToType(wrapping(toUnsigned(x->integer, from)), to));
+    };
   return nullptr;
 }
 
@@ -306,11 +354,13 @@ ScalarFunction muster::reference::getScalarFunction(Operation *op, bool exact) {
     return [=](const Number *x, std::string &) { return round(function(x[0].real, x[1].real)); };
   if (IntegerBinary function = getIntegerBinary(op))
     return [=](const Number *x, std::string &failure) {
-      return Number::ofInteger(wrapToType(function(toSigned(x[0].integer, type), toSigned(x[1].integer, type), failure), type));
+      return Number::ofInteger(
+          wrapToType(function(toSigned(x[0].integer, type), toSigned(x[1].integer, type), failure), type));
     };
   if (UnsignedBinary function = getUnsignedBinary(op))
     return [=](const Number *x, std::string &failure) {
-      return Number::ofInteger(wrapToType(wrapping(function(toUnsigned(x[0].integer, type), toUnsigned(x[1].integer, type), failure)), type));
+      return Number::ofInteger(wrapToType(
+          wrapping(function(toUnsigned(x[0].integer, type), toUnsigned(x[1].integer, type), failure)), type));
     };
   if (auto compare = dyn_cast<arith::CmpFOp>(op))
     return [predicate = compare.getPredicate()](const Number *x, std::string &) {
@@ -325,9 +375,12 @@ ScalarFunction muster::reference::getScalarFunction(Operation *op, bool exact) {
   if (isa<math::FmaOp>(op))
     return [=](const Number *x, std::string &) { return round(std::fma(x[0].real, x[1].real, x[2].real)); };
   if (isa<math::AbsIOp>(op))
-    return [=](const Number *x, std::string &) { return Number::ofInteger(wrapToType(std::abs(toSigned(x->integer, type)), type)); };
+    return [=](const Number *x, std::string &) {
+      return Number::ofInteger(wrapToType(std::abs(toSigned(x->integer, type)), type));
+    };
   if (isa<math::FPowIOp>(op))
-    return [=](const Number *x, std::string &) { return round(std::pow(x[0].real, static_cast<double>(x[1].integer))); };
+    return
+        [=](const Number *x, std::string &) { return round(std::pow(x[0].real, static_cast<double>(x[1].integer))); };
   if (ScalarFunction function = getShift(op, type))
     return function;
   if (ScalarFunction function = getConversion(op, operand, type, exact))
@@ -345,7 +398,8 @@ static std::optional<Number> getConstant(Operation *op, bool exact) {
     return Number::ofReal(exact ? value : roundToType(value, real.getType()));
   }
   if (auto integer = dyn_cast<IntegerAttr>(constant.getValue()))
-    return Number::ofInteger(wrapToType(integer.getType().isInteger(1) ? integer.getValue().getZExtValue() : integer.getValue().getSExtValue(),
+    return Number::ofInteger(wrapToType(integer.getType().isInteger(1) ? integer.getValue().getZExtValue()
+                                                                       : integer.getValue().getSExtValue(),
                                         integer.getType()));
   return std::nullopt;
 }
@@ -399,7 +453,8 @@ LocalResults muster::reference::interpretElementwiseOp(Operation *op, const Rank
       shape = tensor->getShape();
   for (const Tensor *tensor : tensors)
     if (tensor->getRank() > 0 && tensor->getShape() != shape)
-      return failAt(op, "expected operands of shape " + formatShape(shape) + " but got " + formatShape(tensor->getShape()));
+      return failAt(op,
+                    "expected operands of shape " + formatShape(shape) + " but got " + formatShape(tensor->getShape()));
   Tensor result(shape, getElementTypeOrSelf(op->getResult(0).getType()));
   SmallVector<Number> operands(op->getNumOperands());
   std::string failure;
@@ -426,7 +481,8 @@ llvm::Expected<int64_t> ScalarBody::getSlot(Value value, const RankView &view, B
     return failAt(block.getParentOp(), "expected a value of the body to be computed before its user");
   const Tensor &tensor = view.get(value);
   if (tensor.getRank() != 0)
-    return failAt(block.getParentOp(), "expected a scalar from outside the body but got a tensor of shape " + formatShape(tensor.getShape()));
+    return failAt(block.getParentOp(), "expected a scalar from outside the body but got a tensor of shape " +
+                                           formatShape(tensor.getShape()));
   slots.push_back(tensor.getScalar());
   return slotOf[value] = static_cast<int64_t>(slots.size()) - 1;
 }
@@ -493,7 +549,8 @@ llvm::Expected<ArrayRef<Number>> ScalarBody::run(ArrayRef<Number> arguments, Arr
       for (Number operand : operands)
         index.push_back(operand.integer);
       if (!instruction.tensor->contains(index))
-        return failAt(instruction.op, "expected an index inside " + formatShape(instruction.tensor->getShape()) + " but got " + formatShape(index));
+        return failAt(instruction.op, "expected an index inside " + formatShape(instruction.tensor->getShape()) +
+                                          " but got " + formatShape(index));
       slots[instruction.result] = instruction.tensor->at(index);
     } else {
       slots[instruction.result] = instruction.function(operands.data(), failure);

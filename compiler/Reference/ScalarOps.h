@@ -9,11 +9,12 @@
 
 namespace muster::reference {
 
-/// Computes the only result of an operation from its scalar operands, in order. What is undefined (division by zero) sets `failure`.
+/// Computes the only result of an operation from its scalar operands, in order. What is undefined (division by zero)
+/// sets `failure`.
 using ScalarFunction = std::function<Number(const Number *operands, std::string &failure)>;
 
-/// The function of an arith, math or affine operation; null where it is not supported. Results are rounded to the result's element type
-/// unless `exact`.
+/// The function of an arith, math or affine operation; null where it is not supported. Results are rounded to the
+/// result's element type unless `exact`.
 ScalarFunction getScalarFunction(mlir::Operation *op, bool exact);
 
 /// An affine expression of dims and constants.
@@ -25,15 +26,16 @@ public:
   /// Resolves values from outside the block through `view`. Fails at an operation that is not supported.
   static llvm::Expected<ScalarBody> create(mlir::Block &block, const RankView &view);
 
-  /// `arguments`: values of the block's arguments; `indices`: what `linalg.index` gives. The returned values live until the next run.
+  /// `arguments`: values of the block's arguments; `indices`: what `linalg.index` gives. The returned values live until
+  /// the next run.
   llvm::Expected<llvm::ArrayRef<Number>> run(llvm::ArrayRef<Number> arguments, llvm::ArrayRef<int64_t> indices);
 
 private:
   struct Instruction {
     mlir::Operation *op;
-    ScalarFunction function;      ///< for scalar operations
-    TensorHandle tensor;          ///< for tensor.extract
-    int64_t loop = -1;            ///< for linalg.index
+    ScalarFunction function;                ///< for scalar operations
+    TensorHandle tensor;                    ///< for tensor.extract
+    int64_t loop = -1;                      ///< for linalg.index
     llvm::SmallVector<int64_t, 4> operands; ///< slots
     int64_t result = -1;                    ///< slot
   };

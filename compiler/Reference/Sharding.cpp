@@ -11,7 +11,9 @@ using namespace mlir;
 using namespace muster;
 using namespace muster::reference;
 
-static llvm::Error fail(const llvm::Twine &text) { return llvm::createStringError(llvm::inconvertibleErrorCode(), text); }
+static llvm::Error fail(const llvm::Twine &text) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), text);
+}
 
 //===----------------------------------------------------------------------===//
 // Groups
@@ -56,8 +58,8 @@ llvm::SmallVector<int64_t> muster::reference::getGroup(MeshAttr mesh, int64_t ra
 //===----------------------------------------------------------------------===//
 
 /// Positions that a rank holds of one term of `extent` positions.
-static llvm::Expected<std::vector<int64_t>> getTermPositions(LayoutTermAttr term, int64_t extent, MeshAttr mesh, int64_t rank,
-                                                             const LogicalSizes &sizes) {
+static llvm::Expected<std::vector<int64_t>> getTermPositions(LayoutTermAttr term, int64_t extent, MeshAttr mesh,
+                                                             int64_t rank, const LogicalSizes &sizes) {
   int64_t parts = countPositions(mesh, term.getAxes()), part = getGroupPosition(mesh, rank, term.getAxes());
   std::vector<int64_t> positions;
   auto append = [&](int64_t first, int64_t count, int64_t step = 1) {
@@ -67,17 +69,20 @@ static llvm::Expected<std::vector<int64_t>> getTermPositions(LayoutTermAttr term
   if (term.isRagged() && parts > 1) {
     auto counts = sizes.counts.find(term.getEpoch());
     if (counts == sizes.counts.end() || static_cast<int64_t>(counts->second.size()) != parts)
-      return fail("expected " + llvm::Twine(parts) + " counts of batch '" + term.getEpoch() + "' for dim '" + term.getName() + "' but got " +
+      return fail("expected " + llvm::Twine(parts) + " counts of batch '" + term.getEpoch() + "' for dim '" +
+                  term.getName() + "' but got " +
                   llvm::Twine(counts == sizes.counts.end() ? 0 : counts->second.size()));
     int64_t total = std::accumulate(counts->second.begin(), counts->second.end(), int64_t(0));
     if (total != extent)
-      return fail("expected the counts of batch '" + term.getEpoch() + "' to add up to " + llvm::Twine(extent) + " but got " + llvm::Twine(total));
+      return fail("expected the counts of batch '" + term.getEpoch() + "' to add up to " + llvm::Twine(extent) +
+                  " but got " + llvm::Twine(total));
     append(std::accumulate(counts->second.begin(), counts->second.begin() + part, int64_t(0)), counts->second[part]);
     return positions;
   }
   int64_t chunks = term.getOrder() == ChunkOrder::ZigZag ? 2 * parts : parts;
   if (extent % chunks != 0)
-    return fail("expected dim '" + term.getName() + "' of size " + llvm::Twine(extent) + " to be divisible by " + llvm::Twine(chunks));
+    return fail("expected dim '" + term.getName() + "' of size " + llvm::Twine(extent) + " to be divisible by " +
+                llvm::Twine(chunks));
   int64_t length = extent / chunks;
   switch (term.getOrder()) {
   case ChunkOrder::Contiguous:
@@ -94,9 +99,10 @@ static llvm::Expected<std::vector<int64_t>> getTermPositions(LayoutTermAttr term
   return positions;
 }
 
-/// Extents of the terms of a dim that is a product of names. At most one of them may be unknown; or all, if only the first is sharded, as
-/// the dim is then cut into equal parts whatever the extents are.
-static llvm::Expected<llvm::SmallVector<int64_t>> getExtents(LayoutDimAttr dim, int64_t size, const LogicalSizes &sizes) {
+/// Extents of the terms of a dim that is a product of names. At most one of them may be unknown; or all, if only the
+/// first is sharded, as the dim is then cut into equal parts whatever the extents are.
+static llvm::Expected<llvm::SmallVector<int64_t>> getExtents(LayoutDimAttr dim, int64_t size,
+                                                             const LogicalSizes &sizes) {
   llvm::SmallVector<int64_t> extents;
   int64_t known = 1, unknown = -1, unknowns = 0;
   for (auto [index, term] : llvm::enumerate(dim.getTerms())) {
@@ -108,26 +114,28 @@ static llvm::Expected<llvm::SmallVector<int64_t>> getExtents(LayoutDimAttr dim, 
       ++unknowns;
     }
   }
-  bool onlyMajor = llvm::all_of(dim.getTerms().drop_front(), [](LayoutTermAttr term) { return term.getAxes().empty(); });
+  bool onlyMajor =
+      llvm::all_of(dim.getTerms().drop_front(), [](LayoutTermAttr term) { return term.getAxes().empty(); });
   if (unknowns > 1 && onlyMajor) {
     extents.assign(extents.size(), 1);
     extents.front() = size;
     return extents;
   }
   if (unknowns > 1)
-    return fail("cannot tell the sizes of dims '" + dim.getTerms().front().getName() + "' and '" + dim.getTerms().back().getName() +
-                "' apart in their product of " + llvm::Twine(size) + ": give one of them");
+    return fail("cannot tell the sizes of dims '" + dim.getTerms().front().getName() + "' and '" +
+                dim.getTerms().back().getName() + "' apart in their product of " + llvm::Twine(size) +
+                ": give one of them");
   if (unknowns == 1 && size % known == 0)
     extents[unknown] = size / known;
   int64_t product = std::accumulate(extents.begin(), extents.end(), int64_t(1), std::multiplies<>());
   if (product != size)
-    return fail("expected the dims that begin with '" + dim.getTerms().front().getName() + "' to have a product of " + llvm::Twine(size) +
-                " but got " + llvm::Twine(product));
+    return fail("expected the dims that begin with '" + dim.getTerms().front().getName() + "' to have a product of " +
+                llvm::Twine(size) + " but got " + llvm::Twine(product));
   return extents;
 }
 
-static llvm::Expected<std::vector<int64_t>> getDimPositions(LayoutDimAttr dim, int64_t size, MeshAttr mesh, int64_t rank,
-                                                            const LogicalSizes &sizes) {
+static llvm::Expected<std::vector<int64_t>> getDimPositions(LayoutDimAttr dim, int64_t size, MeshAttr mesh,
+                                                            int64_t rank, const LogicalSizes &sizes) {
   if (dim.getSegmented()) {
     std::vector<int64_t> positions;
     int64_t offset = 0;
@@ -162,12 +170,12 @@ static llvm::Expected<std::vector<int64_t>> getDimPositions(LayoutDimAttr dim, i
   return positions;
 }
 
-llvm::Expected<llvm::SmallVector<std::vector<int64_t>>> muster::reference::getHeldPositions(LayoutAttr layout, llvm::ArrayRef<int64_t> logical,
-                                                                                            MeshAttr mesh, int64_t rank,
-                                                                                            const LogicalSizes &sizes) {
+llvm::Expected<llvm::SmallVector<std::vector<int64_t>>>
+muster::reference::getHeldPositions(LayoutAttr layout, llvm::ArrayRef<int64_t> logical, MeshAttr mesh, int64_t rank,
+                                    const LogicalSizes &sizes) {
   if (layout.getRank() != static_cast<int64_t>(logical.size()))
-    return fail("expected a tensor of " + llvm::Twine(layout.getRank()) + " dims for layout " + layout.getText() + " but got shape " +
-                formatShape(logical));
+    return fail("expected a tensor of " + llvm::Twine(layout.getRank()) + " dims for layout " + layout.getText() +
+                " but got shape " + formatShape(logical));
   llvm::SmallVector<std::vector<int64_t>> held;
   for (auto [dim, size] : llvm::zip_equal(layout.getDims(), logical)) {
     auto positions = getDimPositions(dim, size, mesh, rank, sizes);
@@ -179,7 +187,8 @@ llvm::Expected<llvm::SmallVector<std::vector<int64_t>>> muster::reference::getHe
 }
 
 static llvm::SmallVector<int64_t> getShape(llvm::ArrayRef<std::vector<int64_t>> held) {
-  return llvm::map_to_vector(held, [](const std::vector<int64_t> &positions) { return static_cast<int64_t>(positions.size()); });
+  return llvm::map_to_vector(
+      held, [](const std::vector<int64_t> &positions) { return static_cast<int64_t>(positions.size()); });
 }
 
 static llvm::SmallVector<int64_t> select(llvm::ArrayRef<std::vector<int64_t>> held, llvm::ArrayRef<int64_t> index) {
@@ -213,7 +222,8 @@ Number muster::reference::reduceStep(ReductionKind kind, Number accumulated, Num
   if (!llvm::isa<FloatType>(type)) {
     int64_t a = accumulated.integer, b = value.integer;
     if (kind == ReductionKind::Sum)
-      return Number::ofInteger(wrapToType(static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)), type));
+      return Number::ofInteger(
+          wrapToType(static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)), type));
     return Number::ofInteger(kind == ReductionKind::Max ? std::max(a, b) : std::min(a, b));
   }
   double a = accumulated.real, b = value.real;
@@ -238,7 +248,8 @@ static bool holdsPartialValue(LayoutAttr layout, MeshAttr mesh, int64_t rank, Re
   return true;
 }
 
-llvm::Expected<RankValues> muster::reference::scatter(const Tensor &logical, LayoutAttr layout, MeshAttr mesh, const LogicalSizes &sizes) {
+llvm::Expected<RankValues> muster::reference::scatter(const Tensor &logical, LayoutAttr layout, MeshAttr mesh,
+                                                      const LogicalSizes &sizes) {
   RankValues parts;
   for (int64_t rank = 0; rank < mesh.getRankCount(); ++rank) {
     auto held = getHeldPositions(layout, logical.getShape(), mesh, rank, sizes);
@@ -248,17 +259,19 @@ llvm::Expected<RankValues> muster::reference::scatter(const Tensor &logical, Lay
     bool holds = holdsPartialValue(layout, mesh, rank, kind);
     Tensor part(getShape(*held), logical.getElementType(), getNeutral(kind, logical.getElementType()));
     if (holds)
-      forEachIndex(part.getShape(), [&](llvm::ArrayRef<int64_t> index) { part.at(index) = logical.at(select(*held, index)); });
+      forEachIndex(part.getShape(),
+                   [&](llvm::ArrayRef<int64_t> index) { part.at(index) = logical.at(select(*held, index)); });
     parts.push_back(share(std::move(part)));
   }
   return parts;
 }
 
-llvm::Expected<llvm::SmallVector<int64_t>> muster::reference::getLogicalShape(const RankValues &parts, LayoutAttr layout, MeshAttr mesh) {
+llvm::Expected<llvm::SmallVector<int64_t>> muster::reference::getLogicalShape(const RankValues &parts,
+                                                                              LayoutAttr layout, MeshAttr mesh) {
   llvm::SmallVector<int64_t> shape;
   if (parts.front()->getRank() != layout.getRank())
-    return fail("expected a tensor of " + llvm::Twine(layout.getRank()) + " dims for layout " + layout.getText() + " but got shape " +
-                formatShape(parts.front()->getShape()));
+    return fail("expected a tensor of " + llvm::Twine(layout.getRank()) + " dims for layout " + layout.getText() +
+                " but got shape " + formatShape(parts.front()->getShape()));
   for (auto [dim, attr] : llvm::enumerate(layout.getDims())) {
     int64_t size = 0;
     if (attr.getSegmented()) {
@@ -284,7 +297,8 @@ llvm::Expected<llvm::SmallVector<int64_t>> muster::reference::getLogicalShape(co
   return shape;
 }
 
-llvm::Error muster::reference::learnSizes(const RankValues &parts, LayoutAttr layout, MeshAttr mesh, LogicalSizes &sizes) {
+llvm::Error muster::reference::learnSizes(const RankValues &parts, LayoutAttr layout, MeshAttr mesh,
+                                          LogicalSizes &sizes) {
   auto shape = getLogicalShape(parts, layout, mesh);
   if (!shape)
     return shape.takeError();
@@ -295,25 +309,27 @@ llvm::Error muster::reference::learnSizes(const RankValues &parts, LayoutAttr la
     if (term.isRagged()) {
       std::vector<int64_t> counts(countPositions(mesh, term.getAxes()), 0);
       for (auto [rank, part] : llvm::enumerate(parts))
-        counts[getGroupPosition(mesh, static_cast<int64_t>(rank), term.getAxes())] = part->getDimSize(static_cast<int64_t>(dim));
+        counts[getGroupPosition(mesh, static_cast<int64_t>(rank), term.getAxes())] =
+            part->getDimSize(static_cast<int64_t>(dim));
       auto [entry, isNew] = sizes.counts.try_emplace(term.getEpoch(), counts);
       if (!isNew && entry->second != counts)
-        return fail("expected the counts " + formatShape(entry->second) + " of batch '" + term.getEpoch() + "' but got " + formatShape(counts));
+        return fail("expected the counts " + formatShape(entry->second) + " of batch '" + term.getEpoch() +
+                    "' but got " + formatShape(counts));
     }
     auto [entry, isNew] = sizes.dims.try_emplace(term.getName(), (*shape)[dim]);
     if (!isNew && entry->second != (*shape)[dim])
-      return fail("expected dim '" + term.getName() + "' to have size " + llvm::Twine(entry->second) + " but got " + llvm::Twine((*shape)[dim]) +
-                  " in layout " + layout.getText());
+      return fail("expected dim '" + term.getName() + "' to have size " + llvm::Twine(entry->second) + " but got " +
+                  llvm::Twine((*shape)[dim]) + " in layout " + layout.getText());
   }
   return llvm::Error::success();
 }
 
 /// Puts one rank's part in its place and remembers who wrote what.
-static llvm::Error place(Tensor &logical, std::vector<int64_t> &writer, const Tensor &part, llvm::ArrayRef<std::vector<int64_t>> held,
-                         int64_t rank, LayoutAttr layout) {
+static llvm::Error place(Tensor &logical, std::vector<int64_t> &writer, const Tensor &part,
+                         llvm::ArrayRef<std::vector<int64_t>> held, int64_t rank, LayoutAttr layout) {
   if (part.getShape() != llvm::ArrayRef<int64_t>(getShape(held)))
-    return fail("expected rank " + llvm::Twine(rank) + " to hold shape " + formatShape(getShape(held)) + " of layout " + layout.getText() +
-                " but got " + formatShape(part.getShape()));
+    return fail("expected rank " + llvm::Twine(rank) + " to hold shape " + formatShape(getShape(held)) + " of layout " +
+                layout.getText() + " but got " + formatShape(part.getShape()));
   std::string conflict;
   forEachIndex(part.getShape(), [&](llvm::ArrayRef<int64_t> index) {
     llvm::SmallVector<int64_t> target = select(held, index);
@@ -327,15 +343,16 @@ static llvm::Error place(Tensor &logical, std::vector<int64_t> &writer, const Te
     Number other = logical.getElements()[position];
     bool bothNan = part.isReal() && std::isnan(value.real) && std::isnan(other.real);
     if (conflict.empty() && value.integer != other.integer && !bothNan)
-      conflict = "expected ranks " + std::to_string(writer[position]) + " and " + std::to_string(rank) + " to hold the same value at logical index " +
-                 formatShape(target) + " of layout " + layout.getText() + " but got " + Tensor::scalar(part.getElementType(), other).getText(true) +
-                 " and " + Tensor::scalar(part.getElementType(), value).getText(true);
+      conflict = "expected ranks " + std::to_string(writer[position]) + " and " + std::to_string(rank) +
+                 " to hold the same value at logical index " + formatShape(target) + " of layout " + layout.getText() +
+                 " but got " + Tensor::scalar(part.getElementType(), other).getText(true) + " and " +
+                 Tensor::scalar(part.getElementType(), value).getText(true);
   });
   return conflict.empty() ? llvm::Error::success() : fail(conflict);
 }
 
-llvm::Expected<Tensor> muster::reference::gather(const RankValues &parts, LayoutAttr layout, MeshAttr mesh, const LogicalSizes &sizes,
-                                                 bool exact) {
+llvm::Expected<Tensor> muster::reference::gather(const RankValues &parts, LayoutAttr layout, MeshAttr mesh,
+                                                 const LogicalSizes &sizes, bool exact) {
   auto shape = getLogicalShape(parts, layout, mesh);
   if (!shape)
     return shape.takeError();
@@ -354,7 +371,8 @@ llvm::Expected<Tensor> muster::reference::gather(const RankValues &parts, Layout
   for (auto [rank, part] : llvm::enumerate(parts)) {
     int64_t term = 0;
     for (PartialAttr partial : layout.getPartials())
-      term = term * countPositions(mesh, partial.getAxes()) + getGroupPosition(mesh, static_cast<int64_t>(rank), partial.getAxes());
+      term = term * countPositions(mesh, partial.getAxes()) +
+             getGroupPosition(mesh, static_cast<int64_t>(rank), partial.getAxes());
     auto held = getHeldPositions(layout, *shape, mesh, static_cast<int64_t>(rank), learned);
     if (!held)
       return held.takeError();

@@ -19,7 +19,8 @@ static int64_t countElements(llvm::ArrayRef<int64_t> shape) {
   return count;
 }
 
-Tensor::Tensor(llvm::ArrayRef<int64_t> shape, Type elementType) : Tensor(shape, elementType, getUndefined(elementType)) {}
+Tensor::Tensor(llvm::ArrayRef<int64_t> shape, Type elementType)
+    : Tensor(shape, elementType, getUndefined(elementType)) {}
 
 Tensor::Tensor(llvm::ArrayRef<int64_t> shape, Type elementType, Number fill)
     : shape(shape), elementType(elementType), elements(countElements(shape), fill) {}
@@ -144,7 +145,8 @@ int64_t muster::reference::wrapToType(int64_t value, Type integerType) {
   return static_cast<int64_t>(bits);
 }
 
-void muster::reference::forEachIndex(llvm::ArrayRef<int64_t> shape, llvm::function_ref<void(llvm::ArrayRef<int64_t>)> visit) {
+void muster::reference::forEachIndex(llvm::ArrayRef<int64_t> shape,
+                                     llvm::function_ref<void(llvm::ArrayRef<int64_t>)> visit) {
   llvm::SmallVector<int64_t, 6> index(shape.size(), 0);
   if (llvm::is_contained(shape, 0))
     return;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Values of the reference interpreter: tensors whose elements are held as double or int64, whatever their declared type.
+// Values of the reference interpreter: tensors whose elements are held as double or int64, whatever their declared
+// type.
 #pragma once
 
+#include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/raw_ostream.h"
-#include "mlir/IR/BuiltinTypes.h"
 
 #include <cstdint>
 #include <memory>
@@ -16,8 +17,8 @@
 
 namespace muster::reference {
 
-/// One element: `real` where the element type is a float type, `integer` where it is an integer or index. Integers are sign-extended to
-/// 64 bits, i1 is 0 or 1.
+/// One element: `real` where the element type is a float type, `integer` where it is an integer or index. Integers are
+/// sign-extended to 64 bits, i1 is 0 or 1.
 union Number {
   double real;
   int64_t integer;

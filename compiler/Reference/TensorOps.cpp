@@ -3,8 +3,8 @@
 // Making, moving and reshaping tensors.
 #include "compiler/Reference/ScalarOps.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include <numeric>
 
@@ -19,7 +19,9 @@ static LocalResults one(Tensor tensor) {
   return results;
 }
 
-static int64_t count(ArrayRef<int64_t> shape) { return std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<>()); }
+static int64_t count(ArrayRef<int64_t> shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<>());
+}
 
 static RankedTensorType getType(Value value) { return cast<RankedTensorType>(value.getType()); }
 
@@ -38,7 +40,8 @@ static Shape getSizes(RankedTensorType type, ValueRange dynamic, const RankView 
 }
 
 static LocalResults makeGenerated(tensor::GenerateOp op, const RankView &view) {
-  Tensor result(getSizes(getType(op.getResult()), op.getDynamicExtents(), view), getType(op.getResult()).getElementType());
+  Tensor result(getSizes(getType(op.getResult()), op.getDynamicExtents(), view),
+                getType(op.getResult()).getElementType());
   auto body = ScalarBody::create(op.getBody().front(), view);
   if (!body)
     return body.takeError();
@@ -83,7 +86,8 @@ static LocalResults expand(tensor::ExpandShapeOp op, const RankView &view) {
     for (int64_t i : group)
       product *= shape[i];
     if (product != source.getDimSize(static_cast<int64_t>(dim)))
-      return failAt(op, "expected dim " + Twine(dim) + " of size " + Twine(source.getDimSize(static_cast<int64_t>(dim))) +
+      return failAt(op, "expected dim " + Twine(dim) + " of size " +
+                            Twine(source.getDimSize(static_cast<int64_t>(dim))) +
                             " to be the product of its parts but got " + Twine(product));
   }
   return reshape(op, source, shape);
@@ -116,12 +120,14 @@ struct Box {
 
 /// The box of a slice, checked to lie inside `shape`.
 static llvm::Expected<Box> getBox(OffsetSizeAndStrideOpInterface op, ArrayRef<int64_t> shape, const RankView &view) {
-  Box box{view.getIntegers(op.getMixedOffsets()), view.getIntegers(op.getMixedSizes()), view.getIntegers(op.getMixedStrides())};
+  Box box{view.getIntegers(op.getMixedOffsets()), view.getIntegers(op.getMixedSizes()),
+          view.getIntegers(op.getMixedStrides())};
   for (auto [dim, size] : llvm::enumerate(shape)) {
     int64_t length = box.sizes[dim], first = box.offsets[dim], last = first + (length - 1) * box.strides[dim];
     if (length < 0 || (length > 0 && (std::min(first, last) < 0 || std::max(first, last) >= size)))
-      return failAt(op, "expected the slice to lie inside dim " + Twine(dim) + " of size " + Twine(size) + " but got offset " + Twine(first) +
-                            ", size " + Twine(length) + ", stride " + Twine(box.strides[dim]));
+      return failAt(op, "expected the slice to lie inside dim " + Twine(dim) + " of size " + Twine(size) +
+                            " but got offset " + Twine(first) + ", size " + Twine(length) + ", stride " +
+                            Twine(box.strides[dim]));
   }
   return box;
 }
@@ -155,7 +161,8 @@ static LocalResults insertSlice(tensor::InsertSliceOp op, const RankView &view) 
     return box.takeError();
   const Tensor &source = view.get(op.getSource());
   if (source.getElementCount() != count(box->sizes))
-    return failAt(op, "expected a source of shape " + formatShape(box->sizes) + " but got " + formatShape(source.getShape()));
+    return failAt(op, "expected a source of shape " + formatShape(box->sizes) + " but got " +
+                          formatShape(source.getShape()));
   Tensor full = source.reshaped(box->sizes);
   forEachIndex(box->sizes, [&](ArrayRef<int64_t> index) { result.at(place(*box, index)) = full.at(index); });
   return one(std::move(result));
@@ -172,8 +179,8 @@ static LocalResults concatenate(tensor::ConcatOp op, const RankView &view) {
     const Tensor &part = view.get(input);
     for (int64_t other = 0; other < part.getRank(); ++other)
       if (other != dim && part.getDimSize(other) != shape[other])
-        return failAt(op, "expected dim " + Twine(other) + " of every input to have size " + Twine(shape[other]) + " but got " +
-                              Twine(part.getDimSize(other)));
+        return failAt(op, "expected dim " + Twine(other) + " of every input to have size " + Twine(shape[other]) +
+                              " but got " + Twine(part.getDimSize(other)));
     forEachIndex(part.getShape(), [&](ArrayRef<int64_t> index) {
       Shape target(index);
       target[dim] += offset;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// From values to memory: every tensor that a step makes gets a span, reshapes become the span that they view, and an accumulating product writes
-// into its accumulator's span. Kernels are bufferised each alone by the code generator; here nothing but the outer graph is touched.
+// From values to memory: every tensor that a step makes gets a span, reshapes become the span that they view, and an
+// accumulating product writes into its accumulator's span. Kernels are bufferised each alone by the code generator;
+// here nothing but the outer graph is touched.
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/ResolveSizes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace muster;
@@ -27,7 +28,8 @@ namespace {
 class SpanAssigner {
 public:
   explicit SpanAssigner(func::FuncOp function)
-      : function(function), mesh(getMesh(function)), resolver(function), outer(function.getContext()), steps(function.getContext()) {}
+      : function(function), mesh(getMesh(function)), resolver(function), outer(function.getContext()),
+        steps(function.getContext()) {}
 
   LogicalResult run();
 
@@ -64,7 +66,8 @@ FailureOr<ArrayAttr> SpanAssigner::describePorts(bool results) {
     auto layout = dyn_cast_or_null<LayoutAttr>(get(attribute::layout));
     StringRef what = results ? "result" : "argument";
     if (!local || !layout)
-      return function.emitOpError() << "E4007 expected " << what << " " << index << " to be a tensor with a layout but got " << portType;
+      return function.emitOpError() << "E4007 expected " << what << " " << index
+                                    << " to be a tensor with a layout but got " << portType;
     if (!layout.isPlain())
       return function.emitOpError() << "E4008 unsupported layout of " << what << " " << index
                                     << ": expected contiguous dims over whole axes but got " << layout.getText();
@@ -98,7 +101,9 @@ FailureOr<Value> SpanAssigner::makeSpan(Value tensor, Location loc, StringAttr r
       return failure();
     dynamic.push_back(sizes.lookupOrDefault(cast<Value>(*size)));
   }
-  return plan::SpanOp::create(steps, loc, plan::SpanType::get(type.getContext(), type), dynamic, IntegerAttr(), role, index).getResult();
+  return plan::SpanOp::create(steps, loc, plan::SpanType::get(type.getContext(), type), dynamic, IntegerAttr(), role,
+                              index)
+      .getResult();
 }
 
 LogicalResult SpanAssigner::assign(Operation *op) {
@@ -148,8 +153,8 @@ LogicalResult SpanAssigner::assign(Operation *op) {
     spans[product.getResult()] = *span;
     Value dynamicRows = dyn_cast<Value>(*rows);
     plan::ProductOp::create(steps, loc, spanOf(product.getInput()), spanOf(product.getWeight()), *span,
-                            dynamicRows ? sizes.lookupOrDefault(dynamicRows) : Value(), accumulator != nullptr, DenseI64ArrayAttr(),
-                            DenseI64ArrayAttr());
+                            dynamicRows ? sizes.lookupOrDefault(dynamicRows) : Value(), accumulator != nullptr,
+                            DenseI64ArrayAttr(), DenseI64ArrayAttr());
     return success();
   }
   if (auto transfer = dyn_cast<plan::TransferOp>(op)) {
@@ -157,9 +162,10 @@ LogicalResult SpanAssigner::assign(Operation *op) {
     if (failed(span))
       return failure();
     spans[transfer.getResult()] = *span;
-    plan::PullOp::create(steps, loc, spanOf(transfer.getSource()), *span, mapSizes(transfer.getSizes()), transfer.getKindAttr(),
-                         transfer.getAxesAttr(), transfer.getReductionAttr(), transfer.getExtentsAttr(), transfer.getSourceOffsetAttr(),
-                         transfer.getSourceStridesAttr(), transfer.getDestinationOffsetAttr(), transfer.getDestinationStridesAttr(),
+    plan::PullOp::create(steps, loc, spanOf(transfer.getSource()), *span, mapSizes(transfer.getSizes()),
+                         transfer.getKindAttr(), transfer.getAxesAttr(), transfer.getReductionAttr(),
+                         transfer.getExtentsAttr(), transfer.getSourceOffsetAttr(), transfer.getSourceStridesAttr(),
+                         transfer.getDestinationOffsetAttr(), transfer.getDestinationStridesAttr(),
                          transfer.getSourcesAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
     return success();
   }
@@ -193,9 +199,10 @@ LogicalResult SpanAssigner::assignResults(Operation *terminator) {
       auto map = [&](AffineExpr result) { return AffineMapAttr::get(AffineMap::get(dims, symbols, result)); };
       AffineExpr zero = builder.getAffineConstantExpr(0), one = builder.getAffineConstantExpr(1);
       AffineExpr elements = product ? builder.getAffineSymbolExpr(0) * factor : builder.getAffineConstantExpr(factor);
-      plan::PullOp::create(steps, loc, span, *copy, product ? ValueRange(product) : ValueRange(), builder.getStringAttr("copy"),
-                           builder.getStrArrayAttr({}), ReductionKindAttr(), map(elements), map(zero), map(one), map(zero), map(one),
-                           DenseI64ArrayAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+      plan::PullOp::create(steps, loc, span, *copy, product ? ValueRange(product) : ValueRange(),
+                           builder.getStringAttr("copy"), builder.getStrArrayAttr({}), ReductionKindAttr(),
+                           map(elements), map(zero), map(one), map(zero), map(one), DenseI64ArrayAttr(),
+                           DenseI64ArrayAttr(), DenseI64ArrayAttr());
       made = copy->getDefiningOp<plan::SpanOp>();
     }
     made.setRole("result");
@@ -211,7 +218,8 @@ LogicalResult SpanAssigner::run() {
   // Every size is resolved while the function still stands: new sizes appear in it and are cloned with the others.
   for (Operation &op : function.getBody().front())
     for (Value value : op.getResults())
-      if (auto type = dyn_cast<RankedTensorType>(value.getType()); type && !type.hasStaticShape() && !isa<plan::StateOp>(op))
+      if (auto type = dyn_cast<RankedTensorType>(value.getType());
+          type && !type.hasStaticShape() && !isa<plan::StateOp>(op))
         if (failed(resolver.getSizes(value)))
           return failure();
   for (BlockArgument argument : function.getArguments())

@@ -2,9 +2,10 @@
 //
 // Groups what is left of a function's tensor arithmetic into kernels and outlines them.
 //
-// A kernel walks rows: dim 0 of everything that it makes. A producer joins its consumer's kernel where both walk the same rows, the consumer reads
-// row r of it for row r, and every other user stands behind the consumer. Views (slices, reshapes), empty tensors and fills have no kernel of
-// their own: each user gets a copy. An attention or a cache append is a kernel by itself.
+// A kernel walks rows: dim 0 of everything that it makes. A producer joins its consumer's kernel where both walk the
+// same rows, the consumer reads row r of it for row r, and every other user stands behind the consumer. Views (slices,
+// reshapes), empty tensors and fills have no kernel of their own: each user gets a copy. An attention or a cache append
+// is a kernel by itself.
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/ResolveSizes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
@@ -45,7 +46,8 @@ struct Group {
 
 class KernelFormer {
 public:
-  KernelFormer(func::FuncOp function, SymbolTable &symbols) : function(function), symbols(symbols), resolver(function) {}
+  KernelFormer(func::FuncOp function, SymbolTable &symbols)
+      : function(function), symbols(symbols), resolver(function) {}
 
   LogicalResult run();
   unsigned kernels = 0, dispatches = 0;
@@ -172,7 +174,8 @@ bool KernelFormer::canJoin(Operation *producer, Operation *consumer) {
   auto from = cast<linalg::LinalgOp>(producer), to = cast<linalg::LinalgOp>(consumer);
   if (!walksRows(from) || !walksRows(to))
     return false;
-  FailureOr<OpFoldResult> rowsFrom = resolver.getSize(producer->getResult(0), 0), rowsTo = resolver.getSize(consumer->getResult(0), 0);
+  FailureOr<OpFoldResult> rowsFrom = resolver.getSize(producer->getResult(0), 0),
+                          rowsTo = resolver.getSize(consumer->getResult(0), 0);
   if (failed(rowsFrom) || failed(rowsTo) || *rowsFrom != *rowsTo)
     return false;
   // Every member of the consumer's kernel reads the producer by row; everybody else stands behind the kernel.
@@ -232,7 +235,8 @@ void KernelFormer::makeGroups() {
   }
 }
 
-/// What an operation is in its layer: "swiglu" of "layers.3.feed_forward.swiglu"; empty where the location has no such name.
+/// What an operation is in its layer: "swiglu" of "layers.3.feed_forward.swiglu"; empty where the location has no such
+/// name.
 StringRef getLayerPart(Location loc) {
   auto name = dyn_cast<NameLoc>(loc);
   StringRef part = name ? name.getName().getValue().rsplit('.').second : StringRef();
@@ -256,9 +260,10 @@ std::string KernelFormer::nameOf(const Group &group) {
 plan::KernelOp KernelFormer::getOrInsert(plan::KernelOp kernel, StringRef name) {
   auto module = function->getParentOfType<ModuleOp>();
   for (auto other : module.getOps<plan::KernelOp>())
-    if (other != kernel && other.getFunctionType() == kernel.getFunctionType() && other.getArgAttrsAttr() == kernel.getArgAttrsAttr() &&
-        other.getResAttrsAttr() == kernel.getResAttrsAttr() &&
-        OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &kernel.getBody(), OperationEquivalence::IgnoreLocations)) {
+    if (other != kernel && other.getFunctionType() == kernel.getFunctionType() &&
+        other.getArgAttrsAttr() == kernel.getArgAttrsAttr() && other.getResAttrsAttr() == kernel.getResAttrsAttr() &&
+        OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &kernel.getBody(),
+                                                   OperationEquivalence::IgnoreLocations)) {
       kernel.erase();
       return other;
     }
@@ -287,10 +292,12 @@ FailureOr<DictionaryAttr> describeSizes(Value tensor, SizeResolver &resolver, Sm
   Builder builder(tensor.getContext());
   if (positions.empty())
     return builder.getDictionaryAttr({});
-  return builder.getDictionaryAttr(builder.getNamedAttr(plan::attribute::sizes, builder.getDenseI64ArrayAttr(positions)));
+  return builder.getDictionaryAttr(
+      builder.getNamedAttr(plan::attribute::sizes, builder.getDenseI64ArrayAttr(positions)));
 }
 
-/// Views of a kernel's result that stood between its first and its last operation go behind the dispatch; real users stand there already.
+/// Views of a kernel's result that stood between its first and its last operation go behind the dispatch; real users
+/// stand there already.
 void moveViewsBehind(Operation *dispatch, Value value) {
   for (Operation *user : value.getUsers())
     if (user->getBlock() == dispatch->getBlock() && isFree(user) && user->isBeforeInBlock(dispatch)) {
@@ -301,8 +308,8 @@ void moveViewsBehind(Operation *dispatch, Value value) {
 }
 
 /// Appends to `body` what `op` needs, then `op`.
-LogicalResult collectBody(Operation *op, const SetVector<Operation *> &members, SetVector<Operation *> &body, SetVector<Value> &inputs,
-                          SmallVectorImpl<Value> &sizes) {
+LogicalResult collectBody(Operation *op, const SetVector<Operation *> &members, SetVector<Operation *> &body,
+                          SetVector<Value> &inputs, SmallVectorImpl<Value> &sizes) {
   if (body.contains(op))
     return success();
   SetVector<Value> used(op->operand_begin(), op->operand_end());
@@ -349,8 +356,8 @@ LogicalResult KernelFormer::outline(Group &group) {
       if (llvm::any_of(users, [&](Operation *user) { return !members.contains(user); }))
         results.push_back(result);
     }
-  // Free operations that the members need, each in front of its first user, and what comes in from outside, in the order of use: kernels of
-  // equal layers come out alike, wherever their constants stood.
+  // Free operations that the members need, each in front of its first user, and what comes in from outside, in the
+  // order of use: kernels of equal layers come out alike, wherever their constants stood.
   SetVector<Operation *> body;
   SetVector<Value> inputs;
   SmallVector<Value> sizes;
@@ -383,8 +390,9 @@ LogicalResult KernelFormer::outline(Group &group) {
   SmallVector<Type> resultTypes = llvm::map_to_vector(results, [](Value value) { return value.getType(); });
 
   OpBuilder builder(function);
-  auto kernel = plan::KernelOp::create(builder, last->getLoc(), "kernel", FunctionType::get(context, argumentTypes, resultTypes),
-                                       /*sym_visibility=*/StringAttr(), ArrayAttr::get(context, argumentAttrs), ArrayAttr::get(context, resultAttrs));
+  auto kernel = plan::KernelOp::create(
+      builder, last->getLoc(), "kernel", FunctionType::get(context, argumentTypes, resultTypes),
+      /*sym_visibility=*/StringAttr(), ArrayAttr::get(context, argumentAttrs), ArrayAttr::get(context, resultAttrs));
   Block *block = &kernel.getBody().emplaceBlock();
   IRMapping mapping;
   SmallVector<Value> captured(inputs.begin(), inputs.end());
@@ -396,11 +404,13 @@ LogicalResult KernelFormer::outline(Group &group) {
     Operation *clone = builder.clone(*op, mapping);
     clone->removeAttr("plan.name");
   }
-  plan::ReturnOp::create(builder, last->getLoc(), llvm::map_to_vector(results, [&](Value value) { return mapping.lookup(value); }));
+  plan::ReturnOp::create(builder, last->getLoc(),
+                         llvm::map_to_vector(results, [&](Value value) { return mapping.lookup(value); }));
   kernel = getOrInsert(kernel, nameOf(group));
 
   builder.setInsertionPointAfter(last);
-  auto dispatch = plan::DispatchOp::create(builder, last->getLoc(), resultTypes, kernel.getSymName(), inputs.getArrayRef(), ordered, ArrayRef<int64_t>());
+  auto dispatch = plan::DispatchOp::create(builder, last->getLoc(), resultTypes, kernel.getSymName(),
+                                           inputs.getArrayRef(), ordered, ArrayRef<int64_t>());
   for (auto [old, fresh] : llvm::zip_equal(results, dispatch.getResults())) {
     old.replaceAllUsesWith(fresh);
     moveViewsBehind(dispatch, fresh);
@@ -427,8 +437,8 @@ LogicalResult KernelFormer::outlineRegionOp(Operation *op) {
   auto attention = dyn_cast<nn::AttentionOp>(op);
   auto append = dyn_cast<nn::CacheAppendOp>(op);
   if (attention) {
-    inputs = {attention.getQuery(), state(attention.getKeysAttr()), state(attention.getValuesAttr()), attention.getPositions(),
-              attention.getQueryStarts(), attention.getBlockTable()};
+    inputs = {attention.getQuery(),     state(attention.getKeysAttr()), state(attention.getValuesAttr()),
+              attention.getPositions(), attention.getQueryStarts(),     attention.getBlockTable()};
   } else {
     inputs = {state(append.getStateAttr()), append.getRows(), append.getSlots()};
     writes = {0};
@@ -437,12 +447,14 @@ LogicalResult KernelFormer::outlineRegionOp(Operation *op) {
   // The kernels take rows, then sequences; pages are not counted.
   for (Value input : inputs) {
     if (input.getDefiningOp<plan::StateOp>()) {
-      argumentAttrs.push_back(builder.getDictionaryAttr(builder.getNamedAttr(plan::attribute::sizes, builder.getDenseI64ArrayAttr({-1}))));
+      argumentAttrs.push_back(
+          builder.getDictionaryAttr(builder.getNamedAttr(plan::attribute::sizes, builder.getDenseI64ArrayAttr({-1}))));
       continue;
     }
     // Query starts have one entry more than there are sequences: the kernel derives it.
     if (attention && input == attention.getQueryStarts()) {
-      argumentAttrs.push_back(builder.getDictionaryAttr(builder.getNamedAttr(plan::attribute::sizes, builder.getDenseI64ArrayAttr({-1}))));
+      argumentAttrs.push_back(
+          builder.getDictionaryAttr(builder.getNamedAttr(plan::attribute::sizes, builder.getDenseI64ArrayAttr({-1}))));
       continue;
     }
     FailureOr<DictionaryAttr> attrs = describeSizes(input, resolver, sizes);
@@ -461,22 +473,25 @@ LogicalResult KernelFormer::outlineRegionOp(Operation *op) {
   argumentTypes.append(sizes.size(), builder.getIndexType());
 
   OpBuilder outer(function);
-  auto kernel = plan::KernelOp::create(outer, loc, "kernel", FunctionType::get(context, argumentTypes, op->getResultTypes()),
-                                       StringAttr(), ArrayAttr::get(context, argumentAttrs), ArrayAttr::get(context, resultAttrs));
+  auto kernel = plan::KernelOp::create(outer, loc, "kernel",
+                                       FunctionType::get(context, argumentTypes, op->getResultTypes()), StringAttr(),
+                                       ArrayAttr::get(context, argumentAttrs), ArrayAttr::get(context, resultAttrs));
   Block *block = &kernel.getBody().emplaceBlock();
   for (Type type : argumentTypes)
     block->addArgument(type, loc);
   outer.setInsertionPointToEnd(block);
   ValueRange a = block->getArguments();
   if (attention) {
-    auto body = plan::PagedAttentionOp::create(outer, loc, a[0].getType(), a[0], a[1], a[2], a[3], a[4], a[5], attention.getScaleAttr());
+    auto body = plan::PagedAttentionOp::create(outer, loc, a[0].getType(), a[0], a[1], a[2], a[3], a[4], a[5],
+                                               attention.getScaleAttr());
     plan::ReturnOp::create(outer, loc, body.getResult());
   } else {
     plan::CacheAppendOp::create(outer, loc, a[0], a[1], a[2]);
     plan::ReturnOp::create(outer, loc, ValueRange());
   }
   kernel = getOrInsert(kernel, op->getName().stripDialect());
-  auto dispatch = plan::DispatchOp::create(builder, loc, op->getResultTypes(), kernel.getSymName(), inputs, sizes, writes);
+  auto dispatch =
+      plan::DispatchOp::create(builder, loc, op->getResultTypes(), kernel.getSymName(), inputs, sizes, writes);
   op->replaceAllUsesWith(dispatch);
   resolver.erase(op);
   ++dispatches;

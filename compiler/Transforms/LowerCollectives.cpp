@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Collectives become transfers. A box is read off the collective's meaning; a neighbouring transposition only permutes its strides.
+// Collectives become transfers. A box is read off the collective's meaning; a neighbouring transposition only permutes
+// its strides.
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/ResolveSizes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace muster;
@@ -78,7 +79,8 @@ public:
     AffineExpr result = builder.getAffineConstantExpr(0);
     for (StringRef axis : axes.getAsValueRange<StringAttr>()) {
       int64_t index = mesh.findAxis(axis);
-      result = result * mesh.getAxes()[index].getSize() + builder.getAffineDimExpr(index + (peer ? mesh.getAxes().size() : 0));
+      result = result * mesh.getAxes()[index].getSize() +
+               builder.getAffineDimExpr(index + (peer ? mesh.getAxes().size() : 0));
     }
     return result;
   }
@@ -105,23 +107,28 @@ struct Movement {
   std::optional<int64_t> splitDim;  // the own part of this dim is pulled
   std::optional<int64_t> concatDim; // the peer's part lands here
   std::optional<ReductionKind> reduction;
-  SmallVector<int64_t> sources;     // permutations
-  bool local = false;               // nothing is pulled from others
+  SmallVector<int64_t> sources; // permutations
+  bool local = false;           // nothing is pulled from others
 };
 
 std::optional<Movement> getMovement(Operation *op, int64_t group) {
   return TypeSwitch<Operation *, std::optional<Movement>>(op)
       .Case([&](AllGatherOp op) { return Movement{op.getAxes(), std::nullopt, op.getDim(), std::nullopt, {}, false}; })
-      .Case([&](ReduceScatterOp op) { return Movement{op.getAxes(), op.getDim(), std::nullopt, op.getKind(), {}, false}; })
+      .Case([&](ReduceScatterOp op) {
+        return Movement{op.getAxes(), op.getDim(), std::nullopt, op.getKind(), {}, false};
+      })
       .Case([&](AllReduceOp op) { return Movement{op.getAxes(), std::nullopt, std::nullopt, op.getKind(), {}, false}; })
-      .Case([&](AllToAllOp op) { return Movement{op.getAxes(), op.getSplit(), op.getConcat(), std::nullopt, {}, false}; })
+      .Case(
+          [&](AllToAllOp op) { return Movement{op.getAxes(), op.getSplit(), op.getConcat(), std::nullopt, {}, false}; })
       .Case([&](ExchangeOp op) { return Movement{op.getAxes(), 0, 0, std::nullopt, {}, false}; })
       .Case([&](SliceOp op) { return Movement{op.getAxes(), op.getDim(), std::nullopt, std::nullopt, {}, true}; })
       .Case([&](BroadcastOp op) {
-        return Movement{op.getAxes(), std::nullopt, std::nullopt, std::nullopt, SmallVector<int64_t>(group, op.getRoot()), false};
+        return Movement{
+            op.getAxes(), std::nullopt, std::nullopt, std::nullopt, SmallVector<int64_t>(group, op.getRoot()), false};
       })
       .Case([&](PermuteOp op) {
-        return Movement{op.getAxes(), std::nullopt, std::nullopt, std::nullopt, SmallVector<int64_t>(op.getSources()), false};
+        return Movement{op.getAxes(), std::nullopt, std::nullopt, std::nullopt, SmallVector<int64_t>(op.getSources()),
+                        false};
       })
       .Default([](Operation *) { return std::nullopt; });
 }
@@ -173,7 +180,8 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
     OpBuilder builder(op);
     BoxBuilder box(builder, loc, mesh);
     // Shapes of operand and result, and strides of what really lies in memory: transposed neighbours are absorbed.
-    FailureOr<SmallVector<OpFoldResult>> inputSizes = resolver.getSizes(op->getOperand(0)), resultSizes = resolver.getSizes(op->getResult(0));
+    FailureOr<SmallVector<OpFoldResult>> inputSizes = resolver.getSizes(op->getOperand(0)),
+                                         resultSizes = resolver.getSizes(op->getResult(0));
     if (failed(inputSizes) || failed(resultSizes))
       return failure();
     auto amounts = [&](ArrayRef<OpFoldResult> sizes) {
@@ -226,7 +234,8 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       destinationOffset = box.position(movement.axes, /*peer=*/true) * box.expression(step);
     }
     // Symbols are numbered as expressions are made, so all are made before any map.
-    for (ArrayRef<Amount> list : {ArrayRef<Amount>(extents), ArrayRef<Amount>(sourceStrides), ArrayRef<Amount>(destinationStrides)})
+    for (ArrayRef<Amount> list :
+         {ArrayRef<Amount>(extents), ArrayRef<Amount>(sourceStrides), ArrayRef<Amount>(destinationStrides)})
       for (Amount amount : list)
         box.expression(amount);
 
@@ -235,10 +244,12 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       if (auto value = dyn_cast<Value>(size))
         dynamicSizes.push_back(value);
     auto transfer = plan::TransferOp::create(
-        builder, loc, resultType, source, box.symbols, dynamicSizes, builder.getStringAttr(op->getName().stripDialect()),
+        builder, loc, resultType, source, box.symbols, dynamicSizes,
+        builder.getStringAttr(op->getName().stripDialect()),
         movement.local ? builder.getStrArrayAttr({}) : movement.axes,
-        movement.reduction ? ReductionKindAttr::get(builder.getContext(), *movement.reduction) : ReductionKindAttr(), box.map(extents),
-        box.map({sourceOffset}), box.map(sourceStrides), box.map({destinationOffset}), box.map(destinationStrides),
+        movement.reduction ? ReductionKindAttr::get(builder.getContext(), *movement.reduction) : ReductionKindAttr(),
+        box.map(extents), box.map({sourceOffset}), box.map(sourceStrides), box.map({destinationOffset}),
+        box.map(destinationStrides),
         movement.sources.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(movement.sources));
     if (following) {
       following->getResult(0).replaceAllUsesWith(transfer.getResult());

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// nn operations that no library serves become linalg, one row of the leading dim after the other, so that they fuse. Attention and cache
-// appends stay: form-kernels gives each a kernel of its own.
+// nn operations that no library serves become linalg, one row of the leading dim after the other, so that they fuse.
+// Attention and cache appends stay: form-kernels gives each a kernel of its own.
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/ResolveSizes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace muster;
@@ -39,8 +39,8 @@ public:
     return tensor::EmptyOp::create(builder, loc, sizes, type.getElementType());
   }
 
-  Value generic(ValueRange inputs, ArrayRef<AffineMap> inputMaps, Value output, AffineMap outputMap, ArrayRef<IteratorType> iterators,
-                BodyBuilder body) {
+  Value generic(ValueRange inputs, ArrayRef<AffineMap> inputMaps, Value output, AffineMap outputMap,
+                ArrayRef<IteratorType> iterators, BodyBuilder body) {
     SmallVector<AffineMap> maps(inputMaps);
     maps.push_back(outputMap);
     auto result = linalg::GenericOp::create(builder, loc, output.getType(), inputs, output, maps, iterators, body);
@@ -63,8 +63,9 @@ public:
   FailureOr<Value> lower(nn::MergeHeadsOp merge);
 
 private:
-  /// An index expression of the outer graph, made anew inside a body. Sizes stay what they are: they become the kernel's sizes. A coordinate is
-  /// data, not a size, because sizes are equal on all ranks: it is read from `coordinates`.
+  /// An index expression of the outer graph, made anew inside a body. Sizes stay what they are: they become the
+  /// kernel's sizes. A coordinate is data, not a size, because sizes are equal on all ranks: it is read from
+  /// `coordinates`.
   FailureOr<Value> rebuild(OpBuilder &b, Value index);
   /// For each axis whose coordinate `index` depends on, a vector of one element on each rank that holds it.
   void loadCoordinates(Value index);
@@ -96,7 +97,8 @@ void Lowering::loadCoordinates(Value index) {
     OpBuilder symbols = OpBuilder::atBlockBegin(module.getBody());
     symbols.setInsertionPoint(op->getParentOfType<func::FuncOp>());
     LayoutAttr layout = LayoutAttr::getPlain(op->getContext(), {{"position", {axis}}});
-    auto weight = WeightOp::create(symbols, loc, name, RankedTensorType::get({size}, symbols.getF32Type()), layout, StringAttr());
+    auto weight =
+        WeightOp::create(symbols, loc, name, RankedTensorType::get({size}, symbols.getF32Type()), layout, StringAttr());
     weight->setAttr("muster.generator", symbols.getStringAttr("coordinate"));
   }
   if (!coordinates.count(axis))
@@ -116,7 +118,8 @@ FailureOr<Value> Lowering::rebuild(OpBuilder &b, Value index) {
   if (isa_and_nonnull<plan::CountOp>(definition))
     return index;
   if (!definition || !isa<arith::ArithDialect>(definition->getDialect()))
-    return op->emitOpError() << "E4003 unsupported size: expected arithmetic on dims, counts and coordinates", failure();
+    return op->emitOpError() << "E4003 unsupported size: expected arithmetic on dims, counts and coordinates",
+           failure();
   IRMapping mapping;
   for (Value operand : definition->getOperands()) {
     FailureOr<Value> inner = rebuild(b, operand);
@@ -137,7 +140,8 @@ FailureOr<Value> Lowering::lower(nn::MatmulOp product) {
   Value memory = tensor::EmptyOp::create(builder, loc, *sizes, type.getElementType());
   Value sums = linalg::FillOp::create(builder, loc, zero, memory).getResult(0);
   return generic({product.getInput(), product.getWeight()}, {map(3, {0, 2}), map(3, {1, 2})}, sums, map(3, {0, 1}),
-                 {IteratorType::parallel, IteratorType::parallel, IteratorType::reduction}, [](OpBuilder &b, Location loc, ValueRange args) {
+                 {IteratorType::parallel, IteratorType::parallel, IteratorType::reduction},
+                 [](OpBuilder &b, Location loc, ValueRange args) {
                    Value part = arith::MulFOp::create(b, loc, args[0], args[1]);
                    linalg::YieldOp::create(b, loc, arith::AddFOp::create(b, loc, args[2], part).getResult());
                  });
@@ -151,24 +155,27 @@ FailureOr<Value> Lowering::lower(nn::RmsNormOp norm) {
   auto rowType = RankedTensorType::get({type.getDimSize(0)}, type.getElementType());
   Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type.getElementType()));
   Value sums = linalg::FillOp::create(builder, loc, zero, empty(rowType, *rows)).getResult(0);
-  Value squares = generic(norm.getInput(), map(2, {0, 1}), sums, map(2, {0}), {IteratorType::parallel, IteratorType::reduction},
-                          [](OpBuilder &b, Location loc, ValueRange args) {
-                            Value square = arith::MulFOp::create(b, loc, args[0], args[0]);
-                            linalg::YieldOp::create(b, loc, arith::AddFOp::create(b, loc, args[1], square).getResult());
-                          });
-  Value factors = generic(squares, map(1, {0}), empty(rowType, *rows), map(1, {0}), {IteratorType::parallel},
-                          [&](OpBuilder &b, Location loc, ValueRange args) {
-                            Type element = type.getElementType();
-                            auto constant = [&](double value) -> Value {
-                              return arith::ConstantOp::create(b, loc, b.getFloatAttr(element, value));
-                            };
-                            Value mean = arith::DivFOp::create(b, loc, args[0], constant(type.getDimSize(1)));
-                            Value shifted = arith::AddFOp::create(b, loc, mean, constant(norm.getEpsilon().convertToDouble()));
-                            Value root = math::SqrtOp::create(b, loc, shifted);
-                            linalg::YieldOp::create(b, loc, arith::DivFOp::create(b, loc, constant(1.0), root).getResult());
-                          });
-  return generic({norm.getInput(), factors, norm.getScale()}, {map(2, {0, 1}), map(2, {0}), map(2, {1})}, empty(type, *rows), map(2, {0, 1}),
-                 {IteratorType::parallel, IteratorType::parallel}, [](OpBuilder &b, Location loc, ValueRange args) {
+  Value squares =
+      generic(norm.getInput(), map(2, {0, 1}), sums, map(2, {0}), {IteratorType::parallel, IteratorType::reduction},
+              [](OpBuilder &b, Location loc, ValueRange args) {
+                Value square = arith::MulFOp::create(b, loc, args[0], args[0]);
+                linalg::YieldOp::create(b, loc, arith::AddFOp::create(b, loc, args[1], square).getResult());
+              });
+  Value factors =
+      generic(squares, map(1, {0}), empty(rowType, *rows), map(1, {0}), {IteratorType::parallel},
+              [&](OpBuilder &b, Location loc, ValueRange args) {
+                Type element = type.getElementType();
+                auto constant = [&](double value) -> Value {
+                  return arith::ConstantOp::create(b, loc, b.getFloatAttr(element, value));
+                };
+                Value mean = arith::DivFOp::create(b, loc, args[0], constant(type.getDimSize(1)));
+                Value shifted = arith::AddFOp::create(b, loc, mean, constant(norm.getEpsilon().convertToDouble()));
+                Value root = math::SqrtOp::create(b, loc, shifted);
+                linalg::YieldOp::create(b, loc, arith::DivFOp::create(b, loc, constant(1.0), root).getResult());
+              });
+  return generic({norm.getInput(), factors, norm.getScale()}, {map(2, {0, 1}), map(2, {0}), map(2, {1})},
+                 empty(type, *rows), map(2, {0, 1}), {IteratorType::parallel, IteratorType::parallel},
+                 [](OpBuilder &b, Location loc, ValueRange args) {
                    Value scaled = arith::MulFOp::create(b, loc, args[0], args[1]);
                    linalg::YieldOp::create(b, loc, arith::MulFOp::create(b, loc, scaled, args[2]).getResult());
                  });
@@ -193,10 +200,12 @@ FailureOr<Value> Lowering::lower(nn::GatherRowsOp gather) {
     loadCoordinates(gather.getFirst());
   }
   bool failedInside = false;
-  auto constant = [](OpBuilder &b, Location loc, int64_t value) -> Value { return arith::ConstantIndexOp::create(b, loc, value); };
+  auto constant = [](OpBuilder &b, Location loc, int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  };
   Value rowsOfTable = generic(
-      gather.getIndices(), map(2, {0}), empty(type, *rows), map(2, {0, 1}), {IteratorType::parallel, IteratorType::parallel},
-      [&](OpBuilder &b, Location loc, ValueRange args) {
+      gather.getIndices(), map(2, {0}), empty(type, *rows), map(2, {0, 1}),
+      {IteratorType::parallel, IteratorType::parallel}, [&](OpBuilder &b, Location loc, ValueRange args) {
         Value row = arith::IndexCastOp::create(b, loc, b.getIndexType(), args[0]);
         Value column = linalg::IndexOp::create(b, loc, 1);
         Value inside;
@@ -211,9 +220,10 @@ FailureOr<Value> Lowering::lower(nn::GatherRowsOp gather) {
         Value element;
         if (packed) {
           Value n = constant(b, loc, 64), k = constant(b, loc, 16);
-          element = tensor::ExtractOp::create(b, loc, storage,
-                                              ValueRange{arith::DivUIOp::create(b, loc, row, n), arith::DivUIOp::create(b, loc, column, k),
-                                                         arith::RemUIOp::create(b, loc, column, k), arith::RemUIOp::create(b, loc, row, n)});
+          element = tensor::ExtractOp::create(
+              b, loc, storage,
+              ValueRange{arith::DivUIOp::create(b, loc, row, n), arith::DivUIOp::create(b, loc, column, k),
+                         arith::RemUIOp::create(b, loc, column, k), arith::RemUIOp::create(b, loc, row, n)});
         } else {
           element = tensor::ExtractOp::create(b, loc, storage, ValueRange{row, column});
         }
@@ -235,7 +245,8 @@ FailureOr<Value> Lowering::lower(nn::RopeOp rope) {
   FailureOr<OpFoldResult> rows = resolver.getSize(rope.getInput(), 0);
   if (failed(rows))
     return failure();
-  SmallVector<OpFoldResult> shape = {*rows, builder.getIndexAttr(type.getDimSize(1)), builder.getIndexAttr(2), builder.getIndexAttr(half)};
+  SmallVector<OpFoldResult> shape = {*rows, builder.getIndexAttr(type.getDimSize(1)), builder.getIndexAttr(2),
+                                     builder.getIndexAttr(half)};
   Value input = tensor::ExpandShapeOp::create(builder, loc, splitType, rope.getInput(), halves, shape);
   Value rotated = generic(
       {input, rope.getPositions()}, {map(4, {0, 1, 2, 3}), map(4, {0})}, empty(splitType, *rows), map(4, {0, 1, 2, 3}),
@@ -262,7 +273,8 @@ FailureOr<Value> Lowering::lower(nn::SplitHeadsOp split) {
   if (failed(rows))
     return failure();
   RankedTensorType type = typeOf(split.getResult());
-  SmallVector<OpFoldResult> shape = {*rows, builder.getIndexAttr(type.getDimSize(1)), builder.getIndexAttr(type.getDimSize(2))};
+  SmallVector<OpFoldResult> shape = {*rows, builder.getIndexAttr(type.getDimSize(1)),
+                                     builder.getIndexAttr(type.getDimSize(2))};
   SmallVector<ReassociationIndices> groups = {{0}, {1, 2}};
   return tensor::ExpandShapeOp::create(builder, loc, type, split.getInput(), groups, shape).getResult();
 }
@@ -285,14 +297,16 @@ struct LowerNN : muster::impl::LowerNNPassBase<LowerNN> {
       });
       for (Operation *op : ops) {
         Type element = getElementTypeOrSelf(op->getResult(0).getType());
-        if (isa<nn::MatmulOp, nn::RmsNormOp>(op) && element.getIntOrFloatBitWidth() < 32) { // Sums are in the element type.
+        if (isa<nn::MatmulOp, nn::RmsNormOp>(op) &&
+            element.getIntOrFloatBitWidth() < 32) { // Sums are in the element type.
           op->emitOpError() << "E4006 unsupported element type " << element << ": expected f32 or wider";
           return signalPassFailure();
         }
         Lowering lowering(op, resolver);
-        FailureOr<Value> value = TypeSwitch<Operation *, FailureOr<Value>>(op)
-                                     .Case<nn::MatmulOp, nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(
-                                         [&](auto op) { return lowering.lower(op); });
+        FailureOr<Value> value =
+            TypeSwitch<Operation *, FailureOr<Value>>(op)
+                .Case<nn::MatmulOp, nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(
+                    [&](auto op) { return lowering.lower(op); });
         if (failed(value))
           return signalPassFailure();
         op->getResult(0).replaceAllUsesWith(*value);

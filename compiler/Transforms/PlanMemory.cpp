@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// One arena a rank, one variant for each capacity. Within a variant every span has a constant offset; spans whose lifetimes do not meet share bytes.
-// Offsets are equal on all ranks, because nothing here knows a rank.
+// One arena a rank, one variant for each capacity. Within a variant every span has a constant offset; spans whose
+// lifetimes do not meet share bytes. Offsets are equal on all ranks, because nothing here knows a rank.
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace muster;
@@ -21,7 +21,8 @@ namespace {
 
 constexpr int64_t spanAlignment = 64;
 
-/// Greatest value of a size under a variant's bounds: sizes are monotone in the counts (sums, products, quotients, minima, maxima).
+/// Greatest value of a size under a variant's bounds: sizes are monotone in the counts (sums, products, quotients,
+/// minima, maxima).
 FailureOr<int64_t> getUpperBound(Value size, DictionaryAttr bounds) {
   Operation *op = size.getDefiningOp();
   if (auto count = dyn_cast_or_null<plan::CountOp>(op)) {
@@ -109,7 +110,9 @@ LogicalResult placeSpans(plan::VariantOp variant) {
   SmallVector<Lifetime *> order;
   for (Lifetime &life : lifetimes)
     order.push_back(&life);
-  llvm::sort(order, [](Lifetime *a, Lifetime *b) { return std::tuple(-a->bytes, a->first, a) < std::tuple(-b->bytes, b->first, b); });
+  llvm::sort(order, [](Lifetime *a, Lifetime *b) {
+    return std::tuple(-a->bytes, a->first, a) < std::tuple(-b->bytes, b->first, b);
+  });
   int64_t arena = 0;
   SmallVector<Lifetime *> placed;
   for (Lifetime *life : order) {
@@ -160,11 +163,11 @@ struct PlanMemory : muster::impl::PlanMemoryPassBase<PlanMemory> {
           auto most = bounds.getAs<IntegerAttr>(bound.getName());
           auto value = dyn_cast<IntegerAttr>(bound.getValue());
           if (!most)
-            return entry.emitOpError() << "E4033 expected bounds of a variant to be among those of '" << attribute::bounds << "' but got "
-                                       << bound.getName();
+            return entry.emitOpError() << "E4033 expected bounds of a variant to be among those of '"
+                                       << attribute::bounds << "' but got " << bound.getName();
           if (!value || value.getInt() < 1 || value.getInt() > most.getInt())
-            return entry.emitOpError() << "E4033 expected the variant's bound of " << bound.getName() << " to be from 1 to " << most.getInt()
-                                       << " but got " << bound.getValue();
+            return entry.emitOpError() << "E4033 expected the variant's bound of " << bound.getName()
+                                       << " to be from 1 to " << most.getInt() << " but got " << bound.getValue();
           merged.set(bound.getName(), value);
         }
         wanted.push_back(merged.getDictionary(entry.getContext()));
@@ -176,7 +179,8 @@ struct PlanMemory : muster::impl::PlanMemoryPassBase<PlanMemory> {
     for (DictionaryAttr variantBounds : wanted) {
       std::string name;
       for (NamedAttribute bound : variantBounds)
-        name += (name.empty() ? "" : "_") + bound.getName().str() + std::to_string(cast<IntegerAttr>(bound.getValue()).getInt());
+        name += (name.empty() ? "" : "_") + bound.getName().str() +
+                std::to_string(cast<IntegerAttr>(bound.getValue()).getInt());
       auto variant = cast<plan::VariantOp>(builder.clone(*all));
       variant.setName(name.empty() ? "all" : name);
       variant.setBoundsAttr(variantBounds);

@@ -85,7 +85,9 @@ FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
     return resolve(expanded->front());
   }
   if (!isa_and_nonnull<arith::ArithDialect>(op->getDialect()))
-    return op->emitOpError() << "E4003 unsupported size: expected arithmetic on dims and counts but got '" << op->getName() << "'", failure();
+    return op->emitOpError() << "E4003 unsupported size: expected arithmetic on dims and counts but got '"
+                             << op->getName() << "'",
+           failure();
   for (OpOperand &operand : op->getOpOperands()) {
     FailureOr<OpFoldResult> resolved = resolve(operand.get());
     if (failed(resolved))
@@ -96,7 +98,8 @@ FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
   return size;
 }
 
-FailureOr<OpFoldResult> SizeResolver::multiplySizes(Value tensor, ArrayRef<int64_t> dims, OpBuilder &builder, Location loc) {
+FailureOr<OpFoldResult> SizeResolver::multiplySizes(Value tensor, ArrayRef<int64_t> dims, OpBuilder &builder,
+                                                    Location loc) {
   int64_t factor = 1;
   Value product;
   for (int64_t dim : dims) {
@@ -146,7 +149,8 @@ FailureOr<OpFoldResult> SizeResolver::getSize(Value tensor, int64_t dim) {
             if (Operation *definition = value.getDefiningOp(); definition && isOpTriviallyDead(definition))
               definition->erase();
     } else {
-      return op->emitOpError() << "E4003 unsupported size: cannot tell dim " << dim << " of result " << index, failure();
+      return op->emitOpError() << "E4003 unsupported size: cannot tell dim " << dim << " of result " << index,
+             failure();
     }
   }
   if (succeeded(size))

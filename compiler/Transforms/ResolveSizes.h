@@ -8,9 +8,10 @@
 
 namespace muster {
 
-/// Resolves dims of one entry. A dynamic dim of an argument is the count that its layout names (`[t, o]` : dim 0 is count "t", divided by the
-/// sizes of the axes that shard it), so that equal names are one value; every other dim follows through the operations' shape
-/// reification. Values are made at the top of the function (counts) or at the operation that makes the tensor.
+/// Resolves dims of one entry. A dynamic dim of an argument is the count that its layout names (`[t, o]` : dim 0 is
+/// count "t", divided by the sizes of the axes that shard it), so that equal names are one value; every other dim
+/// follows through the operations' shape reification. Values are made at the top of the function (counts) or at the
+/// operation that makes the tensor.
 class SizeResolver {
 public:
   explicit SizeResolver(mlir::func::FuncOp function) : function(function) {}
@@ -22,7 +23,8 @@ public:
   /// Rewrites an index expression that reads `tensor.dim`s to one that reads counts.
   mlir::FailureOr<mlir::OpFoldResult> resolve(mlir::OpFoldResult size);
 
-  /// Erases index arithmetic and dims that nobody reads: reification leaves such behind. Sizes that were handed out stay.
+  /// Erases index arithmetic and dims that nobody reads: reification leaves such behind. Sizes that were handed out
+  /// stay.
   void eraseDeadSizes();
 
   /// Erases an operation and what is known of its results, whose addresses other operations may get.
@@ -32,8 +34,8 @@ private:
   mlir::FailureOr<mlir::OpFoldResult> getArgumentSize(mlir::BlockArgument argument, int64_t dim);
 
   /// The product of some sizes of a tensor.
-  mlir::FailureOr<mlir::OpFoldResult> multiplySizes(mlir::Value tensor, llvm::ArrayRef<int64_t> dims, mlir::OpBuilder &builder,
-                                                    mlir::Location loc);
+  mlir::FailureOr<mlir::OpFoldResult> multiplySizes(mlir::Value tensor, llvm::ArrayRef<int64_t> dims,
+                                                    mlir::OpBuilder &builder, mlir::Location loc);
 
   mlir::func::FuncOp function;
   llvm::StringMap<mlir::Value> counts;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Which steps a step waits for: those whose effects it reads or overwrites, read off the bytes that each touches, without what other waits
-// imply already; and the transfers whose source it overwrites, which all peers must have read.
+// Which steps a step waits for: those whose effects it reads or overwrites, read off the bytes that each touches,
+// without what other waits imply already; and the transfers whose source it overwrites, which all peers must have read.
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "llvm/ADT/BitVector.h"
@@ -90,7 +90,8 @@ struct ScheduleSteps : muster::impl::ScheduleStepsPassBase<ScheduleSteps> {
       // Latest first: what a later wait implies is not named again.
       for (size_t i = j; i-- > 0;) {
         bool conflict = llvm::any_of(step.accesses, [&](const Access &mine) {
-          return llvm::any_of(steps[i].accesses, [&](const Access &other) { return (mine.write || other.write) && overlap(mine, other); });
+          return llvm::any_of(steps[i].accesses,
+                              [&](const Access &other) { return (mine.write || other.write) && overlap(mine, other); });
         });
         if (!conflict || step.before.test(i))
           continue;
@@ -102,7 +103,8 @@ struct ScheduleSteps : muster::impl::ScheduleStepsPassBase<ScheduleSteps> {
       for (size_t i = 0; i < j; ++i) {
         if (!steps[i].pulled || step.acknowledged.test(i))
           continue;
-        if (llvm::none_of(step.accesses, [&](const Access &mine) { return mine.write && overlap(mine, *steps[i].pulled); }))
+        if (llvm::none_of(step.accesses,
+                          [&](const Access &mine) { return mine.write && overlap(mine, *steps[i].pulled); }))
           continue;
         acknowledgements.push_back(i);
         step.acknowledged.set(i);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Chooses what a library computes, before anything is lowered: matrix products with a weight. The weight is packed where the target's library
-// wants it.
+// Chooses what a library computes, before anything is lowered: matrix products with a weight. The weight is packed
+// where the target's library wants it.
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
@@ -29,7 +29,8 @@ struct SelectLibraryCalls : muster::impl::SelectLibraryCallsPassBase<SelectLibra
     });
     for (nn::MatmulOp op : products) {
       OpBuilder builder(op);
-      auto product = plan::MatmulOp::create(builder, op.getLoc(), op.getResult().getType(), op.getInput(), op.getWeight(), Value());
+      auto product = plan::MatmulOp::create(builder, op.getLoc(), op.getResult().getType(), op.getInput(),
+                                            op.getWeight(), Value());
       op.replaceAllUsesWith(product.getResult());
       auto load = op.getWeight().getDefiningOp<LoadOp>();
       op.erase();

@@ -16,9 +16,7 @@ struct WideInterval {
   Wide high;
 };
 
-WideInterval hull(std::initializer_list<Wide> values) {
-  return {std::min(values), std::max(values)};
-}
+WideInterval hull(std::initializer_list<Wide> values) { return {std::min(values), std::max(values)}; }
 
 WideInterval multiply(Interval a, Interval b) {
   Wide al = a.low, ah = a.high;
@@ -33,14 +31,12 @@ Interval divisor(Interval b) { return {std::max<int64_t>(b.low, 1), std::max<int
 
 WideInterval divide(Interval a, Interval b, Wide (*divideOne)(Wide, Wide)) {
   Interval by = divisor(b);
-  return hull({divideOne(a.low, by.low), divideOne(a.low, by.high), divideOne(a.high, by.low),
-               divideOne(a.high, by.high)});
+  return hull(
+      {divideOne(a.low, by.low), divideOne(a.low, by.high), divideOne(a.high, by.low), divideOne(a.high, by.high)});
 }
 
 /// a <= align(a, b) <= a + b - 1.
-WideInterval align(Interval a, Interval b) {
-  return {a.low, static_cast<Wide>(a.high) + divisor(b).high - 1};
-}
+WideInterval align(Interval a, Interval b) { return {a.low, static_cast<Wide>(a.high) + divisor(b).high - 1}; }
 
 WideInterval apply(const schema::CountProgramT &program, const schema::CountInstruction &instruction,
                    std::span<const Interval> slots) {

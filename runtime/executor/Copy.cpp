@@ -99,7 +99,8 @@ void copyStrided(const std::byte *source, std::byte *destination, std::span<cons
   });
 }
 
-/// `rows` runs of `bytes` bytes. The runs of a box are often those of a head or two, too short for a call of memcpy each.
+/// `rows` runs of `bytes` bytes. The runs of a box are often those of a head or two, too short for a call of memcpy
+/// each.
 template <typename Vector>
 [[gnu::always_inline]] inline void copyRowsBy(const std::byte *source, int64_t sourcePitch, std::byte *destination,
                                               int64_t destinationPitch, int64_t rows, size_t bytes) {
@@ -145,7 +146,8 @@ void copyRows(const std::byte *source, int64_t sourcePitch, std::byte *destinati
               int64_t rows, size_t bytes) {
 #if defined(__x86_64__)
   static const bool isWide = __builtin_cpu_supports("avx512f");
-  bool isAligned = (reinterpret_cast<uintptr_t>(destination) | static_cast<uint64_t>(destinationPitch) | bytes) % 64 == 0;
+  bool isAligned =
+      (reinterpret_cast<uintptr_t>(destination) | static_cast<uint64_t>(destinationPitch) | bytes) % 64 == 0;
   if (isWide && isAligned && static_cast<size_t>(rows) * bytes >= streamedBytes)
     return streamRows(source, sourcePitch, destination, destinationPitch, rows, bytes);
   if (isWide)

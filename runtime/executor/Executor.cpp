@@ -21,7 +21,7 @@ namespace {
 struct Core {
   std::shared_ptr<const plan::LoadedPlan> plan;
   std::unique_ptr<comm::Transport> transport;
-  comm::Control *control = nullptr; // the same object
+  comm::Control *control = nullptr;               // the same object
   std::vector<std::vector<device::Arena>> states; // [own rank][state]
   std::shared_ptr<const kernels::MatmulLibrary> matmuls;
   std::vector<std::vector<SizeLists>> sizes; // [entry][variant]
@@ -80,9 +80,7 @@ private:
   const schema::VariantT &currentVariant() const {
     return *loaded->root().entries[core->run.entry]->variants[core->run.variant];
   }
-  bool isOwn(uint32_t rank) const {
-    return rank - core->transport->firstOwn() < core->transport->ownCount();
-  }
+  bool isOwn(uint32_t rank) const { return rank - core->transport->firstOwn() < core->transport->ownCount(); }
   Status awaitDone(uint32_t number);
   Status awaitPeers();
   uint64_t activity() const;
@@ -159,8 +157,8 @@ Status PlanExecutor::makeStates() {
     for (const auto &state : loaded->root().states) {
       uint64_t bytes = state->page_bytes;
       if (state->paged && __builtin_mul_overflow(bytes, chosen.pages, &bytes))
-        return Status::error(2404, "cannot reserve {} pages of {} bytes for state {}: more than 2^64 bytes", chosen.pages,
-                             state->page_bytes, state->name);
+        return Status::error(2404, "cannot reserve {} pages of {} bytes for state {}: more than 2^64 bytes",
+                             chosen.pages, state->page_bytes, state->name);
       MUSTER_ASSIGN_OR_RETURN(device::Arena arena, device::Arena::makePrivate(bytes, state->name.c_str()));
       own.push_back(std::move(arena));
       total += bytes;
@@ -172,7 +170,11 @@ Status PlanExecutor::makeStates() {
 }
 
 kernels::MatmulShape shapeOf(const schema::PlanT &plan, const schema::MatmulT &matmul) {
-  return {matmul.n,           matmul.k, matmul.source_stride, matmul.result_stride, plan.weights[matmul.weight->index()]->packing,
+  return {matmul.n,
+          matmul.k,
+          matmul.source_stride,
+          matmul.result_stride,
+          plan.weights[matmul.weight->index()]->packing,
           matmul.accumulate};
 }
 
@@ -206,17 +208,16 @@ Status PlanExecutor::bindAll(uint32_t index) {
                   auto shape = std::find(shapes.begin(), shapes.end(), shapeOf(root, matmul));
                   uint32_t binding = 0;
                   for (auto &worker : team->workers()) {
-                    MUSTER_ASSIGN_OR_RETURN(binding,
-                                            worker->matmuls->bind(static_cast<uint32_t>(shape - shapes.begin()), weight));
+                    MUSTER_ASSIGN_OR_RETURN(
+                        binding, worker->matmuls->bind(static_cast<uint32_t>(shape - shapes.begin()), weight));
                   }
                   return binding;
                 }};
   for (uint32_t entry = 0; entry != root.entries.size(); ++entry) {
     team->variants.emplace_back();
     for (uint32_t variant = 0; variant != root.entries[entry]->variants.size(); ++variant) {
-      MUSTER_ASSIGN_OR_RETURN(PreparedVariant prepared,
-                              prepareVariant(*loaded, *root.entries[entry]->variants[variant],
-                                             core->sizes[entry][variant], view));
+      MUSTER_ASSIGN_OR_RETURN(PreparedVariant prepared, prepareVariant(*loaded, *root.entries[entry]->variants[variant],
+                                                                       core->sizes[entry][variant], view));
       team->variants.back().push_back(std::move(prepared));
     }
   }
@@ -322,8 +323,8 @@ Status PlanExecutor::beginOwn(uint32_t entry, std::span<const int64_t> record) {
   MUSTER_RETURN_IF_ERROR(count::evaluate(*root.counts, record, core->slots));
   std::optional<uint32_t> variant = count::chooseVariant(*root.entries[entry], core->slots);
   if (!variant)
-    return Status::error(2412, "expected a variant of {} with room for this step but none of {} has", root.entries[entry]->name,
-                         root.entries[entry]->variants.size());
+    return Status::error(2412, "expected a variant of {} with room for this step but none of {} has",
+                         root.entries[entry]->name, root.entries[entry]->variants.size());
   core->run.entry = entry;
   core->run.variant = *variant;
   for (PortShape &port : ports[entry].inputs)
@@ -452,10 +453,11 @@ Status PlanExecutor::awaitPeers() {
   for (uint32_t rank = 0; rank != loaded->ranks(); ++rank) {
     if (isOwn(rank))
       continue;
-    comm::WaitOutcome outcome = comm::await(core->transport->progress(rank), state.base + 1 + state.steps, state.policy);
+    comm::WaitOutcome outcome =
+        comm::await(core->transport->progress(rank), state.base + 1 + state.steps, state.policy);
     if (outcome != comm::WaitOutcome::reached)
-      return describe({outcome == comm::WaitOutcome::late ? Failure::late : Failure::lost, core->transport->firstOwn(), rank,
-                       state.steps});
+      return describe({outcome == comm::WaitOutcome::late ? Failure::late : Failure::lost, core->transport->firstOwn(),
+                       rank, state.steps});
   }
   return Status::ok();
 }
@@ -463,12 +465,14 @@ Status PlanExecutor::awaitPeers() {
 Status PlanExecutor::run() {
   MUSTER_RETURN_IF_ERROR(poisoned);
   size_t inputs = hasBegun ? current().inputs.size() : 0;
-  if (!hasBegun || std::any_of(isSet.begin(), isSet.begin() + static_cast<ptrdiff_t>(inputs), [](uint8_t set) { return !set; }))
+  if (!hasBegun ||
+      std::any_of(isSet.begin(), isSet.begin() + static_cast<ptrdiff_t>(inputs), [](uint8_t set) { return !set; }))
     return Status::error(2414, "expected a step with all of its {} inputs set but got less", inputs);
   RunState &state = core->run;
   state.steps = static_cast<uint32_t>(currentVariant().steps.size());
   uint32_t number = static_cast<uint32_t>(++facts.runs);
-  state.stillRunning.store(static_cast<uint32_t>(core->teams.size()) * chosen.workersPerRank, std::memory_order_relaxed);
+  state.stillRunning.store(static_cast<uint32_t>(core->teams.size()) * chosen.workersPerRank,
+                           std::memory_order_relaxed);
   comm::publish(state.go, number);
   Status status = awaitDone(number);
   if (status.isOk())

@@ -12,9 +12,10 @@
 //   MUSTER_RETURN_IF_ERROR(executor->run());
 //   MUSTER_RETURN_IF_ERROR(executor->readResult(0, logits, executor->resultBytes(0)));
 //
-// A rank is a team of worker threads that walk the variant's steps in lock step. With the `local` transport this process
-// runs all ranks; with `shm` it runs one and its peers run the others: every process makes the same calls with the same
-// entry, record and input tensors (each takes its own part of them), and every call below that says so is collective.
+// A rank is a team of worker threads that walk the variant's steps in lock step. With the `local` transport this
+// process runs all ranks; with `shm` it runs one and its peers run the others: every process makes the same calls with
+// the same entry, record and input tensors (each takes its own part of them), and every call below that says so is
+// collective.
 //
 // Threads: one thread at a time calls into an executor. begin/setInput/run/readResult allocate nothing (oneDNN's
 // execute makes a few small maps of its own; see runtime/kernels/Matmul.h).
@@ -75,17 +76,17 @@ struct ExecutorStats {
 
 class Executor {
 public:
-  /// Makes arenas, states (zeroed), threads and oneDNN primitives. Collective for shm (meets its peers: E2501 where they
-  /// do not come within the deadline or run another plan). Errors: E2401 options, E2402 plan loaded for inspection, E2404
-  /// memory.
+  /// Makes arenas, states (zeroed), threads and oneDNN primitives. Collective for shm (meets its peers: E2501 where
+  /// they do not come within the deadline or run another plan). Errors: E2401 options, E2402 plan loaded for
+  /// inspection, E2404 memory.
   static Result<std::unique_ptr<Executor>> create(std::shared_ptr<const plan::LoadedPlan> plan,
                                                   const ExecutorOptions &options);
   virtual ~Executor() = default;
 
   /// Starts a step: evaluates the count program on `record` (one value a field of root().counts->inputs, in order),
-  /// checks capacity and chooses the variant. Collective for shm: ranks compare step, entry and record (E2503 where they
-  /// differ, which poisons). Errors: E2410 record field outside [0, bound], E2411 capacity, E2412 no variant fits, E2413 size not
-  /// divisible by its mesh axes. After an error, or instead of running, begin may be called again.
+  /// checks capacity and chooses the variant. Collective for shm: ranks compare step, entry and record (E2503 where
+  /// they differ, which poisons). Errors: E2410 record field outside [0, bound], E2411 capacity, E2412 no variant fits,
+  /// E2413 size not divisible by its mesh axes. After an error, or instead of running, begin may be called again.
   virtual Status begin(uint32_t entry, std::span<const int64_t> record) = 0;
 
   /// A rank whose caller has a bad request calls this instead of begin, so that all ranks return an error instead of
@@ -115,10 +116,12 @@ public:
   /// Assembles the logical tensor of a result from the ranks' parts. Valid after run until the next begin. For shm,
   /// reads the peers' arenas; not collective.
   virtual Status readResult(uint32_t result, void *data, uint64_t bytes) const = 0;
-  /// `rank`'s part of a result where it lies: row-major, resultDims divided by the port's mesh axes. For shm, any rank's.
+  /// `rank`'s part of a result where it lies: row-major, resultDims divided by the port's mesh axes. For shm, any
+  /// rank's.
   virtual const std::byte *rankResult(uint32_t result, uint32_t rank) const = 0;
 
-  /// The first byte of a state on `rank`; null for shm on other ranks. For sessions that copy or clear pages, between runs.
+  /// The first byte of a state on `rank`; null for shm on other ranks. For sessions that copy or clear pages, between
+  /// runs.
   virtual std::byte *state(uint32_t rank, uint32_t index) = 0;
 
   virtual ExecutorStats stats() const = 0;

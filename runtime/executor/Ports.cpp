@@ -27,8 +27,8 @@ Status PortShape::resize(std::span<const int64_t> slots) {
     for (const schema::Term &term : size.terms)
       value += term.coefficient() * (term.slot() < 0 ? 1 : slots[static_cast<size_t>(term.slot())]);
     if (value < 0 || value % pieces[i] != 0)
-      return Status::error(2413, "expected dimension {} of {} to be a multiple of {} but got {}", i, port.name, pieces[i],
-                           value);
+      return Status::error(2413, "expected dimension {} of {} to be a multiple of {} but got {}", i, port.name,
+                           pieces[i], value);
     logical[i] = value;
     sizeBytes *= static_cast<uint64_t>(value);
   }

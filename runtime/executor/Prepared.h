@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A variant as one rank runs it: pointers instead of spans, coordinates folded into amounts, barriers placed. Made once;
-// walking it needs no look-ups.
+// A variant as one rank runs it: pointers instead of spans, coordinates folded into amounts, barriers placed. Made
+// once; walking it needs no look-ups.
 //
 // Progress and barriers. The workers of a rank walk the steps in lock step: before some steps they meet, and then all
 // earlier steps of this rank are done. A barrier stands before the first step that waits for (or must have

@@ -59,7 +59,6 @@ struct Minimum {
   }
 };
 
-
 /// `count` contiguous elements at `offset` of every source, in chunks that stay in registers and the first cache.
 template <typename T, typename Operation>
 void reduceRun(std::span<const std::byte *const> sources, int64_t offset, T *destination, int64_t count) {

@@ -24,8 +24,8 @@ struct Share {
   bool isEmpty = false;
 };
 
-/// Cuts the outermost dimension that is long enough (else the longest) into `workers` ranges and writes worker `worker`'s
-/// box to `own` (as many dimensions as `dims`). A contiguous run is cut at cache lines.
+/// Cuts the outermost dimension that is long enough (else the longest) into `workers` ranges and writes worker
+/// `worker`'s box to `own` (as many dimensions as `dims`). A contiguous run is cut at cache lines.
 inline Share shareOf(std::span<const BoxDim> dims, BoxDim *own, uint64_t elementBytes, uint32_t worker,
                      uint32_t workers) {
   std::copy(dims.begin(), dims.end(), own);

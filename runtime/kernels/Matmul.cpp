@@ -338,7 +338,8 @@ Status MatmulWorker::Impl::makeCalls() {
   return Status::ok();
 }
 
-Result<std::unique_ptr<MatmulWorker>> MatmulWorker::make(std::shared_ptr<const MatmulLibrary> library, uint32_t worker) {
+Result<std::unique_ptr<MatmulWorker>> MatmulWorker::make(std::shared_ptr<const MatmulLibrary> library,
+                                                         uint32_t worker) {
   auto impl = std::make_unique<Impl>();
   dnnl_stream_t stream;
   MUSTER_DNNL(dnnl_stream_create(&stream, library->impl->engine.get(), dnnl_stream_default_flags));
@@ -441,9 +442,11 @@ size_t MatmulWorker::Impl::bucketFor(const MatmulShape &shape, int64_t left) con
     return above - 1;
   if (buckets[above] == left)
     return above;
-  // One pass over the weights with a few rows more beats two or three passes without. Not where the buffer is too small.
+  // One pass over the weights with a few rows more beats two or three passes without. Not where the buffer is too
+  // small.
   uint64_t rows = buckets[above];
-  bool isWorthwhile = rows <= 16 || (rows <= static_cast<uint64_t>(left + left / 2) && rows * shape.n <= bufferElements);
+  bool isWorthwhile =
+      rows <= 16 || (rows <= static_cast<uint64_t>(left + left / 2) && rows * shape.n <= bufferElements);
   return isWorthwhile ? above : above - 1;
 }
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Matrix products through oneDNN: result[rows, n] = source[rows, k] * transpose(weight[n, k]) in float32, single-threaded
-// inside each worker. Workers of a rank share a product by runs of 64 outputs, which are contiguous in the packed weight,
-// or by rows where there are enough for the greatest row count each.
+// Matrix products through oneDNN: result[rows, n] = source[rows, k] * transpose(weight[n, k]) in float32,
+// single-threaded inside each worker. Workers of a rank share a product by runs of 64 outputs, which are contiguous in
+// the packed weight, or by rows where there are enough for the greatest row count each.
 //
-// oneDNN (2.6) wants shapes in advance (a run-time number of rows falls back to a path that is half as fast, and making a
-// primitive costs 0.1 to 1.3 ms), and its fast path takes dense matrices only, and no single row with fewer outputs than
-// inputs. So primitives are made at load for the plan's row counts (`matmul_rows`), for dense operands; a product of
-// other size is cut into pieces of those; a piece that is not dense, adds to its result, or has fewer rows than its
+// oneDNN (2.6) wants shapes in advance (a run-time number of rows falls back to a path that is half as fast, and making
+// a primitive costs 0.1 to 1.3 ms), and its fast path takes dense matrices only, and no single row with fewer outputs
+// than inputs. So primitives are made at load for the plan's row counts (`matmul_rows`), for dense operands; a product
+// of other size is cut into pieces of those; a piece that is not dense, adds to its result, or has fewer rows than its
 // primitive goes through a buffer of the worker, and a single row runs as two where that is the fast path.
 //
-// Each output is one sum over k in the same order whatever the piece and the slice (a test compares the bits), so results
-// depend neither on the number of workers nor on who else is in a batch.
+// Each output is one sum over k in the same order whatever the piece and the slice (a test compares the bits), so
+// results depend neither on the number of workers nor on who else is in a batch.
 //
 // Allocation: nothing here allocates in run(), but oneDNN's execute builds a few small maps of its own in each call.
 // `isInsideOneDnn` is true on a thread while it is inside such a call, so that a test with an allocation hook can tell

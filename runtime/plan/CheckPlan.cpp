@@ -67,8 +67,8 @@ std::optional<uint32_t> rankCount(const schema::MeshT &mesh) {
 Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what) {
   for (const schema::Term &term : amount.terms) {
     if (term.slot() < -1 || (term.slot() >= 0 && static_cast<size_t>(term.slot()) >= plan.counts->instructions.size()))
-      return Status::error(2102, "expected a count slot below {} in {} but got {}", plan.counts->instructions.size(), what,
-                           term.slot());
+      return Status::error(2102, "expected a count slot below {} in {} but got {}", plan.counts->instructions.size(),
+                           what, term.slot());
     if (term.position() > schema::Position::Peer)
       return Status::error(2101, "expected a position up to 2 in {} but got {}", what, int(term.position()));
     if (term.position() == schema::Position::Peer && !allowPeer)
@@ -114,13 +114,13 @@ Status checkCounts(const schema::CountProgramT &counts) {
                            int(CountOp::Select), i, int(instruction.op()));
     if (instruction.op() == CountOp::Input &&
         (instruction.a() < 0 || static_cast<size_t>(instruction.a()) >= counts.inputs.size()))
-      return Status::error(2109, "expected a field below {} in count instruction {} but got {}", counts.inputs.size(), i,
-                           instruction.a());
+      return Status::error(2109, "expected a field below {} in count instruction {} but got {}", counts.inputs.size(),
+                           i, instruction.a());
     const int32_t slots[] = {instruction.a(), instruction.b(), instruction.c()};
     for (int operand = 0; operand != operands; ++operand)
       if (slots[operand] < 0 || static_cast<size_t>(slots[operand]) >= i)
-        return Status::error(2109, "expected a slot below {} as operand {} of count instruction {} but got {}", i, operand,
-                             i, slots[operand]);
+        return Status::error(2109, "expected a slot below {} as operand {} of count instruction {} but got {}", i,
+                             operand, i, slots[operand]);
   }
   for (const auto &check : counts.checks)
     if (check->slot >= counts.instructions.size())
@@ -140,7 +140,8 @@ Status checkWeights(const schema::PlanT &plan) {
     std::optional<uint64_t> bytes = packedBytes(weight->element, weight->shape, weight->packing);
     if (!bytes || *bytes != weight->length)
       return Status::error(2105, "expected {} bytes for the shape of weight {} but got {}",
-                           bytes ? fmt::to_string(*bytes) : std::string("fewer than 2^62"), weight->name, weight->length);
+                           bytes ? fmt::to_string(*bytes) : std::string("fewer than 2^62"), weight->name,
+                           weight->length);
     uint64_t section = weight->shared ? plan.shared_weight_bytes : plan.rank_weight_bytes;
     if (weight->offset % schema::spanAlignment != 0)
       return Status::error(2105, "expected weight {} at a multiple of {} but got offset {}", weight->name,
@@ -177,10 +178,11 @@ Status checkStates(const schema::PlanT &plan) {
 Status checkSections(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes) {
   for (const auto &section : plan.sections) {
     if (section->kind > schema::SectionKind::Program)
-      return Status::error(2101, "expected a section kind up to 4 for {} but got {}", section->name, int(section->kind));
+      return Status::error(2101, "expected a section kind up to 4 for {} but got {}", section->name,
+                           int(section->kind));
     if (section->offset % schema::pageBytes != 0 || section->offset < planEnd)
-      return Status::error(2104, "expected section {} behind byte {} at a multiple of {} but got offset {}", section->name,
-                           planEnd, schema::pageBytes, section->offset);
+      return Status::error(2104, "expected section {} behind byte {} at a multiple of {} but got offset {}",
+                           section->name, planEnd, schema::pageBytes, section->offset);
     if (section->offset > fileBytes || section->length > fileBytes - section->offset)
       return Status::error(2104, "expected section {} inside the file's {} bytes but got [{}, +{})", section->name,
                            fileBytes, section->offset, section->length);

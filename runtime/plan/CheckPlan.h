@@ -22,9 +22,9 @@ inline constexpr uint32_t greatestSteps = 16384;
 inline constexpr uint32_t greatestBoxDims = 16;
 inline constexpr uint32_t greatestPortDims = 16;
 
-/// Checks `plan`, whose file has `fileBytes` bytes, the flatbuffer ending at `planEnd`; then every variant. Errors: E2101
-/// unknown enumerator, E2102 index, E2103 mesh, E2104 section, E2105 weight, E2106 state, E2109 and E2110 counts, E2121
-/// entry, E2124 matmul rows, and those of CheckVariant.h.
+/// Checks `plan`, whose file has `fileBytes` bytes, the flatbuffer ending at `planEnd`; then every variant. Errors:
+/// E2101 unknown enumerator, E2102 index, E2103 mesh, E2104 section, E2105 weight, E2106 state, E2109 and E2110 counts,
+/// E2121 entry, E2124 matmul rows, and those of CheckVariant.h.
 Status checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes);
 
 /// Bytes an element; nullopt for an unknown type.
@@ -38,7 +38,8 @@ std::optional<uint64_t> packedBytes(schema::ElementType element, const std::vect
 /// The product of the mesh's axes; nullopt above greatestRanks or with an axis of size 0.
 std::optional<uint32_t> rankCount(const schema::MeshT &mesh);
 
-/// Slots, axes and positions of `amount` exist. `allowPeer`: Peer may be used. `what` names it in the error (E2102, E2101).
+/// Slots, axes and positions of `amount` exist. `allowPeer`: Peer may be used. `what` names it in the error (E2102,
+/// E2101).
 Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what);
 
 } // namespace muster::plan

@@ -116,17 +116,19 @@ Status VariantCheck::checkBinding(const schema::Binding &binding) const {
     break;
   case Memory::State:
     objects = plan.states.size();
-    length = binding.index() < objects && !plan.states[binding.index()]->paged ? plan.states[binding.index()]->page_bytes
-                                                                               : 0;
+    length = binding.index() < objects && !plan.states[binding.index()]->paged
+                 ? plan.states[binding.index()]->page_bytes
+                 : 0;
     break;
   default:
     return Status::error(2101, "expected a memory up to 2 in {} but got {}", place(), int(binding.memory()));
   }
   if (binding.index() >= objects)
-    return Status::error(2102, "expected a weight or state below {} in {} but got {}", objects, place(), binding.index());
+    return Status::error(2102, "expected a weight or state below {} in {} but got {}", objects, place(),
+                         binding.index());
   if (binding.offset() != 0 || (binding.length() != 0 && binding.length() != length))
-    return Status::error(2112, "expected a weight or state of {} bytes as a whole in {} but got [{}, +{})", length, place(),
-                         binding.offset(), binding.length());
+    return Status::error(2112, "expected a weight or state of {} bytes as a whole in {} but got [{}, +{})", length,
+                         place(), binding.offset(), binding.length());
   return Status::ok();
 }
 
@@ -157,17 +159,19 @@ Status VariantCheck::checkApart(const schema::Binding &written, const schema::Bi
     return Status::ok();
   if (mayBeEqual && a.begin == b.begin && a.end == b.end)
     return Status::ok();
-  return Status::error(2119, "expected the result [{}, {}) of {} apart from its operand [{}, {}) but they overlap", a.begin,
-                       a.end, place(), b.begin, b.end);
+  return Status::error(2119, "expected the result [{}, {}) of {} apart from its operand [{}, {}) but they overlap",
+                       a.begin, a.end, place(), b.begin, b.end);
 }
 
 Status VariantCheck::checkLaunch(const schema::LaunchT &launch) {
   if (launch.kernel >= plan.kernels.size())
-    return Status::error(2102, "expected a kernel below {} in {} but got {}", plan.kernels.size(), place(), launch.kernel);
+    return Status::error(2102, "expected a kernel below {} in {} but got {}", plan.kernels.size(), place(),
+                         launch.kernel);
   const schema::KernelT &kernel = *plan.kernels[launch.kernel];
   if (launch.bindings.size() != kernel.bindings || launch.sizes.size() != kernel.sizes)
-    return Status::error(2111, "expected {} bindings and {} sizes for kernel {} in {} but got {} and {}", kernel.bindings,
-                         kernel.sizes, kernel.name, place(), launch.bindings.size(), launch.sizes.size());
+    return Status::error(2111, "expected {} bindings and {} sizes for kernel {} in {} but got {} and {}",
+                         kernel.bindings, kernel.sizes, kernel.name, place(), launch.bindings.size(),
+                         launch.sizes.size());
   if (launch.written.size() != launch.bindings.size())
     return Status::error(2111, "expected {} written marks in {} but got {}", launch.bindings.size(), place(),
                          launch.written.size());
@@ -195,8 +199,8 @@ Status VariantCheck::checkMatmulWeight(const schema::MatmulT &matmul) const {
   if (matmul.weight.get()->memory() != Memory::Weight)
     return Status::error(2118, "expected a weight in {} but got memory {}", place(), int(matmul.weight->memory()));
   const schema::WeightT &weight = *plan.weights[matmul.weight->index()];
-  if (weight.element != matmul.element || weight.shape.size() != 2 || weight.shape[0] != static_cast<int64_t>(matmul.n) ||
-      weight.shape[1] != static_cast<int64_t>(matmul.k))
+  if (weight.element != matmul.element || weight.shape.size() != 2 ||
+      weight.shape[0] != static_cast<int64_t>(matmul.n) || weight.shape[1] != static_cast<int64_t>(matmul.k))
     return Status::error(2118, "expected weight {} of element type {} and shape [{}, {}] in {} but got {} and [{}]",
                          weight.name, int(matmul.element), matmul.n, matmul.k, place(), int(weight.element),
                          fmt::join(weight.shape, ", "));
@@ -213,8 +217,9 @@ Status VariantCheck::checkMatmul(const schema::MatmulT &matmul) {
   if (matmul.n == 0 || matmul.k == 0 || matmul.n >= greatest || matmul.k >= greatest ||
       matmul.source_stride >= greatest || matmul.result_stride >= greatest || matmul.source_stride < matmul.k ||
       matmul.result_stride < matmul.n)
-    return Status::error(2118, "expected 0 < k <= source stride < 2^31 and 0 < n <= result stride < 2^31 in {} but got k {} "
-                               "of {}, n {} of {}",
+    return Status::error(2118,
+                         "expected 0 < k <= source stride < 2^31 and 0 < n <= result stride < 2^31 in {} but got k {} "
+                         "of {}, n {} of {}",
                          place(), matmul.k, matmul.source_stride, matmul.n, matmul.result_stride);
   MUSTER_RETURN_IF_ERROR(checkMatmulWeight(matmul));
   if (plan.matmul_rows.empty())
@@ -295,7 +300,8 @@ Status VariantCheck::checkBox(const schema::TransferT &transfer) const {
     if (isEmpty || (reach.low >= 0 && reach.high < greatest && (reach.high + 1) * width <= Wide(lengthOf(binding))))
       return Status::ok();
     auto shown = [&](Wide value) { return static_cast<int64_t>(std::clamp<Wide>(value, -greatest, greatest)); };
-    return Status::error(2116, "expected elements of the {} of {} within {} bytes but it may touch [{}, {}] of {} bytes each",
+    return Status::error(2116,
+                         "expected elements of the {} of {} within {} bytes but it may touch [{}, {}] of {} bytes each",
                          what, place(), lengthOf(binding), shown(reach.low), shown(reach.high), int(width));
   };
   MUSTER_RETURN_IF_ERROR(checkReach(from, *transfer.source, "source"));
@@ -340,8 +346,8 @@ Status VariantCheck::checkTransfer(const schema::TransferT &transfer) {
 
 Status VariantCheck::checkStep(const schema::StepT &step) {
   if (step.location >= plan.locations.size())
-    return Status::error(2102, "expected a location below {} in step {} of variant {} but got {}", plan.locations.size(),
-                         current, variant.name, step.location);
+    return Status::error(2102, "expected a location below {} in step {} of variant {} but got {}",
+                         plan.locations.size(), current, variant.name, step.location);
   switch (step.action.type) {
   case schema::Action::Launch:
     return checkLaunch(*step.action.AsLaunch());

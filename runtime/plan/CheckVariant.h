@@ -23,8 +23,8 @@
 
 namespace muster::plan {
 
-/// Everything else of `plan` must have been checked. Errors as above; E2101 and E2102 for enumerators and indices; E2122
-/// for more than greatestSteps steps.
+/// Everything else of `plan` must have been checked. Errors as above; E2101 and E2102 for enumerators and indices;
+/// E2122 for more than greatestSteps steps.
 Status checkVariant(const schema::PlanT &plan, const schema::EntryT &entry, const schema::VariantT &variant);
 
 } // namespace muster::plan

@@ -24,8 +24,8 @@ constexpr uint16_t ownMachine = EM_AARCH64;
 Status checkImage(std::span<const std::byte> image, const std::string &name) {
   Elf64_Ehdr header;
   if (image.size() < sizeof(header))
-    return Status::error(2123, "expected an ELF object of at least {} bytes in section {} but got {}", sizeof(header), name,
-                         image.size());
+    return Status::error(2123, "expected an ELF object of at least {} bytes in section {} but got {}", sizeof(header),
+                         name, image.size());
   std::memcpy(&header, image.data(), sizeof(header));
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
       header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_type != ET_DYN)

@@ -22,10 +22,12 @@ Status checkHeader(const std::string &path, std::span<const std::byte> bytes, sc
   if (std::memcmp(header.magic, schema::planMagic, sizeof(header.magic)) != 0)
     return Status::error(2002, "expected a plan file but {} begins otherwise", path);
   if (header.version != schema::planVersion)
-    return Status::error(2003, "expected plan version {} but {} has version {}; compile the model again with this release",
+    return Status::error(2003,
+                         "expected plan version {} but {} has version {}; compile the model again with this release",
                          schema::planVersion, path, header.version);
   if (header.headerBytes != sizeof(header))
-    return Status::error(2004, "expected a header of {} bytes in {} but got {}", sizeof(header), path, header.headerBytes);
+    return Status::error(2004, "expected a header of {} bytes in {} but got {}", sizeof(header), path,
+                         header.headerBytes);
   if (header.fileBytes != bytes.size())
     return Status::error(2004, "expected {} bytes in {} but got {}", header.fileBytes, path, bytes.size());
   if (header.planOffset < sizeof(header) || header.planOffset % 8 != 0 || header.planOffset > bytes.size() ||
@@ -34,8 +36,8 @@ Status checkHeader(const std::string &path, std::span<const std::byte> bytes, sc
                          bytes.size(), path, header.planOffset, header.planBytes);
   Digest digest = digestOf(bytes.subspan(sizeof(header)));
   if (std::memcmp(digest.data(), header.digest, digest.size()) != 0)
-    return Status::error(2005, "expected digest {} for {} but its bytes have {}; the file is damaged", toHex(header.digest),
-                         path, toHex(digest));
+    return Status::error(2005, "expected digest {} for {} but its bytes have {}; the file is damaged",
+                         toHex(header.digest), path, toHex(digest));
   return Status::ok();
 }
 

@@ -6,7 +6,8 @@ namespace muster::plan {
 std::string stepName(const schema::PlanT &plan, const schema::VariantT &variant, uint32_t step) {
   uint32_t location = variant.steps[step]->location;
   return fmt::format("step {} ({}) of variant {}", step,
-                     location < plan.locations.size() ? plan.locations[location] : std::string("unknown"), variant.name);
+                     location < plan.locations.size() ? plan.locations[location] : std::string("unknown"),
+                     variant.name);
 }
 
 MemoryOrder::MemoryOrder(const schema::PlanT &plan, const schema::VariantT &variant, const StepOrder &order)
@@ -38,8 +39,9 @@ MemoryOrder::Pieces::iterator MemoryOrder::split(Pieces &pieces, uint64_t at) {
 Status MemoryOrder::checkOrdered(int64_t earlier, uint32_t step, const Access &access) const {
   if (earlier < 0 || order.isOrdered(static_cast<uint32_t>(earlier), step))
     return Status::ok();
-  return Status::error(2114, "expected {} to wait for step {}, which touches the same bytes [{}, {}), but nothing orders them",
-                       stepName(plan, variant, step), earlier, access.begin, access.end);
+  return Status::error(
+      2114, "expected {} to wait for step {}, which touches the same bytes [{}, {}), but nothing orders them",
+      stepName(plan, variant, step), earlier, access.begin, access.end);
 }
 
 Status MemoryOrder::addInput(const schema::Span &span) {
@@ -81,16 +83,18 @@ Status MemoryOrder::write(uint32_t step, const Access &access) {
   auto begin = split(*pieces, access.begin);
   auto end = split(*pieces, access.end);
   for (auto piece = begin; piece != end; ++piece) {
-    MUSTER_RETURN_IF_ERROR(checkOrdered(piece->second.writer == step ? beforeTheFirst : piece->second.writer, step, access));
+    MUSTER_RETURN_IF_ERROR(
+        checkOrdered(piece->second.writer == step ? beforeTheFirst : piece->second.writer, step, access));
     for (uint32_t reader : piece->second.readers)
       if (reader != step)
         MUSTER_RETURN_IF_ERROR(checkOrdered(reader, step, access));
     for (uint32_t transfer : piece->second.peerReaders)
       if (transfer != step && !order.isAcknowledged(transfer, step))
-        return Status::error(2115,
-                             "expected {} to have the acknowledgement of step {}, in which peers read bytes [{}, {}) that it "
-                             "overwrites, but it has not",
-                             stepName(plan, variant, step), transfer, access.begin, access.end);
+        return Status::error(
+            2115,
+            "expected {} to have the acknowledgement of step {}, in which peers read bytes [{}, {}) that it "
+            "overwrites, but it has not",
+            stepName(plan, variant, step), transfer, access.begin, access.end);
     piece->second = Piece{static_cast<int64_t>(step), {}, {}};
   }
   // Neighbours with the same writer and no readers are one piece again, so that the map stays small.

@@ -25,14 +25,15 @@ Status checkEarlier(const schema::VariantT &variant, uint32_t step) {
   const schema::StepT &own = *variant.steps[step];
   for (uint32_t wait : own.waits)
     if (wait >= step)
-      return Status::error(2120, "expected waits below {} for step {} of variant {} but got {}", step, step, variant.name,
-                           wait);
+      return Status::error(2120, "expected waits below {} for step {} of variant {} but got {}", step, step,
+                           variant.name, wait);
   for (uint32_t earlier : own.acknowledgements)
     if (earlier >= step || !peerTransfer(*variant.steps[earlier]))
-      return Status::error(2120,
-                           "expected acknowledgements of transfers between ranks below {} for step {} of variant {} but "
-                           "got {}",
-                           step, step, variant.name, earlier);
+      return Status::error(
+          2120,
+          "expected acknowledgements of transfers between ranks below {} for step {} of variant {} but "
+          "got {}",
+          step, step, variant.name, earlier);
   return Status::ok();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Which steps of a variant are known to be done before which, by their waits; and which transfers are known to have been
-// read by all peers.
+// Which steps of a variant are known to be done before which, by their waits; and which transfers are known to have
+// been read by all peers.
 
 #ifndef MUSTER_RUNTIME_PLAN_STEPORDER_H
 #define MUSTER_RUNTIME_PLAN_STEPORDER_H

@@ -11,14 +11,14 @@ namespace {
 
 Status checkHeader(const std::string &path, std::span<const std::byte> bytes, schema::WeightsHeader &header) {
   if (bytes.size() < sizeof(header))
-    return Status::error(2201, "expected a weights file of at least {} bytes but got {} of {} bytes", sizeof(header), path,
-                         bytes.size());
+    return Status::error(2201, "expected a weights file of at least {} bytes but got {} of {} bytes", sizeof(header),
+                         path, bytes.size());
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (std::memcmp(header.magic, schema::weightsMagic, sizeof(header.magic)) != 0)
     return Status::error(2202, "expected a weights file but {} begins otherwise", path);
   if (header.version != schema::weightsVersion)
-    return Status::error(2202, "expected a weights file of version {} but {} has version {}", schema::weightsVersion, path,
-                         header.version);
+    return Status::error(2202, "expected a weights file of version {} but {} has version {}", schema::weightsVersion,
+                         path, header.version);
   if (header.fileBytes != bytes.size())
     return Status::error(2201, "expected {} bytes in {} but got {}", header.fileBytes, path, bytes.size());
   return Status::ok();
@@ -30,11 +30,11 @@ Status checkSection(const std::string &path, size_t index, const schema::Weights
     return Status::error(2203, "expected section {} of {} at a multiple of {} but got offset {}", index, path,
                          schema::pageBytes, section.offset);
   if (section.offset > fileBytes || section.length > fileBytes - section.offset)
-    return Status::error(2203, "expected section {} of {} inside its {} bytes but got [{}, +{})", index, path, fileBytes,
-                         section.offset, section.length);
+    return Status::error(2203, "expected section {} of {} inside its {} bytes but got [{}, +{})", index, path,
+                         fileBytes, section.offset, section.length);
   if (section.length != expectedBytes)
-    return Status::error(2204, "expected {} bytes in section {} of {} as the plan says but got {}", expectedBytes, index,
-                         path, section.length);
+    return Status::error(2204, "expected {} bytes in section {} of {} as the plan says but got {}", expectedBytes,
+                         index, path, section.length);
   return Status::ok();
 }
 
@@ -52,18 +52,20 @@ Result<WeightsFile> WeightsFile::open(const std::string &path, const ExpectedWei
   MUSTER_RETURN_IF_ERROR(checkHeader(path, bytes, header));
   std::memcpy(weights.id, header.id, sizeof(weights.id));
   if (header.ranks != expected.ranks)
-    return Status::error(2204, "expected weights for {} ranks but {} has them for {}", expected.ranks, path, header.ranks);
+    return Status::error(2204, "expected weights for {} ranks but {} has them for {}", expected.ranks, path,
+                         header.ranks);
   if (std::memcmp(header.id, expected.id.data(), sizeof(header.id)) != 0)
     return Status::error(2204, "expected weights {} of the plan but {} holds {}", toHex(expected.id), path,
                          toHex(header.id));
   uint64_t sectionCount = uint64_t(header.ranks) + 1;
   if ((bytes.size() - sizeof(header)) / sizeof(schema::WeightsSection) < sectionCount)
-    return Status::error(2201, "expected {} sections listed in {} but it has {} bytes", sectionCount, path, bytes.size());
+    return Status::error(2201, "expected {} sections listed in {} but it has {} bytes", sectionCount, path,
+                         bytes.size());
   weights.sections.resize(sectionCount);
   std::memcpy(weights.sections.data(), bytes.data() + sizeof(header), sectionCount * sizeof(schema::WeightsSection));
   for (size_t i = 0; i != sectionCount; ++i)
-    MUSTER_RETURN_IF_ERROR(checkSection(path, i, weights.sections[i], bytes.size(),
-                                        i == 0 ? expected.sharedBytes : expected.rankBytes));
+    MUSTER_RETURN_IF_ERROR(
+        checkSection(path, i, weights.sections[i], bytes.size(), i == 0 ? expected.sharedBytes : expected.rankBytes));
   return weights;
 }
 

@@ -123,10 +123,9 @@ class [[nodiscard]] Result {
 public:
   /// Implicit, so that functions can `return value;`.
   template <typename U = T>
-  requires(std::is_constructible_v<T, U &&> &&std::is_convertible_v<U &&, T> &&
-           !std::is_same_v<std::remove_cvref_t<U>, Status> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
-      Result(U &&value)
-      : held(std::forward<U>(value)) {}
+    requires(std::is_constructible_v<T, U &&> && std::is_convertible_v<U &&, T> &&
+             !std::is_same_v<std::remove_cvref_t<U>, Status> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
+  Result(U &&value) : held(std::forward<U>(value)) {}
   /// Implicit, so that functions can `return Status::error(...)`. `status` must not be ok.
   Result(Status status) : failure(std::move(status)) { assert(!failure.isOk() && "an ok status holds no value"); }
 

@@ -48,8 +48,8 @@ public:
   uint64_t dropped = 0;
 };
 
-/// Writes `tracks` to `path`: a process a rank, a thread a worker, a slice a step named after its layer, with the step's
-/// kind and number as arguments. Errors: E2416.
+/// Writes `tracks` to `path`: a process a rank, a thread a worker, a slice a step named after its layer, with the
+/// step's kind and number as arguments. Errors: E2416.
 Status writeChromeJson(const std::string &path, const schema::PlanT &plan, std::span<const Track *const> tracks);
 
 } // namespace muster::trace

@@ -1,4 +1,5 @@
-// Precompiled for every file that includes MLIR. Source files include what they use all the same: g++ builds without this.
+// Precompiled for every file that includes MLIR. Source files include what they use all the same: g++ builds without
+// this.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"

@@ -10,6 +10,11 @@
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
@@ -17,11 +22,6 @@
 #include "llvm/Support/Process.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ToolOutputFile.h"
-#include "mlir/InitAllDialects.h"
-#include "mlir/InitAllExtensions.h"
-#include "mlir/Parser/Parser.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Support/FileUtilities.h"
 
 #include <CLI/CLI.hpp>
 
@@ -52,21 +52,30 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
   CLI::App app("Compile a model for a mesh of ranks", "muster-compile");
   app.set_version_flag("--version", "muster-compile " MUSTER_VERSION);
   app.add_option("input", options.input, "GGUF file, Hugging Face folder or .mlir file")->required();
-  app.add_option("-o,--output", options.output,
-                 "Plan file to write (weights go beside it, ending in .weights); with --to, the module as text, by default on "
-                 "standard output");
-  app.add_option("--checkpoint", options.checkpoint, "GGUF file or Hugging Face folder with the weights and the tokenizer of a .mlir file");
+  app.add_option(
+      "-o,--output", options.output,
+      "Plan file to write (weights go beside it, ending in .weights); with --to, the module as text, by default on "
+      "standard output");
+  app.add_option("--checkpoint", options.checkpoint,
+                 "GGUF file or Hugging Face folder with the weights and the tokenizer of a .mlir file");
   CLI::Option *mesh = app.add_option("--mesh", options.mesh, "Axes and sizes of the mesh")->capture_default_str();
   app.add_option("--target", options.target, "CPU to compile for: host, x86-64-v3, znver4, ...")->capture_default_str();
-  app.add_option("--from", options.from,
-                 "Phase that the input is in: model, counted, proved, transferred, formed, buffered, planned (default: what the "
-                 "module says)");
+  app.add_option(
+      "--from", options.from,
+      "Phase that the input is in: model, counted, proved, transferred, formed, buffered, planned (default: what the "
+      "module says)");
   app.add_option("--to", options.to, "Stop at the end of this phase and write the module as text");
-  CLI::Option *maxStepTokens = app.add_option("--max-step-tokens", options.maxStepTokens, "Most tokens of one step")->capture_default_str();
-  CLI::Option *maxSequences = app.add_option("--max-seqs", options.maxSequences, "Most sequences of one step")->capture_default_str();
-  CLI::Option *maxContext = app.add_option("--max-context", options.maxContext, "Most positions of one sequence (default: the model's context)");
-  CLI::Option *maxLogitRows = app.add_option("--max-logit-rows", options.maxLogitRows, "Most rows of logits of one step (default: max-step-tokens)");
-  CLI::Option *pageSlots = app.add_option("--page-slots", options.pageSlots, "Positions of one page of the key-value cache")->capture_default_str();
+  CLI::Option *maxStepTokens =
+      app.add_option("--max-step-tokens", options.maxStepTokens, "Most tokens of one step")->capture_default_str();
+  CLI::Option *maxSequences =
+      app.add_option("--max-seqs", options.maxSequences, "Most sequences of one step")->capture_default_str();
+  CLI::Option *maxContext = app.add_option("--max-context", options.maxContext,
+                                           "Most positions of one sequence (default: the model's context)");
+  CLI::Option *maxLogitRows = app.add_option("--max-logit-rows", options.maxLogitRows,
+                                             "Most rows of logits of one step (default: max-step-tokens)");
+  CLI::Option *pageSlots =
+      app.add_option("--page-slots", options.pageSlots, "Positions of one page of the key-value cache")
+          ->capture_default_str();
   app.add_option("--threads", options.threads, "Threads for kernels and weights (default: the CPUs)");
   app.add_flag("--json", options.json, "Print the summary as JSON");
   app.add_flag("--timing", options.timing, "Print the time of every pass");
@@ -100,11 +109,12 @@ size_t findNumber(llvm::StringRef text) {
 /// What a right program asks for and Muster does not have is said as "E4008 unsupported ...".
 int getExitCode(llvm::StringRef text) {
   size_t number = findNumber(text);
-  return number != llvm::StringRef::npos && text.substr(number + 6).starts_with("unsupported") ? exitUnsupported : exitWrongInput;
+  return number != llvm::StringRef::npos && text.substr(number + 6).starts_with("unsupported") ? exitUnsupported
+                                                                                               : exitWrongInput;
 }
 
-/// Prints diagnostics of graphs that come from no text: `muster-compile: E4003 ... (at layers.0.attention.rope)`. Those with a line in a file
-/// are left to the handler that prints it.
+/// Prints diagnostics of graphs that come from no text: `muster-compile: E4003 ... (at layers.0.attention.rope)`. Those
+/// with a line in a file are left to the handler that prints it.
 class DiagnosticPrinter {
 public:
   explicit DiagnosticPrinter(MLIRContext *context)
@@ -201,11 +211,13 @@ std::string printed(Attribute attribute) {
 void chooseVariants(ModuleOp module, const llama::LlamaGraphOptions &options) {
   Builder builder(module.getContext());
   auto variant = [&](int64_t tokens, int64_t rows) {
-    return builder.getDictionaryAttr({builder.getNamedAttr("t", builder.getI64IntegerAttr(std::min(tokens, options.maxStepTokens))),
-                                      builder.getNamedAttr("r", builder.getI64IntegerAttr(std::min(rows, options.logitRows())))});
+    return builder.getDictionaryAttr(
+        {builder.getNamedAttr("t", builder.getI64IntegerAttr(std::min(tokens, options.maxStepTokens))),
+         builder.getNamedAttr("r", builder.getI64IntegerAttr(std::min(rows, options.logitRows())))});
   };
   SmallVector<Attribute> variants;
-  for (auto [tokens, rows] : {std::pair(options.maxSequences, options.maxSequences), {int64_t(64), options.maxSequences},
+  for (auto [tokens, rows] : {std::pair(options.maxSequences, options.maxSequences),
+                              {int64_t(64), options.maxSequences},
                               {options.maxStepTokens, options.maxSequences}}) {
     DictionaryAttr attr = variant(tokens, rows);
     if (!llvm::is_contained(variants, attr))
@@ -235,11 +247,13 @@ void printSummary(const Options &options, MeshAttr mesh, const CompiledPlan &pla
     return;
   }
   auto megabytes = [](uint64_t bytes) { return llvm::format("%.1f MB", bytes / 1e6); };
-  llvm::outs() << options.output << ": " << mesh.getRankCount() << (mesh.getRankCount() == 1 ? " rank" : " ranks") << ", "
-               << plan.kernels << " kernels, plan " << megabytes(plan.planBytes) << ", weights " << megabytes(plan.weightBytes)
-               << "; each rank: weights " << megabytes(plan.rankWeightBytes) << ", arena " << megabytes(plan.arenaBytes) << "\n"
-               << "compiled in " << llvm::format("%.1f s", seconds) << " (kernels " << llvm::format("%.1f s", plan.kernelSeconds)
-               << ", weights " << llvm::format("%.1f s", plan.weightSeconds) << "), peak memory " << megabytes(peak) << "\n";
+  llvm::outs() << options.output << ": " << mesh.getRankCount() << (mesh.getRankCount() == 1 ? " rank" : " ranks")
+               << ", " << plan.kernels << " kernels, plan " << megabytes(plan.planBytes) << ", weights "
+               << megabytes(plan.weightBytes) << "; each rank: weights " << megabytes(plan.rankWeightBytes)
+               << ", arena " << megabytes(plan.arenaBytes) << "\n"
+               << "compiled in " << llvm::format("%.1f s", seconds) << " (kernels "
+               << llvm::format("%.1f s", plan.kernelSeconds) << ", weights "
+               << llvm::format("%.1f s", plan.weightSeconds) << "), peak memory " << megabytes(peak) << "\n";
 }
 
 int run(const Options &options) {
@@ -283,7 +297,8 @@ int run(const Options &options) {
       return report(opened.takeError());
     checkpoint = std::move(*opened);
     llvm::Expected<std::optional<tokenizers::Section>> tokenizer =
-        checkpoint->gguf() ? tokenizers::importGguf(*checkpoint->gguf()) : tokenizers::importHuggingFace(checkpoint->path());
+        checkpoint->gguf() ? tokenizers::importGguf(*checkpoint->gguf())
+                           : tokenizers::importHuggingFace(checkpoint->path());
     if (!tokenizer)
       return report(tokenizer.takeError());
     if (*tokenizer)
@@ -309,7 +324,8 @@ int run(const Options &options) {
     chooseVariants(*module, graph);
   }
   if (!from && !(from = getPhase(*module)))
-    return report(llvm::createStringError("E4021 expected attribute '" + phaseAttribute + "' to be a phase from model to planned but got " +
+    return report(llvm::createStringError("E4021 expected attribute '" + phaseAttribute +
+                                          "' to be a phase from model to planned but got " +
                                           printed((*module)->getAttr(phaseAttribute))));
   if (*to < *from)
     usageError("E0106 expected --to to be " + stringifyPhase(*from) + " or a phase behind it but got " + options.to);

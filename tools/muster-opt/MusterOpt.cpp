@@ -2,8 +2,8 @@
 //
 // muster-opt: MLIR's driver with the dialects and passes of Muster, for tests and for looking at single passes.
 #include "compiler/Codegen/Host/HostPipeline.h"
-#include "compiler/Reference/Passes.h"
 #include "compiler/Pipeline/Phases.h"
+#include "compiler/Reference/Passes.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"

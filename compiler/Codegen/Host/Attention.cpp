@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A work item is a block of consecutive tokens of one sequence and one key-value head; its rows are the block's tokens times
-// the query heads of the group, so that keys are read once for all of them. For each tile of keys:
+// A work item is a block of consecutive tokens of one sequence and one key-value head; its rows are the block's tokens
+// times the query heads of the group, so that keys are read once for all of them. For each tile of keys:
 //
 //   1. the tile's keys are transposed to [headDim][keys] on the stack (that makes scores a product of register tiles
 //      without sums across lanes),
-//   2. for each four rows: scores [4][keys] in registers, masked by select; running maximum and sum; weights to the stack;
+//   2. for each four rows: scores [4][keys] in registers, masked by select; running maximum and sum; weights to the
+//   stack;
 //      the accumulated values are rescaled and take the tile's values, key by key in order.
 //
-// What a row computes depends on its own position only: tiles lie at fixed positions, a tile behind its position changes
-// nothing (weights 0, factor exp(0) = 1), and within a tile the row takes exactly the keys up to its position. Hence equal
-// bits for every grouping of rows.
+// What a row computes depends on its own position only: tiles lie at fixed positions, a tile behind its position
+// changes nothing (weights 0, factor exp(0) = 1), and within a tile the row takes exactly the keys up to its position.
+// Hence equal bits for every grouping of rows.
 //
 // Items go to workers by their estimated cost: the item that begins at share x of the total belongs to worker
 // floor(x * workers), so that one long sequence is spread evenly.
@@ -42,8 +43,8 @@ class AttentionBuilder {
 public:
   AttentionBuilder(ModuleOp module, StringRef name, const AttentionSpec &spec, const HostTarget &target)
       : spec(spec), context(module.getContext()), f32(Float32Type::get(context)), i32(IntegerType::get(context, 32)),
-        b(module, name, {f32, f32, f32, i32, i32, i32, f32}, 2, {spec.kvHeads, 0}, target.vectorLanes),
-        lanes(b.lanes), group(spec.heads / spec.kvHeads), dim(spec.headDim), paddedDim(llvm::alignTo(dim, lanes)),
+        b(module, name, {f32, f32, f32, i32, i32, i32, f32}, 2, {spec.kvHeads, 0}, target.vectorLanes), lanes(b.lanes),
+        group(spec.heads / spec.kvHeads), dim(spec.headDim), paddedDim(llvm::alignTo(dim, lanes)),
         blockTokens(std::max<int64_t>(1, rowsPerItem / group)), rows(llvm::alignTo(blockTokens * group, rowsAtOnce)),
         registers(target.hasFeature("avx512f") ? 4 : 2) {
     query = b.binding(0), keys = b.binding(1), values = b.binding(2), positions = b.binding(3), starts = b.binding(4);
@@ -56,16 +57,16 @@ public:
   }
 
   int64_t stackBytes() const {
-    return 4 * (2 * rows * paddedDim + paddedDim * tileKeys + rowsAtOnce * tileKeys + rows * (lanes + 4)) + 8 * tileKeys;
+    return 4 * (2 * rows * paddedDim + paddedDim * tileKeys + rowsAtOnce * tileKeys + rows * (lanes + 4)) +
+           8 * tileKeys;
   }
   func::FuncOp function() const { return b.function(); }
 
   void build() {
     Value zero = b.index(0);
     // First the cost of everything, then the walk that picks this worker's share.
-    Value total = forEachBlock(zero, [&](Value, Value, Value, Value cost, Value sum) {
-      return b.add(sum, b.mul(cost, spec.kvHeads));
-    });
+    Value total = forEachBlock(
+        zero, [&](Value, Value, Value, Value cost, Value sum) { return b.add(sum, b.mul(cost, spec.kvHeads)); });
     Value low = b.mul(total, b.worker()), high = b.mul(total, b.add(b.worker(), 1));
     forEachBlock(zero, [&](Value sequence, Value first, Value end, Value cost, Value sum) {
       return b
@@ -240,8 +241,8 @@ private:
     b.store(b.firstLane(factor), factors, r);
   }
 
-  // sums[row + r] = factor[r] * sums[row + r] + sum over visible keys of weight * value. Keys that all four rows see are
-  // taken together, then each row takes the rest of its own.
+  // sums[row + r] = factor[r] * sums[row + r] + sum over visible keys of weight * value. Keys that all four rows see
+  // are taken together, then each row takes the rest of its own.
   void accumulate(Value row, Value base) {
     Values visible;
     Value common = b.index(tileKeys);
@@ -268,8 +269,8 @@ private:
       body(done * lanes, std::min(registers, all - done));
   }
 
-  void addValues(const Values &rowIndices, ArrayRef<int64_t> weightRows, int64_t d, int64_t vectors, Value from, Value to,
-                 bool rescale) {
+  void addValues(const Values &rowIndices, ArrayRef<int64_t> weightRows, int64_t d, int64_t vectors, Value from,
+                 Value to, bool rescale) {
     Values initial;
     for (auto [row, r] : llvm::zip(rowIndices, weightRows))
       for (int64_t c = 0; c < vectors; ++c) {
@@ -310,10 +311,11 @@ llvm::Expected<func::FuncOp> buildAttentionKernel(ModuleOp module, StringRef nam
                                                   const HostTarget &target) {
   if (spec.heads < 1 || spec.kvHeads < 1 || spec.headDim < 1 || spec.pageSlots < 1 || spec.pagesPerSequence < 1 ||
       spec.heads % spec.kvHeads != 0)
-    return llvm::createStringError("E4127 expected positive sizes of attention and heads divided by kvHeads but got heads "
-                                   "%lld, kvHeads %lld, headDim %lld, pageSlots %lld, pagesPerSequence %lld",
-                                   (long long)spec.heads, (long long)spec.kvHeads, (long long)spec.headDim,
-                                   (long long)spec.pageSlots, (long long)spec.pagesPerSequence);
+    return llvm::createStringError(
+        "E4127 expected positive sizes of attention and heads divided by kvHeads but got heads "
+        "%lld, kvHeads %lld, headDim %lld, pageSlots %lld, pagesPerSequence %lld",
+        (long long)spec.heads, (long long)spec.kvHeads, (long long)spec.headDim, (long long)spec.pageSlots,
+        (long long)spec.pagesPerSequence);
   AttentionBuilder builder(module, name, spec, target);
   if (builder.stackBytes() > stackLimitBytes) {
     builder.function().erase();

@@ -6,9 +6,9 @@
 #define MUSTER_COMPILER_CODEGEN_HOST_ATTENTION_H
 
 #include "compiler/Codegen/Host/HostTarget.h"
-#include "llvm/Support/Error.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
 
 namespace muster::codegen {
 
@@ -19,7 +19,8 @@ namespace muster::codegen {
 ///   vState       likewise
 ///   positions    [t] i32: a token's position in its sequence, 0 <= position < pageSlots * pagesPerSequence
 ///   queryStarts  [s + 1] i32: sequence i owns tokens [queryStarts[i], queryStarts[i + 1]); it may own none
-///   blockTable   [s, pagesPerSequence] i32: the page of each pageSlots positions; entries beyond the greatest position of
+///   blockTable   [s, pagesPerSequence] i32: the page of each pageSlots positions; entries beyond the greatest position
+///   of
 ///                the sequence's tokens are not read
 ///   result       [t, heads, headDim] f32
 ///
@@ -27,8 +28,8 @@ namespace muster::codegen {
 ///
 ///   result = sum_j softmax_j(scale * q . k[i, j, g]) v[i, j, g],  j = 0 .. p
 ///
-/// Slots behind p are not read into the result, whatever they hold; NaN in q or in a slot up to p propagates. Tokens that
-/// no sequence owns keep their result.
+/// Slots behind p are not read into the result, whatever they hold; NaN in q or in a slot up to p propagates. Tokens
+/// that no sequence owns keep their result.
 ///
 /// A token's result has the same bits however tokens are grouped into steps, whatever else is in the step, and for any
 /// number of workers: keys are taken in tiles of `attentionTileKeys` from position 0, and within a tile in order.
@@ -46,8 +47,8 @@ struct AttentionSpec {
 /// Keys that are taken into a running maximum at once.
 inline constexpr int64_t attentionTileKeys = 64;
 
-/// Adds the kernel @name to `module`. E4127: a number is not positive or kvHeads does not divide heads; E4124: too large
-/// a head for the stack.
+/// Adds the kernel @name to `module`. E4127: a number is not positive or kvHeads does not divide heads; E4124: too
+/// large a head for the stack.
 llvm::Expected<mlir::func::FuncOp> buildAttentionKernel(mlir::ModuleOp module, llvm::StringRef name,
                                                         const AttentionSpec &spec, const HostTarget &target);
 

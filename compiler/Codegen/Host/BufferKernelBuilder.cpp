@@ -27,7 +27,8 @@ BufferKernelBuilder::BufferKernelBuilder(ModuleOp module, StringRef name, ArrayR
     // The true extent is the caller's; nothing reads this one.
     auto type = MemRefType::get({ShapedType::kDynamic}, elements[i]);
     SmallVector<OpFoldResult> extent = {index(int64_t(1) << 40)}, stride = {b.getIndexAttr(1)};
-    flat.push_back(memref::ReinterpretCastOp::create(b, type, kernel.getArgument(i), b.getIndexAttr(0), extent, stride));
+    flat.push_back(
+        memref::ReinterpretCastOp::create(b, type, kernel.getArgument(i), b.getIndexAttr(0), extent, stride));
   }
   func::ReturnOp::create(b);
   b.setInsertionPoint(kernel.getBody().front().getTerminator());
@@ -47,9 +48,7 @@ Value BufferKernelBuilder::div(Value x, Value y) { return b.createOrFold<arith::
 Value BufferKernelBuilder::rem(Value x, Value y) { return b.createOrFold<arith::RemUIOp>(x, y); }
 Value BufferKernelBuilder::min(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(x, y); }
 Value BufferKernelBuilder::max(Value x, Value y) { return b.createOrFold<arith::MaxSIOp>(x, y); }
-Value BufferKernelBuilder::less(Value x, Value y) {
-  return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y);
-}
+Value BufferKernelBuilder::less(Value x, Value y) { return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y); }
 Value BufferKernelBuilder::both(Value x, Value y) { return arith::AndIOp::create(b, x, y); }
 
 Value BufferKernelBuilder::number(float value) { return arith::ConstantOp::create(b, b.getF32FloatAttr(value)); }

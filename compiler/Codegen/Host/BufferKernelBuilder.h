@@ -20,8 +20,8 @@ public:
   using Value = mlir::Value;
   using Values = llvm::SmallVector<mlir::Value>;
 
-  /// Adds func.func @name to `module`: a binding for each of `elements`, `sizes` sizes, worker and workers. Vectors hold
-  /// `lanes` elements of f32.
+  /// Adds func.func @name to `module`: a binding for each of `elements`, `sizes` sizes, worker and workers. Vectors
+  /// hold `lanes` elements of f32.
   BufferKernelBuilder(mlir::ModuleOp module, llvm::StringRef name, llvm::ArrayRef<mlir::Type> elements, unsigned sizes,
                       GridSize grid, int lanes);
 

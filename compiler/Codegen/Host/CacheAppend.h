@@ -6,9 +6,9 @@
 #define MUSTER_COMPILER_CODEGEN_HOST_CACHEAPPEND_H
 
 #include "compiler/Codegen/Host/HostTarget.h"
-#include "llvm/Support/Error.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
 
 namespace muster::codegen {
 

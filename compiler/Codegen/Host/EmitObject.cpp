@@ -2,6 +2,7 @@
 
 #include "compiler/Codegen/Host/EmitObject.h"
 
+#include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/IR/IRBuilder.h"
@@ -16,7 +17,6 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/LoopUnrollPass.h"
-#include "mlir/Target/LLVMIR/Export.h"
 
 using namespace llvm;
 
@@ -71,15 +71,16 @@ void optimise(Module &module, TargetMachine &machine) {
   ModuleAnalysisManager modules;
   PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopInterleaving = true;
-  // LLVM would unroll a row of 36 vectors whole, and then keep a row of weights in spilled registers: 20 to 40 % slower.
+  // LLVM would unroll a row of 36 vectors whole, and then keep a row of weights in spilled registers: 20 to 40 %
+  // slower.
   tuning.LoopUnrolling = false;
   PassBuilder passes(&machine, tuning);
   // No library behind a kernel: loops must not turn into calls of memset or expf.
   TargetLibraryInfoImpl library(machine.getTargetTriple());
   library.disableAllFunctions();
   functions.registerPass([&] { return TargetLibraryAnalysis(library); });
-  // Short loops (halves of a head, a few vectors) are unrolled here instead, and long ones by a little; then one more look
-  // for repeated loads.
+  // Short loops (halves of a head, a few vectors) are unrolled here instead, and long ones by a little; then one more
+  // look for repeated loads.
   passes.registerOptimizerLastEPCallback([](ModulePassManager &manager, OptimizationLevel, ThinOrFullLTOPhase) {
     FunctionPassManager late;
     late.addPass(LoopUnrollPass(LoopUnrollOptions(/*OptLevel=*/3).setFullUnrollMaxCount(8).setPartial(true)));
@@ -94,8 +95,8 @@ void optimise(Module &module, TargetMachine &machine) {
   passes.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
 }
 
-// LLVM may still copy or fill memory through its intrinsics, which the code generator turns into calls. Plain loops, weak
-// and hidden, serve them inside the object.
+// LLVM may still copy or fill memory through its intrinsics, which the code generator turns into calls. Plain loops,
+// weak and hidden, serve them inside the object.
 Error addMemoryFunctions(Module &module, const HostTarget &target) {
   bool needed = false;
   for (Function &function : module)
@@ -189,7 +190,8 @@ Expected<SmallVector<char>> emitObject(mlir::ModuleOp source, StringRef name, un
   module->setTargetTriple((*machine)->getTargetTriple());
   Function *body = module->getFunction(name);
   if (!body || body->isDeclaration() || body->arg_size() < bindings + 2)
-    return createStringError("E4130 expected a kernel '%s' with %u bindings in its module", name.str().c_str(), bindings);
+    return createStringError("E4130 expected a kernel '%s' with %u bindings in its module", name.str().c_str(),
+                             bindings);
   makeEntry(*module, *body, name, bindings, target);
   std::string problem;
   raw_string_ostream problems(problem);

@@ -10,7 +10,6 @@
 
 #include <initializer_list>
 
-#include "llvm/ADT/StringSet.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -19,6 +18,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -135,8 +135,10 @@ public:
   void runOnOperation() final {
     RewritePatternSet patterns(&getContext());
     // Narrow floats are computed in f32; wider ones have no expansion and are refused below.
-    populateMathF32ExpansionPatterns(patterns, [](StringRef name) { return name != "math.sqrt" && name != "math.absf"; });
-    math::populateExpansionPatterns(patterns, {"tan", "sinh", "cosh", "asinh", "acosh", "atanh", "powf", "fpowi", "clampf"});
+    populateMathF32ExpansionPatterns(patterns,
+                                     [](StringRef name) { return name != "math.sqrt" && name != "math.absf"; });
+    math::populateExpansionPatterns(patterns,
+                                    {"tan", "sinh", "cosh", "asinh", "acosh", "atanh", "powf", "fpowi", "clampf"});
     populateMathPolynomialApproximationPatterns(
         patterns, [](StringRef name) { return name != "math.exp" && name != "math.exp2"; });
     patterns.add<ExpandExponential<math::ExpOp>, ExpandExponential<math::Exp2Op>>(&getContext(), fma);
@@ -146,9 +148,9 @@ public:
       return signalPassFailure();
     // What is left must be an instruction: there is no mathematics library behind a kernel.
     static const llvm::StringSet<> instructions = {
-        "math.absf",  "math.absi", "math.copysign", "math.ctlz",  "math.ctpop", "math.cttz",     "math.fma",  "math.isfinite",
-        "math.isinf", "math.isnan", "math.isnormal", "math.sqrt", "math.rsqrt", "math.roundeven", "math.floor", "math.ceil",
-        "math.trunc"};
+        "math.absf",  "math.absi",      "math.copysign", "math.ctlz",  "math.ctpop",    "math.cttz",
+        "math.fma",   "math.isfinite",  "math.isinf",    "math.isnan", "math.isnormal", "math.sqrt",
+        "math.rsqrt", "math.roundeven", "math.floor",    "math.ceil",  "math.trunc"};
     WalkResult walk = getOperation()->walk([&](Operation *op) {
       if (!isa_and_nonnull<math::MathDialect>(op->getDialect()) || instructions.contains(op->getName().getStringRef()))
         return WalkResult::advance();

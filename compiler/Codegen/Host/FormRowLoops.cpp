@@ -37,8 +37,8 @@ RankedTensorType rowType(RankedTensorType type, RowDim dim) {
   return RankedTensorType::get(shape, type.getElementType());
 }
 
-// The position of iterator `iterator` among the results of `map`; -1 where it is not used, -2 where it is used otherwise
-// than alone in one result.
+// The position of iterator `iterator` among the results of `map`; -1 where it is not used, -2 where it is used
+// otherwise than alone in one result.
 int64_t positionOf(AffineMap map, unsigned iterator) {
   int64_t position = -1;
   for (auto [i, expression] : llvm::enumerate(map.getResults())) {
@@ -62,13 +62,13 @@ public:
 private:
   // A result, seen through trailing reshapes: what is computed, where it goes, and which dim is divided.
   struct Root {
-    Value value;        // in the old function
+    Value value; // in the old function
     unsigned binding;
-    Value buffer;       // memref of value's type
-    Value destination;  // tensor on that buffer
+    Value buffer;      // memref of value's type
+    Value destination; // tensor on that buffer
     Sizes sizes;
     RowDim row;
-    OpFoldResult rows;  // extent of the row dim
+    OpFoldResult rows; // extent of the row dim
   };
 
   void createFunction();
@@ -100,15 +100,15 @@ private:
   KernelSignature signature;
   OpBuilder builder;
   Location loc;
-  SmallVector<Value> argumentTensors;              // by binding; null for written arguments
+  SmallVector<Value> argumentTensors; // by binding; null for written arguments
   SmallVector<Sizes> bindingSizes;
   llvm::DenseMap<std::pair<unsigned, Type>, Value> views;
-  llvm::DenseMap<unsigned, Value> writtenTensors;  // inside a loop: the current tensor of a written argument
+  llvm::DenseMap<unsigned, Value> writtenTensors; // inside a loop: the current tensor of a written argument
   llvm::DenseMap<Value, Value> scalars;
   llvm::DenseMap<std::pair<Value, int64_t>, Value> slices;
   llvm::DenseMap<std::pair<Value, int64_t>, Value> destinations; // where results of this loop go
-  Value row; // the loop's index; null outside
-  Operation *entryEnd = nullptr; // views and whole values are made before it
+  Value row;                                                     // the loop's index; null outside
+  Operation *entryEnd = nullptr;                                 // views and whole values are made before it
 };
 
 void RowLoopFormer::createFunction() {
@@ -214,9 +214,10 @@ FailureOr<Sizes> RowLoopFormer::reshapedSizes(const Sizes &from, RankedTensorTyp
       }
     }
     if (dynamic >= 0)
-      sizes[dynamic] = known == 1 ? from[outer]
-                                  : OpFoldResult(builder.createOrFold<arith::DivUIOp>(loc, asValue(from[outer]),
-                                                                                     constantIndex(known)));
+      sizes[dynamic] =
+          known == 1
+              ? from[outer]
+              : OpFoldResult(builder.createOrFold<arith::DivUIOp>(loc, asValue(from[outer]), constantIndex(known)));
   }
   return sizes;
 }
@@ -344,8 +345,8 @@ LogicalResult RowLoopFormer::formLoop(ArrayRef<Root> roots) {
     auto vectorize = LLVM::LoopVectorizeAttr::get(context, yes, {}, {}, {}, {}, {}, {});
     auto unroll = LLVM::LoopUnrollAttr::get(context, yes, {}, {}, {}, {}, {}, {});
     // Named as llvm.br names it: lowering hands it on to the branch as it is, and a prefixed name would be ignored.
-    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, vectorize, {}, unroll, {}, {}, {},
-                                                                        {}, {}, {}, {}, {}, {}, {}, {}));
+    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, vectorize, {}, unroll, {}, {}, {}, {},
+                                                                   {}, {}, {}, {}, {}, {}, {}));
   }
 
   OpBuilder::InsertionGuard guard(builder);
@@ -391,7 +392,8 @@ Value RowLoopFormer::extractRow(Value whole, const Sizes &sizes, RowDim dim) {
   if (!dim)
     return whole;
   auto type = tensorType(whole);
-  Sizes offsets(type.getRank(), builder.getIndexAttr(0)), extents(sizes), strides(type.getRank(), builder.getIndexAttr(1));
+  Sizes offsets(type.getRank(), builder.getIndexAttr(0)), extents(sizes),
+      strides(type.getRank(), builder.getIndexAttr(1));
   offsets[*dim] = row;
   extents[*dim] = builder.getIndexAttr(1);
   return tensor::ExtractSliceOp::create(builder, loc, rowType(type, dim), whole, offsets, extents, strides);
@@ -453,11 +455,10 @@ std::optional<std::pair<unsigned, Sizes>> RowLoopFormer::viewedArgument(Value va
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(entryEnd);
   bool collapse = isa<tensor::CollapseShapeOp>(op);
-  FailureOr<Sizes> sizes =
-      reshapedSizes(inner->second, tensorType(value),
-                    collapse ? cast<tensor::CollapseShapeOp>(op).getReassociationIndices()
-                             : cast<tensor::ExpandShapeOp>(op).getReassociationIndices(),
-                    collapse);
+  FailureOr<Sizes> sizes = reshapedSizes(inner->second, tensorType(value),
+                                         collapse ? cast<tensor::CollapseShapeOp>(op).getReassociationIndices()
+                                                  : cast<tensor::ExpandShapeOp>(op).getReassociationIndices(),
+                                         collapse);
   if (failed(sizes))
     return std::nullopt;
   return std::make_pair(inner->first, *sizes);
@@ -659,8 +660,7 @@ FailureOr<Value> RowLoopFormer::sliceGeneric(linalg::GenericOp op, unsigned resu
   if (dim) {
     AffineMap map = op.getIndexingMapMatchingResult(op->getResult(result));
     auto expression = dyn_cast<AffineDimExpr>(map.getResult(*dim));
-    if (!expression ||
-        op.getIteratorTypesArray()[expression.getPosition()] != utils::IteratorType::parallel)
+    if (!expression || op.getIteratorTypesArray()[expression.getPosition()] != utils::IteratorType::parallel)
       return op.emitOpError("E4121 cannot divide this op into rows because dim ")
                  << *dim << " of its result is not a parallel iterator",
              failure();
@@ -686,8 +686,8 @@ FailureOr<Value> RowLoopFormer::sliceGeneric(linalg::GenericOp op, unsigned resu
     if (op.isDpsInit(&operand)) {
       // The destination may be handed on to the op that fills it where nothing else sees that op's result.
       OpResult tied = op.getTiedOpResult(&operand);
-      Value place = tied.getResultNumber() == result ? destination
-                                                     : destinations.lookup({tied, operandDim.value_or(-1)});
+      Value place =
+          tied.getResultNumber() == result ? destination : destinations.lookup({tied, operandDim.value_or(-1)});
       if (place && (!op.payloadUsesValueFromOperand(&operand) || operand.get().hasOneUse()))
         hint = place;
       if (!op.payloadUsesValueFromOperand(&operand)) {
@@ -723,8 +723,7 @@ FailureOr<Value> RowLoopFormer::sliceGeneric(linalg::GenericOp op, unsigned resu
     for (Value operand : inner->getOperands()) {
       if (mapping.contains(operand) || op.getRegion().isAncestor(operand.getParentRegion()))
         continue;
-      FailureOr<Value> made =
-          isa<TensorType>(operand.getType()) ? slice(operand, std::nullopt) : scalar(operand);
+      FailureOr<Value> made = isa<TensorType>(operand.getType()) ? slice(operand, std::nullopt) : scalar(operand);
       if (failed(made))
         return WalkResult::interrupt();
       mapping.map(operand, *made);

@@ -16,8 +16,8 @@ namespace muster::codegen {
 ///
 /// A *row* is one index of one dim of a result: its first dynamic dim whose iterator is parallel, else its first dim
 /// that is not 1. Every op that the result needs is repeated inside the loop for one row, once, so that intermediate
-/// values are as large as a row; ops that do not depend on the row are computed before the loop by every worker. That is
-/// tiling by one with complete fusion; unlike upstream's tile-and-fuse, a producer with several uses is neither
+/// values are as large as a row; ops that do not depend on the row are computed before the loop by every worker. That
+/// is tiling by one with complete fusion; unlike upstream's tile-and-fuse, a producer with several uses is neither
 /// computed nor yielded twice, and reshapes of arguments become views.
 ///
 /// Requires: linalg.generic (no named ops), tensor.empty, extract_slice, expand_shape, collapse_shape, scalar arith.

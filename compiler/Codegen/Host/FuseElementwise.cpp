@@ -70,8 +70,8 @@ bool fuseIntoReduction(linalg::GenericOp consumer, RewriterBase &rewriter) {
     maps.push_back(producer.getMatchingIndexingMap(producer.getDpsInitOperand(0)));
     rewriter.setInsertionPoint(consumer);
     auto fused = linalg::GenericOp::create(
-        rewriter, consumer.getLoc(), ValueRange(inits).getTypes(), inputs, inits, maps, consumer.getIteratorTypesArray(),
-        [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+        rewriter, consumer.getLoc(), ValueRange(inits).getTypes(), inputs, inits, maps,
+        consumer.getIteratorTypesArray(), [&](OpBuilder &builder, Location loc, ValueRange arguments) {
           IRMapping mapping;
           unsigned next = 0;
           for (OpOperand *input : producer.getDpsInputOperands())
@@ -155,10 +155,12 @@ private:
     for (auto [value, accumulator] : llvm::zip(yield.getValues(), op.getRegionOutputArgs())) {
       AffineMap map = op.getMatchingIndexingMap(op.getMatchingOpOperand(accumulator));
       Operation *combine = value.getDefiningOp();
-      if (map.getNumResults() == op.getNumLoops() || !combine || !llvm::is_contained(combine->getOperands(), accumulator))
+      if (map.getNumResults() == op.getNumLoops() || !combine ||
+          !llvm::is_contained(combine->getOperands(), accumulator))
         continue;
       if (isa<arith::AddFOp, arith::MulFOp>(combine))
-        set(cast<arith::ArithFastMathInterface>(combine), arith::FastMathFlags::contract | arith::FastMathFlags::reassoc);
+        set(cast<arith::ArithFastMathInterface>(combine),
+            arith::FastMathFlags::contract | arith::FastMathFlags::reassoc);
     }
   }
   static void set(arith::ArithFastMathInterface op, arith::FastMathFlags flags) {

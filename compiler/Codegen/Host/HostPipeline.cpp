@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //   stage       passes                                            why here
-//   ---------   -----------------------------------------------   --------------------------------------------------------
-//   fuse        fuse-elementwise, canonicalize, cse               on whole tensors, where indexing maps say what is equal
-//   order       allow-reassociation                               linalg still says which op combines a reduction
-//   rows        form-row-loops, canonicalize, cse                 everything for one row inside one loop; boundary on buffers
-//   buffers     one-shot-bufferize, canonicalize, cse, again      in place; copies of a row to itself go once cse has seen it
-//   stack       place-buffers-on-stack                            what is left is as large as a row
-//   loops       convert-linalg-to-loops                           before another canonicalize would make memref.copy again
-//   lower       alias folding, metadata, affine, math, ... llvm   lower-affine after the two that make affine.apply
+//   ---------   -----------------------------------------------
+//   -------------------------------------------------------- fuse        fuse-elementwise, canonicalize, cse on whole
+//   tensors, where indexing maps say what is equal order       allow-reassociation                               linalg
+//   still says which op combines a reduction rows        form-row-loops, canonicalize, cse                 everything
+//   for one row inside one loop; boundary on buffers buffers     one-shot-bufferize, canonicalize, cse, again      in
+//   place; copies of a row to itself go once cse has seen it stack       place-buffers-on-stack what is left is as
+//   large as a row loops       convert-linalg-to-loops                           before another canonicalize would make
+//   memref.copy again lower       alias folding, metadata, affine, math, ... llvm   lower-affine after the two that
+//   make affine.apply
 //
-// LLVM's loop vectoriser does the rest: rows are contiguous, pointers are noalias (EmitObject.cpp), and allow-reassociation
-// permits vector reductions.
+// LLVM's loop vectoriser does the rest: rows are contiguous, pointers are noalias (EmitObject.cpp), and
+// allow-reassociation permits vector reductions.
 
 #include "compiler/Codegen/Host/HostPipeline.h"
 
@@ -19,9 +20,9 @@
 
 #include "compiler/Codegen/Host/FormRowLoops.h"
 #include "compiler/Codegen/Host/KernelPasses.h"
-#include "llvm/Support/ErrorHandling.h"
 #include "mlir/InitAllPasses.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "llvm/Support/ErrorHandling.h"
 
 using namespace mlir;
 
@@ -30,7 +31,8 @@ namespace muster::codegen {
 namespace {
 
 constexpr llvm::StringLiteral simplify = "canonicalize,cse";
-constexpr llvm::StringLiteral bufferize = "empty-tensor-to-alloc-tensor,one-shot-bufferize,canonicalize,cse,canonicalize";
+constexpr llvm::StringLiteral bufferize =
+    "empty-tensor-to-alloc-tensor,one-shot-bufferize,canonicalize,cse,canonicalize";
 constexpr llvm::StringLiteral lowerLoops =
     "convert-linalg-to-loops,fold-memref-alias-ops,expand-strided-metadata,canonicalize,cse,lower-affine";
 constexpr llvm::StringLiteral lowerToLLVM =

@@ -21,10 +21,10 @@ namespace {
 // The instruction sets that compiled arithmetic may use. A CPU's other features (prefetch hints, system calls, AMX
 // tiles, ...) are of no use to these kernels and would only make a plan pickier about its machine.
 constexpr StringLiteral usableFeatures[] = {
-    "avx",      "avx2",       "avx512bf16",   "avx512bitalg", "avx512bw",        "avx512cd", "avx512dq",
-    "avx512f",  "avx512ifma", "avx512vbmi",   "avx512vbmi2",  "avx512vl",        "avx512vnni", "avx512vpopcntdq",
-    "bmi",      "bmi2",       "cx16",         "f16c",         "fma",             "lzcnt",    "movbe",
-    "popcnt",   "sse",        "sse2",         "sse3",         "sse4.1",          "sse4.2",   "ssse3"};
+    "avx",     "avx2",       "avx512bf16", "avx512bitalg", "avx512bw", "avx512cd",   "avx512dq",
+    "avx512f", "avx512ifma", "avx512vbmi", "avx512vbmi2",  "avx512vl", "avx512vnni", "avx512vpopcntdq",
+    "bmi",     "bmi2",       "cx16",       "f16c",         "fma",      "lzcnt",      "movbe",
+    "popcnt",  "sse",        "sse2",       "sse3",         "sse4.1",   "sse4.2",     "ssse3"};
 
 Error unknownCpu(StringRef name) {
   SmallVector<StringRef> known;
@@ -43,7 +43,8 @@ Expected<HostTarget> HostTarget::parse(StringRef name) {
   target.arch = "x86_64";
   if (name == "host") {
 #if !defined(__x86_64__)
-    return createStringError("E4102 expected an x86-64 machine for target host but got another architecture; name a CPU");
+    return createStringError(
+        "E4102 expected an x86-64 machine for target host but got another architecture; name a CPU");
 #endif
     target.cpu = sys::getHostCPUName().str();
     for (const auto &feature : sys::getHostCPUFeatures())
@@ -93,14 +94,14 @@ Expected<std::unique_ptr<TargetMachine>> HostTarget::createTargetMachine() const
   std::string message;
   const Target *backend = TargetRegistry::lookupTarget(triple, message);
   if (!backend)
-    return createStringError("E4103 cannot make a code generator for %s because %s", triple.str().c_str(), message.c_str());
+    return createStringError("E4103 cannot make a code generator for %s because %s", triple.str().c_str(),
+                             message.c_str());
   TargetOptions options;
   options.FunctionSections = true;
   options.DataSections = true;
   // The baseline plus exactly the listed features: nothing else can get into the code.
-  return std::unique_ptr<TargetMachine>(backend->createTargetMachine(triple, "x86-64", featureString(), options,
-                                                                     Reloc::PIC_, CodeModel::Small,
-                                                                     CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<TargetMachine>(backend->createTargetMachine(
+      triple, "x86-64", featureString(), options, Reloc::PIC_, CodeModel::Small, CodeGenOptLevel::Aggressive));
 }
 
 } // namespace muster::codegen

@@ -2,8 +2,8 @@
 
 #include "compiler/Codegen/Host/KernelSignature.h"
 
-#include "llvm/ADT/STLExtras.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 

@@ -5,10 +5,10 @@
 #ifndef MUSTER_COMPILER_CODEGEN_HOST_KERNELSIGNATURE_H
 #define MUSTER_COMPILER_CODEGEN_HOST_KERNELSIGNATURE_H
 
-#include "llvm/ADT/SmallVector.h"
-#include "llvm/ADT/StringRef.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
 
 namespace muster::codegen {
 

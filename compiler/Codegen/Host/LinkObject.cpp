@@ -50,10 +50,22 @@ Expected<SmallVector<char>> linkSharedObject(ArrayRef<SmallVector<char>> objects
     return std::string(path);
   };
   const std::string output = pathOf("kernels.so");
-  std::vector<std::string> arguments = {"ld.lld",         "-shared",          "--no-undefined",   "--gc-sections",
-                                        "--strip-all",    "--build-id=none",  "--hash-style=gnu", "-z",
-                                        "noexecstack",    "-z",               "max-page-size=4096", "-z",
-                                        "now",            "--threads=1",      "-o",               output};
+  std::vector<std::string> arguments = {"ld.lld",
+                                        "-shared",
+                                        "--no-undefined",
+                                        "--gc-sections",
+                                        "--strip-all",
+                                        "--build-id=none",
+                                        "--hash-style=gnu",
+                                        "-z",
+                                        "noexecstack",
+                                        "-z",
+                                        "max-page-size=4096",
+                                        "-z",
+                                        "now",
+                                        "--threads=1",
+                                        "-o",
+                                        output};
   for (size_t i = 0; i < objects.size(); ++i) {
     arguments.push_back(pathOf(Twine(i) + ".o"));
     if (Error error = writeFile(arguments.back(), objects[i]))

@@ -11,8 +11,8 @@
 
 namespace muster::codegen {
 
-/// The bytes of an ELF shared object made of `objects`: no undefined symbol, no needed library, page-aligned segments, a
-/// stack that is not executable. Runs lld inside this process, one link at a time.
+/// The bytes of an ELF shared object made of `objects`: no undefined symbol, no needed library, page-aligned segments,
+/// a stack that is not executable. Runs lld inside this process, one link at a time.
 ///
 /// lld resets every `llvm::cl` option of the process to its default: read options before calling this.
 /// E4110: a symbol is undefined or the link fails otherwise; E4111: no room for temporary files.

@@ -4,9 +4,9 @@
 #include "dialects/Muster/IR/AxesSyntax.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 
-#include "llvm/ADT/StringSet.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace muster;
@@ -42,18 +42,21 @@ static LogicalResult verifyDim(Operation *op, StringRef name, int64_t dim, Ranke
 }
 
 /// All dims but `except` are equal, and so are rank and element type.
-static LogicalResult verifyOtherDims(Operation *op, RankedTensorType input, RankedTensorType result, ArrayRef<int64_t> except) {
+static LogicalResult verifyOtherDims(Operation *op, RankedTensorType input, RankedTensorType result,
+                                     ArrayRef<int64_t> except) {
   if (input.getRank() != result.getRank() || input.getElementType() != result.getElementType())
-    return op->emitOpError() << "expected operand and result of one rank and element type but got " << input << " and " << result;
+    return op->emitOpError() << "expected operand and result of one rank and element type but got " << input << " and "
+                             << result;
   for (int64_t dim = 0; dim < input.getRank(); ++dim)
     if (!llvm::is_contained(except, dim) && input.getDimSize(dim) != result.getDimSize(dim))
-      return op->emitOpError() << "expected dim " << dim << " of the result to have size " << input.getDimSize(dim) << " but got "
-                               << result.getDimSize(dim);
+      return op->emitOpError() << "expected dim " << dim << " of the result to have size " << input.getDimSize(dim)
+                               << " but got " << result.getDimSize(dim);
   return success();
 }
 
 /// large = small * size of the group, where all three are known.
-static LogicalResult verifyTimes(Operation *op, ArrayAttr axes, RankedTensorType large, RankedTensorType small, int64_t dim) {
+static LogicalResult verifyTimes(Operation *op, ArrayAttr axes, RankedTensorType large, RankedTensorType small,
+                                 int64_t dim) {
   MeshAttr mesh = verifyAxes(op, axes);
   if (!mesh)
     return failure();
@@ -61,8 +64,8 @@ static LogicalResult verifyTimes(Operation *op, ArrayAttr axes, RankedTensorType
   if (ShapedType::isDynamic(group) || large.isDynamicDim(dim) || small.isDynamicDim(dim))
     return success();
   if (large.getDimSize(dim) != small.getDimSize(dim) * group)
-    return op->emitOpError() << "expected dim " << dim << " to have sizes in the ratio of the group's " << group << " ranks but got "
-                             << large.getDimSize(dim) << " and " << small.getDimSize(dim);
+    return op->emitOpError() << "expected dim " << dim << " to have sizes in the ratio of the group's " << group
+                             << " ranks but got " << large.getDimSize(dim) << " and " << small.getDimSize(dim);
   return success();
 }
 
@@ -78,8 +81,9 @@ static Value foldSingleRank(Operation *op, ArrayAttr axes) {
 }
 
 /// The input's sizes, with dim `dim` multiplied and divided. Fails on a mesh of symbolic size.
-static LogicalResult reifyScaled(Operation *op, OpBuilder &builder, Value input, ArrayRef<std::tuple<int64_t, bool>> scaled, ArrayAttr axes,
-                        ReifiedRankedShapedTypeDims &shapes) {
+static LogicalResult reifyScaled(Operation *op, OpBuilder &builder, Value input,
+                                 ArrayRef<std::tuple<int64_t, bool>> scaled, ArrayAttr axes,
+                                 ReifiedRankedShapedTypeDims &shapes) {
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, op->getLoc(), input);
   int64_t group = getGroupSize(getMesh(op), axes);
   if (ShapedType::isDynamic(group))
@@ -102,18 +106,18 @@ static LogicalResult reifyScaled(Operation *op, OpBuilder &builder, Value input,
 // all_gather, reduce_scatter, slice
 //===----------------------------------------------------------------------===//
 
-#define MUSTER_SCALING_COLLECTIVE(OpTy, GROWS)                                                                                             \
-  LogicalResult OpTy::verify() {                                                                                                           \
-    if (failed(verifyDim(*this, "dim", getDim(), typeOf(getInput()))))                                                                     \
-      return failure();                                                                                                                    \
-    return verifyOtherDims(*this, typeOf(getInput()), typeOf(getResult()), static_cast<int64_t>(getDim()));                                \
-  }                                                                                                                                        \
-  LogicalResult OpTy::verifySymbolUses(SymbolTableCollection &) {                                                                          \
-    return GROWS ? verifyTimes(*this, getAxes(), typeOf(getResult()), typeOf(getInput()), getDim())                                        \
-                 : verifyTimes(*this, getAxes(), typeOf(getInput()), typeOf(getResult()), getDim());                                       \
-  }                                                                                                                                        \
-  LogicalResult OpTy::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {                                         \
-    return reifyScaled(*this, builder, getInput(), {{static_cast<int64_t>(getDim()), GROWS}}, getAxes(), shapes);                          \
+#define MUSTER_SCALING_COLLECTIVE(OpTy, GROWS)                                                                         \
+  LogicalResult OpTy::verify() {                                                                                       \
+    if (failed(verifyDim(*this, "dim", getDim(), typeOf(getInput()))))                                                 \
+      return failure();                                                                                                \
+    return verifyOtherDims(*this, typeOf(getInput()), typeOf(getResult()), static_cast<int64_t>(getDim()));            \
+  }                                                                                                                    \
+  LogicalResult OpTy::verifySymbolUses(SymbolTableCollection &) {                                                      \
+    return GROWS ? verifyTimes(*this, getAxes(), typeOf(getResult()), typeOf(getInput()), getDim())                    \
+                 : verifyTimes(*this, getAxes(), typeOf(getInput()), typeOf(getResult()), getDim());                   \
+  }                                                                                                                    \
+  LogicalResult OpTy::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {                     \
+    return reifyScaled(*this, builder, getInput(), {{static_cast<int64_t>(getDim()), GROWS}}, getAxes(), shapes);      \
   }
 MUSTER_SCALING_COLLECTIVE(AllGatherOp, true)
 MUSTER_SCALING_COLLECTIVE(ReduceScatterOp, false)
@@ -125,7 +129,8 @@ OpFoldResult ReduceScatterOp::fold(FoldAdaptor) { return foldSingleRank(*this, g
 
 OpFoldResult SliceOp::fold(FoldAdaptor) {
   auto gathered = getInput().getDefiningOp<AllGatherOp>();
-  if (gathered && gathered.getAxes() == getAxes() && gathered.getDim() == getDim() && gathered.getInput().getType() == getResult().getType())
+  if (gathered && gathered.getAxes() == getAxes() && gathered.getDim() == getDim() &&
+      gathered.getInput().getType() == getResult().getType())
     return gathered.getInput();
   return foldSingleRank(*this, getAxes());
 }
@@ -134,10 +139,10 @@ OpFoldResult SliceOp::fold(FoldAdaptor) {
 // Collectives that keep the shape
 //===----------------------------------------------------------------------===//
 
-#define MUSTER_SHAPE_KEEPING_COLLECTIVE(OpTy)                                                                                              \
-  LogicalResult OpTy::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {                                         \
-    shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getInput()));                                                                \
-    return success();                                                                                                                      \
+#define MUSTER_SHAPE_KEEPING_COLLECTIVE(OpTy)                                                                          \
+  LogicalResult OpTy::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {                     \
+    shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getInput()));                                            \
+    return success();                                                                                                  \
   }
 MUSTER_SHAPE_KEEPING_COLLECTIVE(AllReduceOp)
 MUSTER_SHAPE_KEEPING_COLLECTIVE(ExchangeOp)
@@ -155,7 +160,9 @@ OpFoldResult PermuteOp::fold(FoldAdaptor) {
 }
 
 LogicalResult AllReduceOp::verify() { return success(); }
-LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &) { return success(verifyAxes(*this, getAxes()) != nullptr); }
+LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &) {
+  return success(verifyAxes(*this, getAxes()) != nullptr);
+}
 
 LogicalResult ExchangeOp::verify() { return verifyDim(*this, "dim 0", 0, typeOf(getInput())); }
 LogicalResult ExchangeOp::verifySymbolUses(SymbolTableCollection &) {
@@ -201,7 +208,8 @@ LogicalResult PermuteOp::verifySymbolUses(SymbolTableCollection &) {
 
 LogicalResult AllToAllOp::verify() {
   RankedTensorType type = typeOf(getInput());
-  if (failed(verifyDim(*this, "split", getSplit(), type)) || failed(verifyDim(*this, "concat", getConcat(), type))) // (C2)
+  if (failed(verifyDim(*this, "split", getSplit(), type)) ||
+      failed(verifyDim(*this, "concat", getConcat(), type))) // (C2)
     return failure();
   SmallVector<int64_t> except;
   if (getSplit() != getConcat())
@@ -221,7 +229,8 @@ LogicalResult AllToAllOp::verifySymbolUses(SymbolTableCollection &) {
     return failure();
   int64_t group = getGroupSize(mesh, getAxes()), size = input.getDimSize(getSplit());
   if (!ShapedType::isDynamic(group) && !ShapedType::isDynamic(size) && size % group != 0) // (C3)
-    return emitOpError() << "expected dim " << getSplit() << " to be divisible by the group's " << group << " ranks but got " << size;
+    return emitOpError() << "expected dim " << getSplit() << " to be divisible by the group's " << group
+                         << " ranks but got " << size;
   return success();
 }
 

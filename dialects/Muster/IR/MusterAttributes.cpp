@@ -3,9 +3,9 @@
 // Text form, checks and queries of meshes and layouts. The grammar stands in MusterAttributes.td.
 #include "dialects/Muster/IR/MusterDialect.h"
 
+#include "mlir/AsmParser/AsmParser.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/raw_ostream.h"
-#include "mlir/AsmParser/AsmParser.h"
 
 using namespace mlir;
 using namespace muster;
@@ -27,10 +27,12 @@ Attribute MeshAttr::parse(AsmParser &parser, Type) {
     return success();
   };
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseAxis) || parser.parseGreater())
+  if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseAxis) ||
+      parser.parseGreater())
     return {};
   auto emit = [&] { return parser.emitError(loc); };
-  return MeshAttr::getChecked(function_ref<InFlightDiagnostic()>(emit), parser.getContext(), ArrayRef<MeshAxisAttr>(axes));
+  return MeshAttr::getChecked(function_ref<InFlightDiagnostic()>(emit), parser.getContext(),
+                              ArrayRef<MeshAxisAttr>(axes));
 }
 
 void MeshAttr::print(AsmPrinter &printer) const {
@@ -55,10 +57,11 @@ LogicalResult MeshAttr::verify(function_ref<InFlightDiagnostic()> emitError, Arr
     if (ShapedType::isDynamic(axis.getSize()))
       continue;
     if (axis.getSize() < 1) // (C2)
-      return emitError() << "expected axis '" << axis.getName() << "' to have a size of at least 1 but got " << axis.getSize();
+      return emitError() << "expected axis '" << axis.getName() << "' to have a size of at least 1 but got "
+                         << axis.getSize();
     if (axis.getSize() > std::numeric_limits<int32_t>::max() / ranks)
-      return emitError() << "expected at most 2147483647 ranks but axis '" << axis.getName() << "' of size " << axis.getSize()
-                         << " makes more";
+      return emitError() << "expected at most 2147483647 ranks but axis '" << axis.getName() << "' of size "
+                         << axis.getSize() << " makes more";
     ranks *= axis.getSize();
   }
   return success();
@@ -136,7 +139,8 @@ Attribute AxisRefAttr::parse(AsmParser &parser, Type) {
     if (parser.parseInteger(weight) || parser.parseColon() || parser.parseInteger(size) || parser.parseRSquare())
       return {};
     if (weight < 1 || size < 1)
-      return parser.emitError(loc) << "expected a sub-axis of weight and size at least 1 but got [" << weight << ":" << size << "]",
+      return parser.emitError(loc) << "expected a sub-axis of weight and size at least 1 but got [" << weight << ":"
+                                   << size << "]",
              Attribute();
   }
   return AxisRefAttr::get(parser.getContext(), name, weight, size);
@@ -272,7 +276,8 @@ void LayoutDimAttr::print(AsmPrinter &printer) const {
   bool composite = !getSegmented() && getTerms().size() != 1;
   printer << (getSegmented() ? "{" : composite ? "(" : "");
   llvm::interleave(
-      getTerms(), [&](LayoutTermAttr term) { term.print(printer); }, [&] { printer << (getSegmented() ? " | " : " "); });
+      getTerms(), [&](LayoutTermAttr term) { term.print(printer); },
+      [&] { printer << (getSegmented() ? " | " : " "); });
   printer << (getSegmented() ? "}" : composite ? ")" : "");
 }
 
@@ -325,8 +330,8 @@ Attribute LayoutAttr::parse(AsmParser &parser, Type) {
   if (parser.parseGreater())
     return {};
   auto emit = [&] { return parser.emitError(loc); };
-  return LayoutAttr::getChecked(function_ref<InFlightDiagnostic()>(emit), parser.getContext(), ArrayRef<LayoutDimAttr>(dims),
-                                ArrayRef<PartialAttr>(partials));
+  return LayoutAttr::getChecked(function_ref<InFlightDiagnostic()>(emit), parser.getContext(),
+                                ArrayRef<LayoutDimAttr>(dims), ArrayRef<PartialAttr>(partials));
 }
 
 void LayoutAttr::print(AsmPrinter &printer) const {
@@ -386,8 +391,8 @@ LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError, A
       if (!names.insert(term.getName()).second) // (C2)
         return emitError() << "expected dim name '" << term.getName() << "' at most once in a layout but got it twice";
       if (dim.getSegmented() != (term.getExtent() != 0)) // (C3)
-        return emitError() << "expected " << (dim.getSegmented() ? "an extent" : "no extent") << " on term '" << term.getName()
-                           << "' but got " << term.getExtent();
+        return emitError() << "expected " << (dim.getSegmented() ? "an extent" : "no extent") << " on term '"
+                           << term.getName() << "' but got " << term.getExtent();
       if (dim.getSegmented())
         used = outside; // Segments stand side by side: one axis may divide each of them.
       for (AxisRefAttr axis : term.getAxes())
@@ -415,7 +420,8 @@ bool LayoutAttr::isPlainDim(int64_t dim) const {
 }
 
 bool LayoutAttr::isPlain() const {
-  return getPartials().empty() && llvm::all_of(llvm::seq<int64_t>(getRank()), [&](int64_t dim) { return isPlainDim(dim); });
+  return getPartials().empty() &&
+         llvm::all_of(llvm::seq<int64_t>(getRank()), [&](int64_t dim) { return isPlainDim(dim); });
 }
 
 StringRef LayoutAttr::getDimName(int64_t dim) const {
@@ -432,28 +438,30 @@ SmallVector<StringRef> LayoutAttr::getPlainAxes(int64_t dim) const {
 }
 
 /// Number of parts into which the axes of a term divide it; kDynamic where an axis is symbolic.
-static FailureOr<int64_t> getPartCount(LayoutAttr layout, LayoutTermAttr term, MeshAttr mesh, function_ref<void(const Twine &)> emit) {
+static FailureOr<int64_t> getPartCount(LayoutAttr layout, LayoutTermAttr term, MeshAttr mesh,
+                                       function_ref<void(const Twine &)> emit) {
   int64_t parts = 1;
   for (AxisRefAttr axis : term.getAxes()) {
     if (mesh.findAxis(axis.getName()) < 0)
       return emit("layout " + layout.getText() + " references unknown mesh axis '" + axis.getName() + "'"), failure();
     int64_t axisSize = mesh.getAxisSize(axis.getName()), size = axis.isWholeAxis() ? axisSize : axis.getSize();
     if (!axis.isWholeAxis() && !ShapedType::isDynamic(axisSize) && axisSize % (axis.getWeight() * size) != 0)
-      return emit("expected sub-axis '" + axis.getName() + "[" + Twine(axis.getWeight()) + ":" + Twine(size) + "]' to divide an axis of " +
-                  Twine(axisSize) + " ranks in layout " + layout.getText()),
+      return emit("expected sub-axis '" + axis.getName() + "[" + Twine(axis.getWeight()) + ":" + Twine(size) +
+                  "]' to divide an axis of " + Twine(axisSize) + " ranks in layout " + layout.getText()),
              failure();
     parts = ShapedType::isDynamic(size) || ShapedType::isDynamic(parts) ? ShapedType::kDynamic : parts * size;
   }
   return parts;
 }
 
-FailureOr<int64_t> LayoutAttr::getLocalSize(int64_t dim, int64_t logical, MeshAttr mesh, function_ref<void(const Twine &)> emit) const {
+FailureOr<int64_t> LayoutAttr::getLocalSize(int64_t dim, int64_t logical, MeshAttr mesh,
+                                            function_ref<void(const Twine &)> emit) const {
   auto divide = [&](StringRef name, int64_t size, int64_t parts) -> FailureOr<int64_t> {
     if (ShapedType::isDynamic(size) || ShapedType::isDynamic(parts))
       return parts == 1 ? size : ShapedType::kDynamic;
     if (size % parts != 0)
-      return emit("expected dim '" + name + "' of size " + Twine(size) + " to be divisible by " + Twine(parts) + " ranks in layout " +
-                  getText()),
+      return emit("expected dim '" + name + "' of size " + Twine(size) + " to be divisible by " + Twine(parts) +
+                  " ranks in layout " + getText()),
              failure();
     return size / parts;
   };
@@ -463,7 +471,8 @@ FailureOr<int64_t> LayoutAttr::getLocalSize(int64_t dim, int64_t logical, MeshAt
     FailureOr<int64_t> termParts = getPartCount(*this, term, mesh, emit);
     if (failed(termParts))
       return failure();
-    parts = ShapedType::isDynamic(*termParts) || ShapedType::isDynamic(parts) ? ShapedType::kDynamic : parts * *termParts;
+    parts =
+        ShapedType::isDynamic(*termParts) || ShapedType::isDynamic(parts) ? ShapedType::kDynamic : parts * *termParts;
     if (!dimAttr.getSegmented())
       continue;
     FailureOr<int64_t> segment = divide(term.getName(), term.getExtent(), *termParts);
@@ -475,14 +484,18 @@ FailureOr<int64_t> LayoutAttr::getLocalSize(int64_t dim, int64_t logical, MeshAt
   if (!dimAttr.getSegmented())
     return divide(dimAttr.getTerms().front().getName(), logical, parts);
   if (!ShapedType::isDynamic(logical) && logical != total)
-    return emit("expected the segments of layout " + getText() + " to make " + Twine(logical) + " but got " + Twine(total)), failure();
+    return emit("expected the segments of layout " + getText() + " to make " + Twine(logical) + " but got " +
+                Twine(total)),
+           failure();
   return local;
 }
 
 FailureOr<SmallVector<int64_t>> LayoutAttr::getLocalShape(ArrayRef<int64_t> logical, MeshAttr mesh,
                                                           function_ref<void(const Twine &)> emit) const {
   if (static_cast<int64_t>(logical.size()) != getRank())
-    return emit("expected a layout of " + Twine(logical.size()) + " dims but got " + Twine(getRank()) + " in " + getText()), failure();
+    return emit("expected a layout of " + Twine(logical.size()) + " dims but got " + Twine(getRank()) + " in " +
+                getText()),
+           failure();
   SmallVector<int64_t> local;
   for (auto [dim, size] : llvm::enumerate(logical)) {
     FailureOr<int64_t> part = getLocalSize(dim, size, mesh, emit);
@@ -522,7 +535,8 @@ Attribute FactsAttr::parse(AsmParser &parser, Type) {
     dividends.push_back(StringAttr::get(parser.getContext(), dividend));
     return success();
   };
-  if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseFact) || parser.parseGreater())
+  if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseFact) ||
+      parser.parseGreater())
     return {};
   return FactsAttr::get(parser.getContext(), divisors, dividends);
 }
@@ -553,12 +567,15 @@ Type CountsType::parse(AsmParser &parser) {
   StringRef keyword;
   StringAttr epoch;
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseAxis) || parser.parseComma() ||
-      parser.parseKeyword(&keyword) || parser.parseComma() || parser.parseSymbolName(epoch) || parser.parseGreater())
+  if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseAxis) ||
+      parser.parseComma() || parser.parseKeyword(&keyword) || parser.parseComma() || parser.parseSymbolName(epoch) ||
+      parser.parseGreater())
     return {};
   std::optional<CountUnit> unit = symbolizeCountUnit(keyword);
   if (!unit)
-    return parser.emitError(loc) << "expected unit 'requests', 'tokens', 'rows' or 'padded' but got '" << keyword << "'", Type();
+    return parser.emitError(loc) << "expected unit 'requests', 'tokens', 'rows' or 'padded' but got '" << keyword
+                                 << "'",
+           Type();
   return CountsType::get(parser.getContext(), axes, *unit, FlatSymbolRefAttr::get(epoch));
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Muster/IR/MusterDialect.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace muster;
@@ -39,13 +39,16 @@ static LogicalResult verifySources(Operation *op, Attribute attr) {
   auto weight = dyn_cast<WeightOp>(op);
   auto sources = dyn_cast<ArrayAttr>(attr);
   if (!weight || !sources || !llvm::all_of(sources, [](Attribute source) { return isa<StringAttr>(source); }))
-    return op->emitOpError() << "expected attribute '" << attribute::sources << "' to be strings on a weight but got " << attr;
+    return op->emitOpError() << "expected attribute '" << attribute::sources << "' to be strings on a weight but got "
+                             << attr;
   if (op->hasAttr(attribute::generator))
-    return op->emitOpError() << "expected '" << attribute::sources << "' or '" << attribute::generator << "' but got both";
+    return op->emitOpError() << "expected '" << attribute::sources << "' or '" << attribute::generator
+                             << "' but got both";
   LayoutAttr layout = weight.getLayout();
   size_t expected = layout.getRank() && layout.getDims()[0].getSegmented() ? layout.getDims()[0].getTerms().size() : 1;
   if (sources.size() != expected)
-    return op->emitOpError() << "expected " << expected << " sources for layout " << layout.getText() << " but got " << sources.size();
+    return op->emitOpError() << "expected " << expected << " sources for layout " << layout.getText() << " but got "
+                             << sources.size();
   return success();
 }
 
@@ -53,7 +56,8 @@ LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttrib
   if (attr.getName() == attribute::mesh) {
     auto symbol = dyn_cast<FlatSymbolRefAttr>(attr.getValue());
     if (!symbol)
-      return op->emitOpError() << "expected attribute '" << attribute::mesh << "' to be a symbol but got " << attr.getValue();
+      return op->emitOpError() << "expected attribute '" << attribute::mesh << "' to be a symbol but got "
+                               << attr.getValue();
     if (!SymbolTable::lookupNearestSymbolFrom<MeshOp>(op, symbol))
       return op->emitOpError() << "references unknown mesh " << symbol;
     return success();
@@ -61,22 +65,24 @@ LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttrib
   if (attr.getName() == attribute::bounds) {
     auto bounds = dyn_cast<DictionaryAttr>(attr.getValue());
     if (!bounds)
-      return op->emitOpError() << "expected attribute '" << attribute::bounds << "' to be a dictionary but got " << attr.getValue();
+      return op->emitOpError() << "expected attribute '" << attribute::bounds << "' to be a dictionary but got "
+                               << attr.getValue();
     for (NamedAttribute bound : bounds) {
       auto value = dyn_cast<IntegerAttr>(bound.getValue());
       if (!value || value.getInt() < 1)
-        return op->emitOpError() << "expected the bound of dim '" << bound.getName().getValue() << "' to be an integer of at least 1 but got "
-                                 << bound.getValue();
+        return op->emitOpError() << "expected the bound of dim '" << bound.getName().getValue()
+                                 << "' to be an integer of at least 1 but got " << bound.getValue();
     }
     return success();
   }
   if (attr.getName() == attribute::sources)
     return verifySources(op, attr.getValue());
   if (attr.getName() == attribute::generator && (!isa<WeightOp>(op) || !isa<StringAttr>(attr.getValue())))
-    return op->emitOpError() << "expected attribute '" << attribute::generator << "' to be a string on a weight but got "
-                             << attr.getValue();
+    return op->emitOpError() << "expected attribute '" << attribute::generator
+                             << "' to be a string on a weight but got " << attr.getValue();
   if (attr.getName() == attribute::facts && !isa<FactsAttr>(attr.getValue()))
-    return op->emitOpError() << "expected attribute '" << attribute::facts << "' to be #muster.facts but got " << attr.getValue();
+    return op->emitOpError() << "expected attribute '" << attribute::facts << "' to be #muster.facts but got "
+                             << attr.getValue();
   return success();
 }
 
@@ -86,15 +92,16 @@ static LogicalResult verifyPortAttribute(Operation *op, Type type, NamedAttribut
     auto bound = dyn_cast<IntegerAttr>(attr.getValue());
     if (!bound || bound.getInt() < 1 || !getElementTypeOrSelf(type).isIntOrIndex())
       return op->emitOpError() << "expected attribute '" << attribute::bound << "' of " << what
-                               << " to be an integer of at least 1 on integers but got " << attr.getValue() << " on " << type;
+                               << " to be an integer of at least 1 on integers but got " << attr.getValue() << " on "
+                               << type;
     return success();
   }
   if (attr.getName() != attribute::layout)
     return success();
   auto layout = dyn_cast<LayoutAttr>(attr.getValue());
   if (!layout)
-    return op->emitOpError() << "expected attribute '" << attribute::layout << "' of " << what << " to be #muster.layout but got "
-                             << attr.getValue();
+    return op->emitOpError() << "expected attribute '" << attribute::layout << "' of " << what
+                             << " to be #muster.layout but got " << attr.getValue();
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return op->emitOpError() << "expected " << what << " with a layout to be a ranked tensor but got " << type;
@@ -109,7 +116,8 @@ static LogicalResult verifyPortAttribute(Operation *op, Type type, NamedAttribut
     for (LayoutTermAttr term : dim.getTerms())
       for (AxisRefAttr axis : term.getAxes())
         if (mesh.findAxis(axis.getName()) < 0)
-          return op->emitOpError() << "layout of " << what << " references unknown mesh axis '" << axis.getName() << "'";
+          return op->emitOpError() << "layout of " << what << " references unknown mesh axis '" << axis.getName()
+                                   << "'";
   for (PartialAttr partial : layout.getPartials())
     for (AxisRefAttr axis : partial.getAxes())
       if (mesh.findAxis(axis.getName()) < 0)
@@ -119,12 +127,14 @@ static LogicalResult verifyPortAttribute(Operation *op, Type type, NamedAttribut
 
 LogicalResult MusterDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned index, NamedAttribute attr) {
   auto function = dyn_cast<FunctionOpInterface>(op);
-  return function ? verifyPortAttribute(op, function.getArgumentTypes()[index], attr, "argument " + Twine(index)) : success();
+  return function ? verifyPortAttribute(op, function.getArgumentTypes()[index], attr, "argument " + Twine(index))
+                  : success();
 }
 
 LogicalResult MusterDialect::verifyRegionResultAttribute(Operation *op, unsigned, unsigned index, NamedAttribute attr) {
   auto function = dyn_cast<FunctionOpInterface>(op);
-  return function ? verifyPortAttribute(op, function.getResultTypes()[index], attr, "result " + Twine(index)) : success();
+  return function ? verifyPortAttribute(op, function.getResultTypes()[index], attr, "result " + Twine(index))
+                  : success();
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The muster dialect: how a program is spread over ranks. See docs/dialects/Muster.md and the .td files beside this one.
+// The muster dialect: how a program is spread over ranks. See docs/dialects/Muster.md and the .td files beside this
+// one.
 #pragma once
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
@@ -37,8 +38,8 @@ inline constexpr llvm::StringLiteral sources = "muster.sources";
 inline constexpr llvm::StringLiteral generator = "muster.generator";
 } // namespace attribute
 
-/// The mesh that `op` runs on: the one its function names with `muster.mesh`, or the only mesh of the module. Null where there is none or
-/// the choice is open; `emit`, if given, then gets the reason.
+/// The mesh that `op` runs on: the one its function names with `muster.mesh`, or the only mesh of the module. Null
+/// where there is none or the choice is open; `emit`, if given, then gets the reason.
 MeshAttr getMesh(mlir::Operation *op, llvm::function_ref<void(const llvm::Twine &)> emit = nullptr);
 
 /// Number of positions of a group: the product of the sizes of the named axes. kDynamic where an axis is symbolic.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Symbols, positions and counts. Collectives are in CollectiveOps.cpp.
-#include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Muster/IR/AxesSyntax.h"
+#include "dialects/Muster/IR/MusterDialect.h"
 
-#include "llvm/ADT/StringSet.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace muster;
@@ -88,30 +88,35 @@ static LogicalResult verifySymbolLayout(Operation *op, RankedTensorType type, La
     return op->emitOpError() << "cannot check its layout because " << reason;
   if (!layout.getPartials().empty())
     return op->emitOpError() << "expected a layout without partial axes but got " << layout.getText();
-  return success(succeeded(layout.getLocalShape(type.getShape(), mesh, [&](const Twine &text) { op->emitOpError() << text; })));
+  return success(
+      succeeded(layout.getLocalShape(type.getShape(), mesh, [&](const Twine &text) { op->emitOpError() << text; })));
 }
 
 LogicalResult WeightOp::verify() {
   if (getLogicalType().getRank() != getLayout().getRank()) // (C1)
-    return emitOpError() << "expected a layout of " << getLogicalType().getRank() << " dims but got " << getLayout().getRank() << " in "
-                         << getLayout().getText();
+    return emitOpError() << "expected a layout of " << getLogicalType().getRank() << " dims but got "
+                         << getLayout().getRank() << " in " << getLayout().getText();
   return success();
 }
 
-LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &) { return verifySymbolLayout(*this, getLogicalType(), getLayout()); }
+LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &) {
+  return verifySymbolLayout(*this, getLogicalType(), getLayout());
+}
 
 LogicalResult StateOp::verify() {
   RankedTensorType type = getLogicalType();
   if (type.getRank() != getLayout().getRank()) // (C1)
-    return emitOpError() << "expected a layout of " << type.getRank() << " dims but got " << getLayout().getRank() << " in "
-                         << getLayout().getText();
+    return emitOpError() << "expected a layout of " << type.getRank() << " dims but got " << getLayout().getRank()
+                         << " in " << getLayout().getText();
   for (int64_t dim = 1; dim < type.getRank(); ++dim)
     if (type.isDynamicDim(dim))
       return emitOpError() << "expected only dim 0 to be dynamic but got dim " << dim << " of " << type;
   return success();
 }
 
-LogicalResult StateOp::verifySymbolUses(SymbolTableCollection &) { return verifySymbolLayout(*this, getLogicalType(), getLayout()); }
+LogicalResult StateOp::verifySymbolUses(SymbolTableCollection &) {
+  return verifySymbolLayout(*this, getLogicalType(), getLayout());
+}
 
 LogicalResult LoadOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto weight = symbols.lookupNearestSymbolFrom<WeightOp>(*this, getWeightAttr());
@@ -120,9 +125,11 @@ LogicalResult LoadOp::verifySymbolUses(SymbolTableCollection &symbols) {
   MeshAttr mesh = getMesh(*this);
   if (!mesh)
     return success(); // The weight itself reports it.
-  FailureOr<RankedTensorType> local = getLocalType(weight.getLogicalType(), weight.getLayout(), mesh, [](const Twine &) {});
+  FailureOr<RankedTensorType> local =
+      getLocalType(weight.getLogicalType(), weight.getLayout(), mesh, [](const Twine &) {});
   if (succeeded(local) && *local != getResult().getType()) { // (C2)
-    InFlightDiagnostic diagnostic = emitOpError() << "expected the rank's part " << *local << " but got " << getResult().getType();
+    InFlightDiagnostic diagnostic = emitOpError()
+                                    << "expected the rank's part " << *local << " but got " << getResult().getType();
     diagnostic.attachNote(weight.getLoc()) << "weight declared here";
     return diagnostic;
   }
@@ -144,7 +151,8 @@ static LogicalResult verifyLayoutAxes(Operation *op, LayoutAttr layout, MeshAttr
     llvm::append_range(axes, partial.getAxes());
   for (AxisRefAttr axis : axes)
     if (mesh.findAxis(axis.getName()) < 0)
-      return op->emitOpError() << "layout " << layout.getText() << " references unknown mesh axis '" << axis.getName() << "'";
+      return op->emitOpError() << "layout " << layout.getText() << " references unknown mesh axis '" << axis.getName()
+                               << "'";
   return success();
 }
 
@@ -175,7 +183,8 @@ LogicalResult CoordinateOp::verifySymbolUses(SymbolTableCollection &) {
 LogicalResult AssertLayoutOp::verify() {
   int64_t rank = cast<RankedTensorType>(getInput().getType()).getRank();
   if (rank != getLayout().getRank()) // (C1)
-    return emitOpError() << "expected a layout of " << rank << " dims but got " << getLayout().getRank() << " in " << getLayout().getText();
+    return emitOpError() << "expected a layout of " << rank << " dims but got " << getLayout().getRank() << " in "
+                         << getLayout().getText();
   return success();
 }
 
@@ -230,10 +239,11 @@ LogicalResult RedistributeOp::verify() {
   auto input = cast<RankedTensorType>(getInput().getType()), result = cast<RankedTensorType>(getResult().getType());
   for (auto [layout, type, which] : {std::tuple(getFrom(), input, "from"), std::tuple(getTo(), result, "to")})
     if (layout.getRank() != type.getRank()) // (C1)
-      return emitOpError() << "expected layout '" << which << "' to have " << type.getRank() << " dims but got " << layout.getRank()
-                           << " in " << layout.getText();
+      return emitOpError() << "expected layout '" << which << "' to have " << type.getRank() << " dims but got "
+                           << layout.getRank() << " in " << layout.getText();
   if (input.getElementType() != result.getElementType())
-    return emitOpError() << "expected element type " << input.getElementType() << " but got " << result.getElementType();
+    return emitOpError() << "expected element type " << input.getElementType() << " but got "
+                         << result.getElementType();
   for (int64_t dim = 0; dim < input.getRank(); ++dim) {
     auto names = [&](LayoutAttr layout) {
       SmallVector<StringRef> list;
@@ -242,7 +252,8 @@ LogicalResult RedistributeOp::verify() {
       return list;
     };
     if (names(getFrom()) != names(getTo())) // (C1)
-      return emitOpError() << "expected the same dim names in both layouts but got " << getFrom().getText() << " and " << getTo().getText();
+      return emitOpError() << "expected the same dim names in both layouts but got " << getFrom().getText() << " and "
+                           << getTo().getText();
   }
   return success();
 }
@@ -262,24 +273,29 @@ LogicalResult RedistributeOp::verifySymbolUses(SymbolTableCollection &) {
         if (failed(local))
           return failure();
         if (!ShapedType::isDynamic(*local) && !type.isDynamicDim(dim) && *local != type.getDimSize(dim))
-          return emitOpError() << "expected dim " << dim << " to have size " << *local << " in layout " << layout.getText() << " but got "
-                               << type.getDimSize(dim);
+          return emitOpError() << "expected dim " << dim << " to have size " << *local << " in layout "
+                               << layout.getText() << " but got " << type.getDimSize(dim);
       }
       continue;
     }
     int64_t from = getPartCount(getFrom().getDims()[dim], mesh), to = getPartCount(getTo().getDims()[dim], mesh);
     if (ShapedType::isDynamic(from) || ShapedType::isDynamic(to)) // Symbolic: checked by the layout verifier.
       continue;
-    if (!input.isDynamicDim(dim) && !result.isDynamicDim(dim) && input.getDimSize(dim) * from != result.getDimSize(dim) * to) // (C2)
-      return emitOpError() << "expected dim " << dim << " to have logical size " << input.getDimSize(dim) * from << " but got "
-                           << result.getDimSize(dim) * to;
+    if (!input.isDynamicDim(dim) && !result.isDynamicDim(dim) &&
+        input.getDimSize(dim) * from != result.getDimSize(dim) * to) // (C2)
+      return emitOpError() << "expected dim " << dim << " to have logical size " << input.getDimSize(dim) * from
+                           << " but got " << result.getDimSize(dim) * to;
   }
   auto isPartialIn = [](LayoutAttr layout, ReductionKind kind, AxisRefAttr axis) {
-    return llvm::any_of(layout.getPartials(), [&](PartialAttr partial) { return partial.getKind() == kind && llvm::is_contained(partial.getAxes(), axis); });
+    return llvm::any_of(layout.getPartials(), [&](PartialAttr partial) {
+      return partial.getKind() == kind && llvm::is_contained(partial.getAxes(), axis);
+    });
   };
   for (PartialAttr partial : getTo().getPartials())
-    if (!llvm::all_of(partial.getAxes(), [&](AxisRefAttr axis) { return isPartialIn(getFrom(), partial.getKind(), axis); })) // (C3)
-      return emitOpError() << "expected no partial axis in layout 'to' that layout 'from' lacks but got " << getTo().getText();
+    if (!llvm::all_of(partial.getAxes(),
+                      [&](AxisRefAttr axis) { return isPartialIn(getFrom(), partial.getKind(), axis); })) // (C3)
+      return emitOpError() << "expected no partial axis in layout 'to' that layout 'from' lacks but got "
+                           << getTo().getText();
   return success();
 }
 
@@ -296,8 +312,8 @@ LogicalResult LocalCountOp::verify() {
 LogicalResult ExchangeCountsOp::verify() {
   CountsType input = getInput().getType(), result = getResult().getType();
   if (input.getUnit() != result.getUnit() || input.getEpoch() != result.getEpoch()) // (C2)
-    return emitOpError() << "expected unit " << stringifyCountUnit(input.getUnit()) << " of batch " << input.getEpoch() << " but got "
-                         << stringifyCountUnit(result.getUnit()) << " of batch " << result.getEpoch();
+    return emitOpError() << "expected unit " << stringifyCountUnit(input.getUnit()) << " of batch " << input.getEpoch()
+                         << " but got " << stringifyCountUnit(result.getUnit()) << " of batch " << result.getEpoch();
   llvm::StringSet<> seen;
   for (StringAttr axis : input.getAxes())
     seen.insert(axis.getValue());

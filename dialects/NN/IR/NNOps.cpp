@@ -25,20 +25,21 @@ void NNDialect::initialize() {
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// Two dims are equal where both are static.
-static LogicalResult verifySameDim(Operation *op, StringRef left, Value a, int64_t dimA, StringRef right, Value b, int64_t dimB) {
+static LogicalResult verifySameDim(Operation *op, StringRef left, Value a, int64_t dimA, StringRef right, Value b,
+                                   int64_t dimB) {
   int64_t sizeA = typeOf(a).getDimSize(dimA), sizeB = typeOf(b).getDimSize(dimB);
   if (ShapedType::isDynamic(sizeA) || ShapedType::isDynamic(sizeB) || sizeA == sizeB)
     return success();
-  return op->emitOpError() << "expected dim " << dimB << " of " << right << " to equal dim " << dimA << " of " << left << ", " << sizeA
-                           << ", but got " << sizeB;
+  return op->emitOpError() << "expected dim " << dimB << " of " << right << " to equal dim " << dimA << " of " << left
+                           << ", " << sizeA << ", but got " << sizeB;
 }
 
 static LogicalResult verifySameElement(Operation *op, StringRef left, Value a, StringRef right, Value b) {
   Type elementA = typeOf(a).getElementType(), elementB = typeOf(b).getElementType();
   if (elementA == elementB)
     return success();
-  return op->emitOpError() << "expected the element type of " << right << " to be that of " << left << ", " << elementA << ", but got "
-                           << elementB;
+  return op->emitOpError() << "expected the element type of " << right << " to be that of " << left << ", " << elementA
+                           << ", but got " << elementB;
 }
 
 static OpFoldResult sizeOf(OpBuilder &builder, Location loc, Value value, int64_t dim) {
@@ -88,8 +89,11 @@ LogicalResult GatherRowsOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedS
 }
 
 IterationRule GatherRowsOp::getIterationRule() {
-  // Rows of the table are chosen by value: whole, or a sum over the ranks that hold parts of it where `first` masks the others out.
-  return {{{"v", getFirst() ? IteratorKind::Sum : IteratorKind::Whole}, {"t", IteratorKind::Parallel}, {"i", IteratorKind::Parallel}},
+  // Rows of the table are chosen by value: whole, or a sum over the ranks that hold parts of it where `first` masks the
+  // others out.
+  return {{{"v", getFirst() ? IteratorKind::Sum : IteratorKind::Whole},
+           {"t", IteratorKind::Parallel},
+           {"i", IteratorKind::Parallel}},
           {{0, 2}, {1}},
           {{1, 2}},
           Linearity::NonLinear,
@@ -123,7 +127,8 @@ IterationRule RmsNormOp::getIterationRule() {
 
 static LogicalResult verifyHeads(Operation *op, Value merged, Value split, int64_t heads, int64_t headDim) {
   RankedTensorType mergedType = typeOf(merged), splitType = typeOf(split);
-  if (failed(verifySameDim(op, "one side", merged, 0, "the other", split, 0)) || failed(verifySameElement(op, "one side", merged, "the other", split)))
+  if (failed(verifySameDim(op, "one side", merged, 0, "the other", split, 0)) ||
+      failed(verifySameElement(op, "one side", merged, "the other", split)))
     return failure();
   if (heads < 1 || headDim < 1) // (C2)
     return op->emitOpError() << "expected heads and head_dim of at least 1 but got " << heads << " and " << headDim;
@@ -133,8 +138,8 @@ static LogicalResult verifyHeads(Operation *op, Value merged, Value split, int64
   if (ShapedType::isDynamic(local) || ShapedType::isDynamic(mergedType.getDimSize(1)))
     return success();
   if (mergedType.getDimSize(1) != local * headDim) // (C1)
-    return op->emitOpError() << "expected " << local << " heads of " << headDim << " to make " << local * headDim << " but got "
-                             << mergedType.getDimSize(1);
+    return op->emitOpError() << "expected " << local << " heads of " << headDim << " to make " << local * headDim
+                             << " but got " << mergedType.getDimSize(1);
   if (local == 0 || heads % local != 0) // (C2)
     return op->emitOpError() << "expected the rank's heads to divide " << heads << " but got " << local;
   return success();
@@ -144,14 +149,17 @@ LogicalResult SplitHeadsOp::verify() { return verifyHeads(*this, getInput(), get
 LogicalResult MergeHeadsOp::verify() { return verifyHeads(*this, getResult(), getInput(), getHeads(), getHeadDim()); }
 
 /// A size of the type, or `otherwise` of the value's dim where the type leaves it open.
-static OpFoldResult staticSizeOr(OpBuilder &builder, RankedTensorType type, int64_t dim, function_ref<OpFoldResult()> otherwise) {
+static OpFoldResult staticSizeOr(OpBuilder &builder, RankedTensorType type, int64_t dim,
+                                 function_ref<OpFoldResult()> otherwise) {
   return type.isDynamicDim(dim) ? otherwise() : OpFoldResult(builder.getIndexAttr(type.getDimSize(dim)));
 }
 
 LogicalResult SplitHeadsOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
   OpFoldResult heads = staticSizeOr(builder, typeOf(getResult()), 1, [&]() -> OpFoldResult {
     Value merged = getValueOrCreateConstantIndexOp(builder, getLoc(), sizeOf(builder, getLoc(), getInput(), 1));
-    return arith::DivUIOp::create(builder, getLoc(), merged, arith::ConstantIndexOp::create(builder, getLoc(), getHeadDim())).getResult();
+    return arith::DivUIOp::create(builder, getLoc(), merged,
+                                  arith::ConstantIndexOp::create(builder, getLoc(), getHeadDim()))
+        .getResult();
   });
   shapes.assign(1, {sizeOf(builder, getLoc(), getInput(), 0), heads, builder.getIndexAttr(getHeadDim())});
   return success();
@@ -160,7 +168,9 @@ LogicalResult SplitHeadsOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedS
 LogicalResult MergeHeadsOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
   OpFoldResult merged = staticSizeOr(builder, typeOf(getResult()), 1, [&]() -> OpFoldResult {
     Value heads = getValueOrCreateConstantIndexOp(builder, getLoc(), sizeOf(builder, getLoc(), getInput(), 1));
-    return arith::MulIOp::create(builder, getLoc(), heads, arith::ConstantIndexOp::create(builder, getLoc(), getHeadDim())).getResult();
+    return arith::MulIOp::create(builder, getLoc(), heads,
+                                 arith::ConstantIndexOp::create(builder, getLoc(), getHeadDim()))
+        .getResult();
   });
   shapes.assign(1, {sizeOf(builder, getLoc(), getInput(), 0), merged});
   return success();
@@ -205,7 +215,11 @@ LogicalResult RopeOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedT
 }
 
 IterationRule RopeOp::getIterationRule() {
-  return {{{"t", IteratorKind::Parallel}, {"h", IteratorKind::Parallel}, {"d", IteratorKind::Whole}, {"p", IteratorKind::Whole}, {"e", IteratorKind::Whole}},
+  return {{{"t", IteratorKind::Parallel},
+           {"h", IteratorKind::Parallel},
+           {"d", IteratorKind::Whole},
+           {"p", IteratorKind::Whole},
+           {"e", IteratorKind::Whole}},
           {{0, 1, 2}, {3, 4}, {3, 4}, {0}},
           {{0, 1, 2}},
           Linearity::NonLinear,
@@ -225,7 +239,8 @@ static RankedTensorType verifyPagedState(Operation *op, SymbolTableCollection &s
   }
   RankedTensorType type = state.getLogicalType();
   if (type.getRank() != 4 || !type.isDynamicDim(0)) { // (C1)
-    op->emitOpError() << "expected state " << name << " to be [page, slot, head, dim] with a dynamic number of pages but got " << type;
+    op->emitOpError() << "expected state " << name
+                      << " to be [page, slot, head, dim] with a dynamic number of pages but got " << type;
     return {};
   }
   MeshAttr mesh = getMesh(op);
@@ -233,11 +248,14 @@ static RankedTensorType verifyPagedState(Operation *op, SymbolTableCollection &s
     op->emitOpError() << "cannot be checked without a mesh";
     return {};
   }
-  FailureOr<RankedTensorType> local = getLocalType(type, state.getLayout(), mesh, [&](const Twine &text) { op->emitOpError() << text; });
+  FailureOr<RankedTensorType> local =
+      getLocalType(type, state.getLayout(), mesh, [&](const Twine &text) { op->emitOpError() << text; });
   return succeeded(local) ? *local : RankedTensorType();
 }
 
-LogicalResult CacheAppendOp::verify() { return verifySameDim(*this, "rows", getRows(), 0, "slots", getSlots(), 0); } // (C2)
+LogicalResult CacheAppendOp::verify() {
+  return verifySameDim(*this, "rows", getRows(), 0, "slots", getSlots(), 0);
+} // (C2)
 
 LogicalResult CacheAppendOp::verifySymbolUses(SymbolTableCollection &symbols) {
   RankedTensorType state = verifyPagedState(*this, symbols, getStateAttr());
@@ -251,7 +269,10 @@ LogicalResult CacheAppendOp::verifySymbolUses(SymbolTableCollection &symbols) {
 }
 
 IterationRule CacheAppendOp::getIterationRule() {
-  return {{{"t", IteratorKind::Parallel}, {"g", IteratorKind::Parallel}, {"d", IteratorKind::Parallel}}, {{0, 1, 2}, {0}}, {}, Linearity::NonLinear};
+  return {{{"t", IteratorKind::Parallel}, {"g", IteratorKind::Parallel}, {"d", IteratorKind::Parallel}},
+          {{0, 1, 2}, {0}},
+          {},
+          Linearity::NonLinear};
 }
 
 LogicalResult AttentionOp::verify() {
@@ -267,16 +288,18 @@ LogicalResult AttentionOp::verify() {
 }
 
 LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  RankedTensorType keys = verifyPagedState(*this, symbols, getKeysAttr()), values = verifyPagedState(*this, symbols, getValuesAttr());
+  RankedTensorType keys = verifyPagedState(*this, symbols, getKeysAttr()),
+                   values = verifyPagedState(*this, symbols, getValuesAttr());
   if (!keys || !values)
     return failure();
   RankedTensorType query = typeOf(getQuery());
   if (keys != values || keys.getDimSize(3) != query.getDimSize(2)) // (C1)
-    return emitOpError() << "expected keys and values of one type and the query's head dim " << query.getDimSize(2) << " but got " << keys
-                         << " and " << values;
-  if (query.getDimSize(1) * static_cast<int64_t>(getKvHeads()) != keys.getDimSize(2) * static_cast<int64_t>(getHeads())) // (C2)
-    return emitOpError() << "expected the rank's heads in the ratio " << getHeads() << " : " << getKvHeads() << " but got "
-                         << query.getDimSize(1) << " and " << keys.getDimSize(2);
+    return emitOpError() << "expected keys and values of one type and the query's head dim " << query.getDimSize(2)
+                         << " but got " << keys << " and " << values;
+  if (query.getDimSize(1) * static_cast<int64_t>(getKvHeads()) !=
+      keys.getDimSize(2) * static_cast<int64_t>(getHeads())) // (C2)
+    return emitOpError() << "expected the rank's heads in the ratio " << getHeads() << " : " << getKvHeads()
+                         << " but got " << query.getDimSize(1) << " and " << keys.getDimSize(2);
   return success();
 }
 
@@ -286,7 +309,11 @@ LogicalResult AttentionOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedSh
 }
 
 IterationRule AttentionOp::getIterationRule() {
-  return {{{"t", IteratorKind::Parallel}, {"h", IteratorKind::Parallel}, {"d", IteratorKind::Whole}, {"s", IteratorKind::Whole}, {"u", IteratorKind::Whole}},
+  return {{{"t", IteratorKind::Parallel},
+           {"h", IteratorKind::Parallel},
+           {"d", IteratorKind::Whole},
+           {"s", IteratorKind::Whole},
+           {"u", IteratorKind::Whole}},
           {{0, 1, 2}, {0}, {3}, {3, 4}},
           {{0, 1, 2}},
           Linearity::NonLinear};

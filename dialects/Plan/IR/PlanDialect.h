@@ -19,7 +19,8 @@
 namespace muster::plan {
 
 namespace attribute {
-/// On a tensor argument or result of a kernel: for each dynamic dim, the position of its size among the size arguments, or -1.
+/// On a tensor argument or result of a kernel: for each dynamic dim, the position of its size among the size arguments,
+/// or -1.
 inline constexpr llvm::StringLiteral sizes = "plan.sizes";
 } // namespace attribute
 

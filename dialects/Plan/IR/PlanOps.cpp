@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Plan/IR/PlanDialect.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace muster;
@@ -41,20 +41,25 @@ LogicalResult TransferOp::verify() {
   if (!mesh)
     return emitOpError() << "cannot be checked without a mesh";
   unsigned box = getExtents().getNumResults();
-  for (auto [name, map, results] :
-       {std::tuple(StringRef("box"), getExtents(), box), {"source_offset", getSourceOffset(), 1u}, {"source_strides", getSourceStrides(), box},
-        {"destination_offset", getDestinationOffset(), 1u}, {"destination_strides", getDestinationStrides(), box}}) {
+  for (auto [name, map, results] : {std::tuple(StringRef("box"), getExtents(), box),
+                                    {"source_offset", getSourceOffset(), 1u},
+                                    {"source_strides", getSourceStrides(), box},
+                                    {"destination_offset", getDestinationOffset(), 1u},
+                                    {"destination_strides", getDestinationStrides(), box}}) {
     if (map.getNumResults() != results) // (C1)
-      return emitOpError() << "expected '" << name << "' to have " << results << " results but got " << map.getNumResults();
+      return emitOpError() << "expected '" << name << "' to have " << results << " results but got "
+                           << map.getNumResults();
     if (map.getNumDims() != 2 * mesh.getAxes().size() || map.getNumSymbols() != getSizes().size()) // (C2)
-      return emitOpError() << "expected '" << name << "' to have " << 2 * mesh.getAxes().size() << " dims and " << getSizes().size()
-                           << " symbols but got " << map.getNumDims() << " and " << map.getNumSymbols();
+      return emitOpError() << "expected '" << name << "' to have " << 2 * mesh.getAxes().size() << " dims and "
+                           << getSizes().size() << " symbols but got " << map.getNumDims() << " and "
+                           << map.getNumSymbols();
   }
   if (typeOf(getSource()).getElementType() != typeOf(getResult()).getElementType()) // (C3)
     return emitOpError() << "expected a result of element type " << typeOf(getSource()).getElementType() << " but got "
                          << typeOf(getResult()).getElementType();
   if (typeOf(getResult()).getNumDynamicDims() != getResultSizes().size()) // (C4)
-    return emitOpError() << "expected " << typeOf(getResult()).getNumDynamicDims() << " result sizes but got " << getResultSizes().size();
+    return emitOpError() << "expected " << typeOf(getResult()).getNumDynamicDims() << " result sizes but got "
+                         << getResultSizes().size();
   return success();
 }
 
@@ -62,7 +67,8 @@ LogicalResult TransferOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedSha
   SmallVector<OpFoldResult> sizes;
   unsigned next = 0;
   for (int64_t size : typeOf(getResult()).getShape())
-    sizes.push_back(ShapedType::isDynamic(size) ? OpFoldResult(getResultSizes()[next++]) : OpFoldResult(builder.getIndexAttr(size)));
+    sizes.push_back(ShapedType::isDynamic(size) ? OpFoldResult(getResultSizes()[next++])
+                                                : OpFoldResult(builder.getIndexAttr(size)));
   shapes.assign(1, sizes);
   return success();
 }
@@ -73,16 +79,19 @@ LogicalResult TransferOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedSha
 
 LogicalResult MatmulOp::verify() {
   RankedTensorType input = typeOf(getInput()), weight = typeOf(getWeight()), result = typeOf(getResult());
-  if (input.getRank() != 2 || weight.getRank() != 2 || result.getRank() != 2 || input.getDimSize(1) != weight.getDimSize(1) ||
-      result.getDimSize(0) != input.getDimSize(0) || result.getDimSize(1) != weight.getDimSize(0)) // (C1)
-    return emitOpError() << "expected shapes [t, i], [o, i] and [t, o] but got " << input << ", " << weight << " and " << result;
+  if (input.getRank() != 2 || weight.getRank() != 2 || result.getRank() != 2 ||
+      input.getDimSize(1) != weight.getDimSize(1) || result.getDimSize(0) != input.getDimSize(0) ||
+      result.getDimSize(1) != weight.getDimSize(0)) // (C1)
+    return emitOpError() << "expected shapes [t, i], [o, i] and [t, o] but got " << input << ", " << weight << " and "
+                         << result;
   if (getAccumulator() && getAccumulator().getType() != result) // (C1)
     return emitOpError() << "expected an accumulator of type " << result << " but got " << getAccumulator().getType();
   return success();
 }
 
 LogicalResult MatmulOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
-  shapes.assign(1, {tensor::getMixedSize(builder, getLoc(), getInput(), 0), tensor::getMixedSize(builder, getLoc(), getWeight(), 0)});
+  shapes.assign(1, {tensor::getMixedSize(builder, getLoc(), getInput(), 0),
+                    tensor::getMixedSize(builder, getLoc(), getWeight(), 0)});
   return success();
 }
 
@@ -99,15 +108,17 @@ LogicalResult PackedViewOp::verify() {
 //===----------------------------------------------------------------------===//
 
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
-  auto buildFunctionType = [](Builder &builder, ArrayRef<Type> arguments, ArrayRef<Type> results, function_interface_impl::VariadicFlag,
+  auto buildFunctionType = [](Builder &builder, ArrayRef<Type> arguments, ArrayRef<Type> results,
+                              function_interface_impl::VariadicFlag,
                               std::string &) { return builder.getFunctionType(arguments, results); };
-  return function_interface_impl::parseFunctionOp(parser, result, /*allowVariadic=*/false, getFunctionTypeAttrName(result.name),
-                                                  buildFunctionType, getArgAttrsAttrName(result.name), getResAttrsAttrName(result.name));
+  return function_interface_impl::parseFunctionOp(parser, result, /*allowVariadic=*/false,
+                                                  getFunctionTypeAttrName(result.name), buildFunctionType,
+                                                  getArgAttrsAttrName(result.name), getResAttrsAttrName(result.name));
 }
 
 void KernelOp::print(OpAsmPrinter &printer) {
-  function_interface_impl::printFunctionOp(printer, *this, /*isVariadic=*/false, getFunctionTypeAttrName(), getArgAttrsAttrName(),
-                                           getResAttrsAttrName());
+  function_interface_impl::printFunctionOp(printer, *this, /*isVariadic=*/false, getFunctionTypeAttrName(),
+                                           getArgAttrsAttrName(), getResAttrsAttrName());
 }
 
 int64_t KernelOp::getTensorCount() {
@@ -119,7 +130,8 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (!kernel) // (C1)
     return emitOpError() << "references unknown kernel " << getKernelAttr();
   SmallVector<Type> operands(getOperandTypes());
-  if (ArrayRef<Type>(operands) != kernel.getArgumentTypes() || SmallVector<Type>(getResultTypes()) != SmallVector<Type>(kernel.getResultTypes())) { // (C1)
+  if (ArrayRef<Type>(operands) != kernel.getArgumentTypes() ||
+      SmallVector<Type>(getResultTypes()) != SmallVector<Type>(kernel.getResultTypes())) { // (C1)
     InFlightDiagnostic diagnostic = emitOpError() << "expected the kernel's type " << kernel.getFunctionType();
     diagnostic.attachNote(kernel.getLoc()) << "kernel declared here";
     return diagnostic;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The control channel: how the ranks of a run meet, agree on each step and end together. Small messages, once a step; the
-// data of transfers goes through a Transport.
+// The control channel: how the ranks of a run meet, agree on each step and end together. Small messages, once a step;
+// the data of transfers goes through a Transport.
 //
 // A process takes part with the ranks that it runs (all of them, or one).
 

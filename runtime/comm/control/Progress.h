@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Progress words: a counter that its owner only ever raises and others wait for; the one signal between ranks and between
-// the workers of a rank. In memory that processes share, or that threads do.
+// Progress words: a counter that its owner only ever raises and others wait for; the one signal between ranks and
+// between the workers of a rank. In memory that processes share, or that threads do.
 
 #ifndef MUSTER_RUNTIME_COMM_CONTROL_PROGRESS_H
 #define MUSTER_RUNTIME_COMM_CONTROL_PROGRESS_H

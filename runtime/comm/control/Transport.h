@@ -2,10 +2,10 @@
 //
 // How the data of a transfer gets from rank to rank.
 //
-// Both transports here let a rank read its peers' arenas directly: a transfer is a pulled copy, in one pass to its final
-// place, after the peers' progress words have said that their side is ready. Peers learn in the same way that a source
-// has been read. A transport without common memory (Gloo, NCCL) leaves their `arena` null; the executor will then pack,
-// exchange and unpack through operations that such a transport adds here.
+// Both transports here let a rank read its peers' arenas directly: a transfer is a pulled copy, in one pass to its
+// final place, after the peers' progress words have said that their side is ready. Peers learn in the same way that a
+// source has been read. A transport without common memory (Gloo, NCCL) leaves their `arena` null; the executor will
+// then pack, exchange and unpack through operations that such a transport adds here.
 
 #ifndef MUSTER_RUNTIME_COMM_CONTROL_TRANSPORT_H
 #define MUSTER_RUNTIME_COMM_CONTROL_TRANSPORT_H

@@ -185,7 +185,8 @@ Status ShmGroup::checkAgreement() const {
     if (other.collectiveSignature != first.collectiveSignature)
       return Status::error(2501, "expected the collectives of rank 0 on rank {} but it has others", rank);
     if (other.pages != first.pages)
-      return Status::error(2501, "expected {} pages as on rank 0 on rank {} but got {}", first.pages, rank, other.pages);
+      return Status::error(2501, "expected {} pages as on rank 0 on rank {} but got {}", first.pages, rank,
+                           other.pages);
   }
   return Status::ok();
 }
@@ -253,10 +254,10 @@ Status ShmGroup::awaitPhase(uint32_t number, int errorNumber) {
     if (!aborted.isOk())
       return aborted;
     if (outcome == WaitOutcome::lost)
-      return Status::error(2505, "rank {} has died; rank {} waited for rank {} before a step", lostRank().value_or(rank),
-                           options.rank, rank);
-    return Status::error(errorNumber, "expected rank {} of group {} within {} ms but it did not come", rank, options.group,
-                         options.deadlineMs);
+      return Status::error(2505, "rank {} has died; rank {} waited for rank {} before a step",
+                           lostRank().value_or(rank), options.rank, rank);
+    return Status::error(errorNumber, "expected rank {} of group {} within {} ms but it did not come", rank,
+                         options.group, options.deadlineMs);
   }
   return Status::ok();
 }

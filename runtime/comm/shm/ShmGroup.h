@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // One process a rank on one machine. Ranks meet in a small POSIX shared memory object named after their group, which is
-// unlinked as soon as all have it mapped; arenas are anonymous memory files that peers open through /proc. So nothing is
-// left behind, however a process ends, except when one dies in the moment of meeting.
+// unlinked as soon as all have it mapped; arenas are anonymous memory files that peers open through /proc. So nothing
+// is left behind, however a process ends, except when one dies in the moment of meeting.
 //
 // A peer that dies is noticed within milliseconds by whoever waits (its pidfd says so), one that hangs, or leaves while
 // others still want something of it, at the deadline.
@@ -42,8 +42,8 @@ struct ShmOptions {
 /// Control and transport at once. Used by one thread, except for arenas and progress words.
 class ShmGroup final : public Control, public Transport {
 public:
-  /// Meets the peers. Errors: E2401 a bad group name; E2404 memory; E2501 a rank did not come, or came with another plan,
-  /// number of ranks or pages; E2505 one died meanwhile.
+  /// Meets the peers. Errors: E2401 a bad group name; E2404 memory; E2501 a rank did not come, or came with another
+  /// plan, number of ranks or pages; E2505 one died meanwhile.
   static Result<std::unique_ptr<ShmGroup>> join(const ShmOptions &options);
   ~ShmGroup() override;
 

@@ -187,7 +187,8 @@ Status checkTarget(const std::string &architecture, const std::string &cpu, std:
       name.remove_prefix(1);
     std::optional<bool> present = hasFeature(name);
     if (!present)
-      return Status::unsupported(2303, "the plan for {} needs CPU feature {}, which this runtime cannot check", cpu, name);
+      return Status::unsupported(2303, "the plan for {} needs CPU feature {}, which this runtime cannot check", cpu,
+                                 name);
     if (!*present)
       return Status::error(2302, "the plan for {} needs CPU feature {}, which this machine does not have", cpu, name);
   }

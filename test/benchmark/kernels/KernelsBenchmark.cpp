@@ -215,32 +215,45 @@ std::vector<std::unique_ptr<Case>> makeCases(int64_t rows) {
     cases.push_back(std::move(made));
   };
   const size_t n = rows * 576, f = rows * 1536;
-  make("rms_norm", 2 * 576 * 4, 576, {n, 576}, 0,
-       [](Case &c) -> std::vector<void *> { return {c.floats[0].data(), c.floats[1].data(), c.result.data()}; },
-       [](Case &c, int64_t rows) { handwritten::rmsNorm(c.floats[0].data(), c.floats[1].data(), c.result.data(), rows); });
-  make("add_norm", 4 * 576 * 4, 576, {n, n, 576}, 0,
-       [](Case &c) -> std::vector<void *> {
-         return {c.floats[0].data(), c.floats[1].data(), c.floats[2].data(), c.result.data()};
-       },
-       [](Case &c, int64_t rows) {
-         handwritten::addNorm(c.floats[0].data(), c.floats[1].data(), c.floats[2].data(), c.result.data(), rows);
-       });
-  make("silu_mul", 3 * 1536 * 4, 1536, {f, f}, 0,
-       [](Case &c) -> std::vector<void *> { return {c.floats[0].data(), c.floats[1].data(), c.result.data()}; },
-       [](Case &c, int64_t rows) { handwritten::siluMul(c.floats[0].data(), c.floats[1].data(), c.result.data(), rows); });
-  make("rope", 2 * 576 * 4, 576, {n, 2048 * 32, 2048 * 32}, 2048,
-       [](Case &c) -> std::vector<void *> {
-         return {c.floats[0].data(), c.indices.data(), c.floats[1].data(), c.floats[2].data(), c.result.data()};
-       },
-       [](Case &c, int64_t rows) {
-         handwritten::rope(c.floats[0].data(), c.indices.data(), c.floats[1].data(), c.floats[2].data(), c.result.data(), rows);
-       });
-  make("gather_packed", 2 * 576 * 4, 576, {size_t(table)}, 49152,
-       [](Case &c) -> std::vector<void *> { return {c.indices.data(), c.floats[0].data(), c.result.data()}; },
-       [](Case &c, int64_t rows) { handwritten::gatherPacked(c.indices.data(), c.floats[0].data(), c.result.data(), rows); });
-  make("transpose", 2 * 576 * 4, 576, {n}, 0,
-       [](Case &c) -> std::vector<void *> { return {c.floats[0].data(), c.result.data()}; },
-       [](Case &c, int64_t rows) { handwritten::transpose(c.floats[0].data(), c.result.data(), rows); });
+  make(
+      "rms_norm", 2 * 576 * 4, 576, {n, 576}, 0,
+      [](Case &c) -> std::vector<void *> { return {c.floats[0].data(), c.floats[1].data(), c.result.data()}; },
+      [](Case &c, int64_t rows) {
+        handwritten::rmsNorm(c.floats[0].data(), c.floats[1].data(), c.result.data(), rows);
+      });
+  make(
+      "add_norm", 4 * 576 * 4, 576, {n, n, 576}, 0,
+      [](Case &c) -> std::vector<void *> {
+        return {c.floats[0].data(), c.floats[1].data(), c.floats[2].data(), c.result.data()};
+      },
+      [](Case &c, int64_t rows) {
+        handwritten::addNorm(c.floats[0].data(), c.floats[1].data(), c.floats[2].data(), c.result.data(), rows);
+      });
+  make(
+      "silu_mul", 3 * 1536 * 4, 1536, {f, f}, 0,
+      [](Case &c) -> std::vector<void *> { return {c.floats[0].data(), c.floats[1].data(), c.result.data()}; },
+      [](Case &c, int64_t rows) {
+        handwritten::siluMul(c.floats[0].data(), c.floats[1].data(), c.result.data(), rows);
+      });
+  make(
+      "rope", 2 * 576 * 4, 576, {n, 2048 * 32, 2048 * 32}, 2048,
+      [](Case &c) -> std::vector<void *> {
+        return {c.floats[0].data(), c.indices.data(), c.floats[1].data(), c.floats[2].data(), c.result.data()};
+      },
+      [](Case &c, int64_t rows) {
+        handwritten::rope(c.floats[0].data(), c.indices.data(), c.floats[1].data(), c.floats[2].data(), c.result.data(),
+                          rows);
+      });
+  make(
+      "gather_packed", 2 * 576 * 4, 576, {size_t(table)}, 49152,
+      [](Case &c) -> std::vector<void *> { return {c.indices.data(), c.floats[0].data(), c.result.data()}; },
+      [](Case &c, int64_t rows) {
+        handwritten::gatherPacked(c.indices.data(), c.floats[0].data(), c.result.data(), rows);
+      });
+  make(
+      "transpose", 2 * 576 * 4, 576, {n}, 0,
+      [](Case &c) -> std::vector<void *> { return {c.floats[0].data(), c.result.data()}; },
+      [](Case &c, int64_t rows) { handwritten::transpose(c.floats[0].data(), c.result.data(), rows); });
   return cases;
 }
 
@@ -254,7 +267,8 @@ void check(Case &c, const LoadedKernels &kernels, int64_t rows) {
   c.floats[0] = first;
   for (size_t i = 0; i < expected.size(); ++i)
     if (!(std::abs(c.result[i] - expected[i]) <= 1e-5f * std::abs(expected[i]) + 1e-6f)) {
-      std::fprintf(stderr, "%s: element %zu is %g but the hand-written loop has %g\n", c.name.c_str(), i, c.result[i], expected[i]);
+      std::fprintf(stderr, "%s: element %zu is %g but the hand-written loop has %g\n", c.name.c_str(), i, c.result[i],
+                   expected[i]);
       std::exit(1);
     }
 }
@@ -281,7 +295,8 @@ void registerRows(const LoadedKernels &kernels, int64_t rows) {
 
 // One step of attention: `sequences` of them, each with `tokens` new tokens behind `context` old ones.
 void registerAttention(const LoadedKernels &kernels, int64_t sequences, int64_t context, int64_t tokens) {
-  std::string name = "attention/" + std::to_string(sequences) + "x" + std::to_string(tokens) + "@" + std::to_string(context);
+  std::string name =
+      "attention/" + std::to_string(sequences) + "x" + std::to_string(tokens) + "@" + std::to_string(context);
   benchmark::RegisterBenchmark(name.c_str(), [=, &kernels](benchmark::State &state) {
     const int64_t all = sequences * tokens, length = context + tokens;
     const int64_t pages = (length + attention.pageSlots - 1) / attention.pageSlots;
@@ -296,7 +311,8 @@ void registerAttention(const LoadedKernels &kernels, int64_t sequences, int64_t 
       for (int64_t p = 0; p < pages; ++p)
         blocks[s * attention.pagesPerSequence + p] = s * pages + p;
     }
-    std::vector<void *> bindings = {q.data(), k.data(), v.data(), positions.data(), starts.data(), blocks.data(), result.data()};
+    std::vector<void *> bindings = {q.data(),      k.data(),      v.data(),     positions.data(),
+                                    starts.data(), blocks.data(), result.data()};
     int64_t sizes[] = {all, sequences};
     muster_kernel_fn kernel = kernels.find("attention");
     for (auto _ : state)
@@ -320,10 +336,12 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "%s\n", llvm::toString(loaded.takeError()).c_str());
     return 1;
   }
-  std::printf("target %s, %zu kernels compiled in %.2f s (buffers %.2f, lowering %.2f, llvm %.2f, link %.3f), object of %zu bytes\n",
+  std::printf("target %s, %zu kernels compiled in %.2f s (buffers %.2f, lowering %.2f, llvm %.2f, link %.3f), object "
+              "of %zu bytes\n",
               target.cpu.c_str(), loaded->object.kernels.size(),
-              loaded->times.buffers + loaded->times.lowering + loaded->times.llvm + loaded->times.link, loaded->times.buffers,
-              loaded->times.lowering, loaded->times.llvm, loaded->times.link, loaded->object.elf.size());
+              loaded->times.buffers + loaded->times.lowering + loaded->times.llvm + loaded->times.link,
+              loaded->times.buffers, loaded->times.lowering, loaded->times.llvm, loaded->times.link,
+              loaded->object.elf.size());
   for (int64_t rows : {1, 16, 512})
     registerRows(*loaded, rows);
   registerAttention(*loaded, 1, 0, 128);

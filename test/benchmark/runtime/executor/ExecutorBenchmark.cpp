@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What the executor adds to what it runs: transfers beside one memcpy of the same bytes, a small all-reduce beside a bare
-// barrier, and the cost of a step by itself. Every benchmark checks its result before it measures.
+// What the executor adds to what it runs: transfers beside one memcpy of the same bytes, a small all-reduce beside a
+// bare barrier, and the cost of a step by itself. Every benchmark checks its result before it measures.
 //
-//   AllGather, AllToAll   bytes that a rank receives per second, of 2 ranks at once; "of_memcpy" compares with ranks that
+//   AllGather, AllToAll   bytes that a rank receives per second, of 2 ranks at once; "of_memcpy" compares with ranks
+//   that
 //                         each make one memcpy of as many bytes (the best of interleaved runs)
 //   AllReduce2KB          microseconds of one all-reduce of 512 floats, "barrier_us" of a barrier of the same ranks
 //   EmptySteps            nanoseconds a step of kernels that do nothing, each waiting for the one before
@@ -34,7 +35,8 @@ double secondsSince(Clock::time_point begin) { return std::chrono::duration<doub
 /// The least disturbed run: what else runs on the machine only ever adds time.
 double best(const std::vector<double> &values) { return *std::min_element(values.begin(), values.end()); }
 
-/// An entry of a sharded input of `part` floats a rank and a result of `full` floats a rank, in spans one behind the other.
+/// An entry of a sharded input of `part` floats a rank and a result of `full` floats a rank, in spans one behind the
+/// other.
 schema::VariantT &exchangeEntry(PlanBuilder &builder, const char *name, int64_t part, int64_t full) {
   schema::EntryT &entry = builder.addEntry(name);
   std::vector<AmountPtr> inputDims, resultDims;
@@ -51,8 +53,8 @@ schema::VariantT &exchangeEntry(PlanBuilder &builder, const char *name, int64_t 
 
 constexpr uint32_t rounds = 8;
 
-/// Entry 0: all_gather of `part` floats a rank, `rounds` times. Entry 1: all_to_all, heads to sequence, of as many bytes.
-/// Entries 2 and 3: the same bytes by one memcpy.
+/// Entry 0: all_gather of `part` floats a rank, `rounds` times. Entry 1: all_to_all, heads to sequence, of as many
+/// bytes. Entries 2 and 3: the same bytes by one memcpy.
 std::string exchangePlan(uint32_t ranks, int64_t part) {
   PlanBuilder builder({{"tp", ranks}});
   int64_t full = part * ranks;
@@ -62,9 +64,13 @@ std::string exchangePlan(uint32_t ranks, int64_t part) {
       waits = {builder.transfer(variant, makeSpec(), waits)};
   };
   repeat(exchangeEntry(builder, "all_gather", part, full), [&] {
-    PlanBuilder::TransferSpec spec{"all_gather", {0}, arena(0, static_cast<uint64_t>(part) * 4),
-                                   arena(static_cast<uint64_t>(part) * 4, static_cast<uint64_t>(full) * 4), amount(0),
-                                   amountAt(Position::Peer, 0, part), {}};
+    PlanBuilder::TransferSpec spec{"all_gather",
+                                   {0},
+                                   arena(0, static_cast<uint64_t>(part) * 4),
+                                   arena(static_cast<uint64_t>(part) * 4, static_cast<uint64_t>(full) * 4),
+                                   amount(0),
+                                   amountAt(Position::Peer, 0, part),
+                                   {}};
     spec.box.push_back(dim(amount(part), 1, 1));
     return spec;
   });
@@ -72,9 +78,13 @@ std::string exchangePlan(uint32_t ranks, int64_t part) {
   int64_t heads = 2 * ranks, size = 64, rows = full / (heads * size);
   repeat(exchangeEntry(builder, "all_to_all", full, full), [&] {
     uint64_t bytes = static_cast<uint64_t>(full) * 4;
-    PlanBuilder::TransferSpec spec{"all_to_all", {0}, arena(0, bytes), arena(bytes, bytes),
+    PlanBuilder::TransferSpec spec{"all_to_all",
+                                   {0},
+                                   arena(0, bytes),
+                                   arena(bytes, bytes),
                                    amountAt(Position::Own, 0, heads / ranks * size),
-                                   amountAt(Position::Peer, 0, rows * heads / ranks * size), {}};
+                                   amountAt(Position::Peer, 0, rows * heads / ranks * size),
+                                   {}};
     spec.box.push_back(dim(amount(rows), heads * size, heads / ranks * size));
     spec.box.push_back(dim(amount(heads / ranks), size, size));
     spec.box.push_back(dim(amount(size), 1, 1));
@@ -84,8 +94,9 @@ std::string exchangePlan(uint32_t ranks, int64_t part) {
   schema::VariantT &plain = exchangeEntry(builder, "memcpy", full, full);
   std::vector<uint32_t> waits;
   for (uint32_t round = 0; round != rounds; ++round)
-    waits = {builder.launch(plain, kernel, {{arena(0, static_cast<uint64_t>(full) * 4)},
-                                            {arena(static_cast<uint64_t>(full) * 4, static_cast<uint64_t>(full) * 4), true}},
+    waits = {builder.launch(plain, kernel,
+                            {{arena(0, static_cast<uint64_t>(full) * 4)},
+                             {arena(static_cast<uint64_t>(full) * 4, static_cast<uint64_t>(full) * 4), true}},
                             {bytes}, amount(1), waits)};
   return builder.write(scratchFolder(), "exchange" + std::to_string(ranks) + "_" + std::to_string(part));
 }
@@ -116,8 +127,8 @@ void transferBeside(benchmark::State &state, uint32_t entry) {
     size_t heads = 2 * ranks, rows = static_cast<size_t>(part) * ranks / (heads * 64);
     for (size_t rank = 0; rank != ranks; ++rank)
       for (size_t row = 0; row != rows * ranks; ++row)
-        isRight &= std::equal(&result[(rank * rows * ranks + row) * 128], &result[(rank * rows * ranks + row) * 128] + 128,
-                              &large[(row * heads + rank * 2) * 64]);
+        isRight &= std::equal(&result[(rank * rows * ranks + row) * 128],
+                              &result[(rank * rows * ranks + row) * 128] + 128, &large[(row * heads + rank * 2) * 64]);
   }
   if (!isRight)
     return state.SkipWithError("wrong result");
@@ -183,8 +194,8 @@ double barrierSeconds(uint32_t ranks, const Start &start) {
     comm::ProgressWord words[8];
     double seconds[batches];
   };
-  auto *shared = static_cast<Shared *>(
-      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto *shared =
+      static_cast<Shared *>(mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   comm::WaitPolicy policy;
   policy.spins = ranks <= std::thread::hardware_concurrency() ? 2000 : 0;
   start([=](uint32_t rank) {
@@ -229,8 +240,7 @@ void AllReduce2KBProcesses(benchmark::State &state) {
   uint32_t ranks = static_cast<uint32_t>(state.range(0));
   std::string plan = reducePlan(ranks);
   constexpr int runs = 30;
-  auto *seconds = static_cast<double *>(
-      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto *seconds = static_cast<double *>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   for (auto _ : state) {
     std::vector<int> codes = runProcesses(ranks, [&](uint32_t rank) {
       ExecutorOptions options;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Plans are written for small modules and read back by the runtime's loader, whose check is complete: indices, spans, boxes of every transfer for
-// all ranks and sizes, order of steps, bytes that are read before they are written.
+// Plans are written for small modules and read back by the runtime's loader, whose check is complete: indices, spans,
+// boxes of every transfer for all ranks and sizes, order of steps, bytes that are read before they are written.
 #include "compiler/Emit/PlanFile.h"
 
 #include "../Transforms/CollectiveChains.h"
@@ -149,8 +149,8 @@ TEST_F(PlanFiles, randomCollectivesLoad) {
 TEST_F(PlanFiles, refusesWhatTheSchemaCannotHold) {
   auto entry = [](const std::string &type) {
     return "muster.mesh @mesh <[\"tp\" = 2]>\nfunc.func @f(%x: tensor<3x" + type +
-           "> {muster.layout = #muster.layout<[t]>}) -> (tensor<3x" + type + "> {muster.layout = #muster.layout<[t]>}) {\n  return %x : tensor<3x" +
-           type + ">\n}\n";
+           "> {muster.layout = #muster.layout<[t]>}) -> (tensor<3x" + type +
+           "> {muster.layout = #muster.layout<[t]>}) {\n  return %x : tensor<3x" + type + ">\n}\n";
   };
   for (const char *type : {"f32", "f16", "bf16", "f64", "i8", "i32", "i64"})
     EXPECT_EQ(errorOf(entry(type)), "") << type;
@@ -166,16 +166,20 @@ func.func @f(%x: tensor<?xf32> {muster.layout = #muster.layout<[t]>}) -> (tensor
 }
 
 TEST_F(PlanFiles, aFailureLeavesNoFile) {
-  OwningOpRef<ModuleOp> module = lower("muster.mesh @mesh <[\"tp\" = 2]>\nfunc.func @f(%x: tensor<3xf32> {muster.layout = #muster.layout<[t]>}) "
-                                       "-> (tensor<3xf32> {muster.layout = #muster.layout<[t]>}) {\n  return %x : tensor<3xf32>\n}\n");
+  OwningOpRef<ModuleOp> module =
+      lower("muster.mesh @mesh <[\"tp\" = 2]>\nfunc.func @f(%x: tensor<3xf32> {muster.layout = #muster.layout<[t]>}) "
+            "-> (tensor<3xf32> {muster.layout = #muster.layout<[t]>}) {\n  return %x : tensor<3xf32>\n}\n");
   ASSERT_TRUE(module);
   emit::PlanParts parts;
   parts.tokenizer.assign(200000, 'x');
-  auto errorAt = [&](const std::string &path) { return llvm::toString(emit::writePlan(path, *module, getMesh(*module), parts).takeError()); };
+  auto errorAt = [&](const std::string &path) {
+    return llvm::toString(emit::writePlan(path, *module, getMesh(*module), parts).takeError());
+  };
   EXPECT_THAT(errorAt(path("nowhere/model.plan")), HasSubstr("E4202 cannot write " + path("nowhere/model.plan")));
   {
     test::FullDisk full(100000);
-    EXPECT_THAT(errorAt(path("model.plan")), HasSubstr("E4202 cannot write " + path("model.plan") + ": File too large"));
+    EXPECT_THAT(errorAt(path("model.plan")),
+                HasSubstr("E4202 cannot write " + path("model.plan") + ": File too large"));
   }
   EXPECT_EQ(fileCount(), 0u);
   EXPECT_EQ(errorAt(path("model.plan")), "");

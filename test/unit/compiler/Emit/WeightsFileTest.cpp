@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Weights files of random shapes, layouts and meshes, read back by the runtime's own reader: every element of every rank stands where plain
-// indexing says.
+// Weights files of random shapes, layouts and meshes, read back by the runtime's own reader: every element of every
+// rank stands where plain indexing says.
 #include "compiler/Emit/WeightsFile.h"
 
 #include "EmitFixture.h"
@@ -35,8 +35,8 @@ struct WeightsFiles : test::EmitFixture {
                                  [&](uint64_t done, uint64_t) { last = std::max(last, done); });
     ASSERT_TRUE(!!id) << llvm::toString(id.takeError());
     EXPECT_EQ(fileCount(), 1u);
-    auto file = plan::WeightsFile::open(
-        path("model.weights"), {uint32_t(mesh.getRankCount()), layout->rankBytes, layout->sharedBytes, std::span<const uint8_t>(*id)});
+    auto file = plan::WeightsFile::open(path("model.weights"), {uint32_t(mesh.getRankCount()), layout->rankBytes,
+                                                                layout->sharedBytes, std::span<const uint8_t>(*id)});
     ASSERT_TRUE(file.isOk()) << file.status().text();
     EXPECT_TRUE(file->verify().isOk());
     uint64_t bytes = 0;
@@ -86,7 +86,8 @@ TEST_F(WeightsFiles, randomShapesAndLayouts) {
   auto pick = [&](int64_t from, int64_t to) { return from + static_cast<int64_t>(random() % (to - from + 1)); };
   for (int round = 0; round < 40; ++round) {
     int64_t dp = pick(1, 3), tp = pick(1, 5);
-    std::string text = "muster.mesh @mesh <[\"dp\" = " + std::to_string(dp) + ", \"tp\" = " + std::to_string(tp) + "]>\n";
+    std::string text =
+        "muster.mesh @mesh <[\"dp\" = " + std::to_string(dp) + ", \"tp\" = " + std::to_string(tp) + "]>\n";
     for (int weight = 0; weight < 6; ++weight) {
       // A dim and its text; both sides of the blocks of 64 and 16.
       auto dim = [&](const std::string &name, bool &isSplit) -> std::pair<int64_t, std::string> {
@@ -101,7 +102,8 @@ TEST_F(WeightsFiles, randomShapesAndLayouts) {
         case 3: {
           isSplit = true;
           int64_t other = pick(1, 9), last = pick(1, 9);
-          return {(size + other + last) * tp, "{q:" + std::to_string(size * tp) + "/tp | k:" + std::to_string(other * tp) +
+          return {(size + other + last) * tp, "{q:" + std::to_string(size * tp) +
+                                                  "/tp | k:" + std::to_string(other * tp) +
                                                   "/tp | v:" + std::to_string(last * tp) + "/tp}"};
         }
         default:
@@ -113,8 +115,8 @@ TEST_F(WeightsFiles, randomShapesAndLayouts) {
       auto [k, columns] = dim("i", isSplit);
       bool vector = pick(0, 4) == 0;
       text += "muster.weight @w" + std::to_string(weight) + " : tensor<" + std::to_string(n) + "x" +
-              (vector ? "" : std::to_string(k) + "x") + "f32> layout <[" + rows + (vector ? "" : ", " + columns) + "]>" +
-              (!vector && pick(0, 1) ? " packing \"n64k16\"" : "") + "\n";
+              (vector ? "" : std::to_string(k) + "x") + "f32> layout <[" + rows + (vector ? "" : ", " + columns) +
+              "]>" + (!vector && pick(0, 1) ? " packing \"n64k16\"" : "") + "\n";
     }
     SCOPED_TRACE(text);
     OwningOpRef<ModuleOp> module = parse(text);
@@ -139,8 +141,9 @@ TEST_F(WeightsFiles, refusesWhatIsNotStored) {
 }
 
 TEST_F(WeightsFiles, aFailureLeavesNoFile) {
-  OwningOpRef<ModuleOp> module = parse("muster.mesh @mesh <[\"tp\" = 2]>\nmuster.weight @w0 : tensor<256x256xf32> layout <[o/tp, i]>\n"
-                                       "muster.weight @w1 : tensor<256x256xf32> layout <[o/tp, i]>\n");
+  OwningOpRef<ModuleOp> module =
+      parse("muster.mesh @mesh <[\"tp\" = 2]>\nmuster.weight @w0 : tensor<256x256xf32> layout <[o/tp, i]>\n"
+            "muster.weight @w1 : tensor<256x256xf32> layout <[o/tp, i]>\n");
   MeshAttr mesh = getMesh(*module);
   auto layout = emit::layOutWeights(*module, mesh);
   ASSERT_TRUE(!!layout);
@@ -148,13 +151,17 @@ TEST_F(WeightsFiles, aFailureLeavesNoFile) {
     auto id = emit::writeWeights(path, *layout, mesh, source, 2, {});
     return id ? std::string() : llvm::toString(id.takeError());
   };
-  EXPECT_THAT(errorOf(path("nowhere/model.weights"), fillByName), HasSubstr("E4202 cannot write " + path("nowhere/model.weights")));
+  EXPECT_THAT(errorOf(path("nowhere/model.weights"), fillByName),
+              HasSubstr("E4202 cannot write " + path("nowhere/model.weights")));
   {
     test::FullDisk full(100000);
-    EXPECT_THAT(errorOf(path("model.weights"), fillByName), HasSubstr("E4202 cannot write " + path("model.weights") + ": File too large"));
+    EXPECT_THAT(errorOf(path("model.weights"), fillByName),
+                HasSubstr("E4202 cannot write " + path("model.weights") + ": File too large"));
   }
   EXPECT_EQ(fileCount(), 0u);
-  auto broken = [](WeightOp weight, float *) { return llvm::createStringError("no values for " + weight.getSymName()); };
+  auto broken = [](WeightOp weight, float *) {
+    return llvm::createStringError("no values for " + weight.getSymName());
+  };
   EXPECT_THAT(errorOf(path("model.weights"), broken), HasSubstr("no values for w"));
   EXPECT_EQ(fileCount(), 0u);
   // What was there before a failure is still there, whole.

@@ -21,7 +21,8 @@ namespace {
 
 struct ReferenceTest : testing::Test {
   ReferenceTest() {
-    context.loadDialect<MusterDialect, nn::NNDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect, tensor::TensorDialect>();
+    context.loadDialect<MusterDialect, nn::NNDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
+                        tensor::TensorDialect>();
     f32 = Float32Type::get(&context);
     i32 = IntegerType::get(&context, 32);
   }
@@ -107,8 +108,9 @@ TEST_F(ReferenceTest, raggedPartsHaveTheLengthsOfTheirCounts) {
 
 TEST_F(ReferenceTest, gatherInvertsScatter) {
   MeshAttr node = mesh({{"a", 2}, {"b", 3}});
-  for (StringRef text : {"[s, t]", "[s/a, t]", "[s/(a,b), t]", "[s/b, t/a]", "[s/b zigzag, t/a stripe]", "[s, t/b], partial(sum: a)",
-                         "[s, t], partial(max: a), partial(min: b)", "[any(s)/a, {x:3/b | y:9/b}]"}) {
+  for (StringRef text :
+       {"[s, t]", "[s/a, t]", "[s/(a,b), t]", "[s/b, t/a]", "[s/b zigzag, t/a stripe]", "[s, t/b], partial(sum: a)",
+        "[s, t], partial(max: a), partial(min: b)", "[any(s)/a, {x:3/b | y:9/b}]"}) {
     auto parts = scatter(iota({12, 12}), layout(text), node, {});
     ASSERT_TRUE(bool(parts)) << text.str() << ": " << toString(parts.takeError());
     auto whole = gather(*parts, layout(text), node, {}, false);
@@ -122,7 +124,8 @@ TEST_F(ReferenceTest, gatherRefusesCopiesThatDiffer) {
   RankValues parts = {share(Tensor::ofReals({2}, f32, {1, 2})), share(Tensor::ofReals({2}, f32, {1, 3}))};
   auto whole = gather(parts, layout("[s]"), two, {}, false);
   ASSERT_FALSE(bool(whole));
-  EXPECT_THAT(toString(whole.takeError()), HasSubstr("expected ranks 0 and 1 to hold the same value at logical index [1]"));
+  EXPECT_THAT(toString(whole.takeError()),
+              HasSubstr("expected ranks 0 and 1 to hold the same value at logical index [1]"));
 }
 
 TEST_F(ReferenceTest, floatsAreRoundedToTheirType) {
@@ -151,8 +154,10 @@ TEST_F(ReferenceTest, weightsAreSlicedAndStatesLiveFromRunToRun) {
     }
   )mlir");
   Interpreter interpreter(*module, {.pages = 3});
-  EXPECT_THAT(toString(interpreter.runLogical("load", {}).takeError()), HasSubstr("cannot load weight @w because it was given no value"));
-  EXPECT_THAT(toString(interpreter.setWeight("w", iota({2, 4}))), HasSubstr("expected a value of type tensor<4x2xf32> but got shape [2, 4]"));
+  EXPECT_THAT(toString(interpreter.runLogical("load", {}).takeError()),
+              HasSubstr("cannot load weight @w because it was given no value"));
+  EXPECT_THAT(toString(interpreter.setWeight("w", iota({2, 4}))),
+              HasSubstr("expected a value of type tensor<4x2xf32> but got shape [2, 4]"));
   ASSERT_FALSE(bool(interpreter.setWeight("w", iota({4, 2}))));
   auto loaded = interpreter.runLogical("load", {});
   ASSERT_TRUE(bool(loaded));
@@ -160,11 +165,13 @@ TEST_F(ReferenceTest, weightsAreSlicedAndStatesLiveFromRunToRun) {
 
   // Slot 5 is slot 1 of page 2; a negative slot writes nothing.
   for (auto [value, slot] : {std::pair(7.0, 5), {8.0, 0}, {9.0, -1}})
-    ASSERT_TRUE(bool(interpreter.runLogical("append", {Tensor::ofReals({1, 2, 1}, f32, {value, -value}), Tensor::ofIntegers({1}, i32, {slot})})));
+    ASSERT_TRUE(bool(interpreter.runLogical(
+        "append", {Tensor::ofReals({1, 2, 1}, f32, {value, -value}), Tensor::ofIntegers({1}, i32, {slot})})));
   auto state = interpreter.getState("s", 1);
   ASSERT_TRUE(bool(state));
   EXPECT_EQ((*state)->getText(), "3x2x1x1xf32 [[[[-8]], [[nan]]], [[[nan]], [[nan]]], [[[nan]], [[-7]]]]");
-  auto refused = interpreter.runLogical("append", {Tensor::ofReals({1, 2, 1}, f32, {1, 1}), Tensor::ofIntegers({1}, i32, {6})});
+  auto refused =
+      interpreter.runLogical("append", {Tensor::ofReals({1, 2, 1}, f32, {1, 1}), Tensor::ofIntegers({1}, i32, {6})});
   EXPECT_THAT(toString(refused.takeError()), HasSubstr("expected a slot below 6 but got 6"));
 }
 
@@ -176,8 +183,10 @@ TEST_F(ReferenceTest, inputsThatDoNotFitAreRefused) {
   Interpreter interpreter(*module);
   EXPECT_THAT(toString(interpreter.runLogical("g", {}).takeError()), HasSubstr("references unknown entry @g"));
   EXPECT_THAT(toString(interpreter.runLogical("f", {iota({4})}).takeError()), HasSubstr("expected 2 inputs but got 1"));
-  EXPECT_THAT(toString(interpreter.runLogical("f", {iota({3}), iota({3})}).takeError()), HasSubstr("expected dim 't' of size 3 to be divisible by 2"));
-  EXPECT_THAT(toString(interpreter.runLogical("f", {iota({4}), iota({6})}).takeError()), HasSubstr("expected dim 't' to have size 4 but got 6"));
+  EXPECT_THAT(toString(interpreter.runLogical("f", {iota({3}), iota({3})}).takeError()),
+              HasSubstr("expected dim 't' of size 3 to be divisible by 2"));
+  EXPECT_THAT(toString(interpreter.runLogical("f", {iota({4}), iota({6})}).takeError()),
+              HasSubstr("expected dim 't' to have size 4 but got 6"));
   EXPECT_TRUE(bool(interpreter.runLogical("f", {iota({4}), iota({4})})));
 }
 
@@ -198,8 +207,9 @@ TEST_F(ReferenceTest, attentionIsCausalAndWalksPages) {
   double half = std::log(3.0) / 2;
   Interpreter interpreter(*module, {.float64 = true, .pages = 4});
   auto results = interpreter.runLogical(
-      "f", {Tensor::ofReals({2, 2, 2}, f32, {1, 0, 1, 0, 0, half, 0, -half}), Tensor::ofReals({2, 1, 2}, f32, {5, 0, 0, 1}),
-            Tensor::ofReals({2, 1, 2}, f32, {4, 8, 12, 16}), Tensor::ofIntegers({2}, i32, {0, 1}), Tensor::ofIntegers({2}, i32, {0, 2}),
+      "f", {Tensor::ofReals({2, 2, 2}, f32, {1, 0, 1, 0, 0, half, 0, -half}),
+            Tensor::ofReals({2, 1, 2}, f32, {5, 0, 0, 1}), Tensor::ofReals({2, 1, 2}, f32, {4, 8, 12, 16}),
+            Tensor::ofIntegers({2}, i32, {0, 1}), Tensor::ofIntegers({2}, i32, {0, 2}),
             Tensor::ofIntegers({1, 2}, i32, {3, 1}), Tensor::ofIntegers({2}, i32, {3, 1})});
   ASSERT_TRUE(bool(results)) << toString(results.takeError());
   const double expected[] = {4, 8, 4, 8, 10, 14, 6, 10};
@@ -222,9 +232,10 @@ TEST_F(ReferenceTest, modelOperationsFollowTheirFormulas) {
     })mlir");
   Interpreter interpreter(*module);
   // Mean of squares 3.5, and 0.5: the norm divides by 2.
-  auto results = interpreter.runLogical("f", {Tensor::ofReals({1, 4}, f32, {1, 2, 0, 3}), Tensor::ofReals({4}, f32, {2, 2, 4, 4}),
-                                              Tensor::ofReals({2, 1}, f32, {9, 3}), Tensor::ofReals({2, 1}, f32, {9, 5}),
-                                              Tensor::ofIntegers({1}, i32, {1})});
+  auto results =
+      interpreter.runLogical("f", {Tensor::ofReals({1, 4}, f32, {1, 2, 0, 3}), Tensor::ofReals({4}, f32, {2, 2, 4, 4}),
+                                   Tensor::ofReals({2, 1}, f32, {9, 3}), Tensor::ofReals({2, 1}, f32, {9, 5}),
+                                   Tensor::ofIntegers({1}, i32, {1})});
   ASSERT_TRUE(bool(results)) << toString(results.takeError());
   EXPECT_EQ((*results)[0].getText(), "1x4xf32 [[1, 2, 0, 6]]");
   EXPECT_EQ((*results)[1].getText(), "1x2x2xf32 [[[-7, 11], [-15, 9]]]");
@@ -233,7 +244,8 @@ TEST_F(ReferenceTest, modelOperationsFollowTheirFormulas) {
 }
 
 TEST_F(ReferenceTest, randomValuesDependOnNameAndPlaceAlone) {
-  Tensor a = makeRandom({3, 5}, f32, 1, "x", RandomReals::Uniform, 2), b = makeRandom({15}, f32, 1, "x", RandomReals::Uniform, 2);
+  Tensor a = makeRandom({3, 5}, f32, 1, "x", RandomReals::Uniform, 2),
+         b = makeRandom({15}, f32, 1, "x", RandomReals::Uniform, 2);
   EXPECT_TRUE(a.isIdentical(b.reshaped({3, 5})));
   EXPECT_FALSE(a.isIdentical(makeRandom({3, 5}, f32, 1, "y", RandomReals::Uniform, 2)));
   EXPECT_FALSE(a.isIdentical(makeRandom({3, 5}, f32, 2, "x", RandomReals::Uniform, 2)));

@@ -11,8 +11,8 @@
 
 namespace muster::test {
 
-/// Text of a module with an entry @entry of one argument and one result, both of rank 3. With `dynamic` one dim of the argument is the count t;
-/// it is gathered but never cut. `shape` is the argument's; the dynamic dim has 3 elements.
+/// Text of a module with an entry @entry of one argument and one result, both of rank 3. With `dynamic` one dim of the
+/// argument is the count t; it is gathered but never cut. `shape` is the argument's; the dynamic dim has 3 elements.
 struct CollectiveChain {
   std::string text;
   std::vector<int64_t> shape;
@@ -39,8 +39,9 @@ struct CollectiveChain {
     for (int64_t op = 0, count = 2 + pick(7); op < count; ++op)
       add();
     // All that may grow stays small.
-    text = "muster.mesh @mesh <[" + mesh + "]>\nfunc.func @entry(%v0: " + argument + " {muster.layout = #muster.layout<[" + dimNames() +
-           "]>}) -> (" + type() + " {muster.layout = #muster.layout<[x, y, z]>}) attributes {muster.bounds = {t = 5 : i64}} {\n" + body +
+    text = "muster.mesh @mesh <[" + mesh + "]>\nfunc.func @entry(%v0: " + argument +
+           " {muster.layout = #muster.layout<[" + dimNames() + "]>}) -> (" + type() +
+           " {muster.layout = #muster.layout<[x, y, z]>}) attributes {muster.bounds = {t = 5 : i64}} {\n" + body +
            "  return %v" + std::to_string(value) + " : " + type() + "\n}\n";
   }
 
@@ -109,7 +110,8 @@ private:
       if (!cuts || from == to)
         return;
       current[from] /= size, current[to] *= size;
-      return emit("all_to_all", on + " split " + std::to_string(from) + " concat " + std::to_string(to) + " : " + before + " -> " + type());
+      return emit("all_to_all", on + " split " + std::to_string(from) + " concat " + std::to_string(to) + " : " +
+                                    before + " -> " + type());
     case 6:
       if (open == 0 || current[0] % size)
         return;
@@ -119,7 +121,8 @@ private:
         return emit("broadcast", "from " + std::to_string(pick(size)) + " " + on + " : " + before);
       std::string sources;
       for (int64_t position = 0; position < size; ++position)
-        sources += (position ? ", " : "") + std::to_string((position + 1) % size == 0 && pick(2) ? -1 : (position + 1) % size);
+        sources +=
+            (position ? ", " : "") + std::to_string((position + 1) % size == 0 && pick(2) ? -1 : (position + 1) % size);
       return emit("permute", "sources [" + sources + "] " + on + " : " + before);
     }
     default: {
@@ -134,11 +137,12 @@ private:
           open = dim;
       }
       if (oldOpen >= 0)
-        body += "  %c" + next + " = arith.constant " + std::to_string(oldOpen) + " : index\n  %d" + next + " = tensor.dim %v" + at + ", %c" +
-                next + " : " + before + "\n";
-      body += "  %e" + next + " = tensor.empty(" + (oldOpen >= 0 ? "%d" + next : "") + ") : " + type() + "\n  %v" + next +
-              " = linalg.transpose ins(%v" + at + " : " + before + ") outs(%e" + next + " : " + type() + ") permutation = [" +
-              std::to_string(p[0]) + ", " + std::to_string(p[1]) + ", " + std::to_string(p[2]) + "]\n";
+        body += "  %c" + next + " = arith.constant " + std::to_string(oldOpen) + " : index\n  %d" + next +
+                " = tensor.dim %v" + at + ", %c" + next + " : " + before + "\n";
+      body += "  %e" + next + " = tensor.empty(" + (oldOpen >= 0 ? "%d" + next : "") + ") : " + type() + "\n  %v" +
+              next + " = linalg.transpose ins(%v" + at + " : " + before + ") outs(%e" + next + " : " + type() +
+              ") permutation = [" + std::to_string(p[0]) + ", " + std::to_string(p[1]) + ", " + std::to_string(p[2]) +
+              "]\n";
       ++value;
       ++transposes;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Random chains of collectives and transpositions give every rank the same elements before and after they become transfers, and before and
-// after what is left becomes kernels.
+// Random chains of collectives and transpositions give every rank the same elements before and after they become
+// transfers, and before and after what is left becomes kernels.
 #include "CollectiveChains.h"
 
 #include "compiler/Reference/Interpreter.h"
@@ -37,12 +37,13 @@ const Stage stages[] = {
     {"lower-collectives", {[] { return createLowerCollectivesPass(); }}},
     {"canonicalize, cse", {[] { return createCanonicalizerPass(); }, [] { return createCSEPass(); }}},
     {"form-kernels",
-     {[] { return createSelectLibraryCallsPass(); }, [] { return createLowerNNPass(); }, [] { return createFormKernelsPass(); }}}};
+     {[] { return createSelectLibraryCallsPass(); }, [] { return createLowerNNPass(); },
+      [] { return createFormKernelsPass(); }}}};
 
 TEST(CollectiveChains, everyRankKeepsItsElements) {
   DialectRegistry registry;
-  registry.insert<MusterDialect, nn::NNDialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
-                  math::MathDialect, tensor::TensorDialect>();
+  registry.insert<MusterDialect, nn::NNDialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect,
+                  linalg::LinalgDialect, math::MathDialect, tensor::TensorDialect>();
   tensor::registerInferTypeOpInterfaceExternalModels(registry);
   MLIRContext context(registry);
   context.loadAllAvailableDialects();

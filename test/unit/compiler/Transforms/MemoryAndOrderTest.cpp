@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Random step graphs through plan-memory and schedule-steps. What comes out is judged by its bytes alone: spans that live at once are disjoint,
-// whatever order the waits allow computes the same, and nothing that a peer may still read is overwritten. The judge is tested too: a plan
-// with one wait, one acknowledgement or one offset changed is refused.
+// Random step graphs through plan-memory and schedule-steps. What comes out is judged by its bytes alone: spans that
+// live at once are disjoint, whatever order the waits allow computes the same, and nothing that a peer may still read
+// is overwritten. The judge is tested too: a plan with one wait, one acknowledgement or one offset changed is refused.
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
@@ -25,7 +25,8 @@ namespace {
 using Random = std::mt19937;
 int64_t pick(Random &random, int64_t below) { return static_cast<int64_t>(random() % below); }
 
-/// An entry in phase buffered: inputs, states, and steps that read what has been written. Every step writes whole spans.
+/// An entry in phase buffered: inputs, states, and steps that read what has been written. Every step writes whole
+/// spans.
 std::string makeEntry(Random &random) {
   std::string spans, steps;
   std::vector<std::string> names, types; // written so far
@@ -45,7 +46,10 @@ std::string makeEntry(Random &random) {
   int64_t results = 0;
   for (int64_t step = 0, count = 3 + pick(random, 25); step < count; ++step) {
     // Mostly what is young, as in a network.
-    auto read = [&] { return pick(random, 2) ? names.size() - 1 - pick(random, std::min<int64_t>(names.size(), 3)) : pick(random, names.size()); };
+    auto read = [&] {
+      return pick(random, 2) ? names.size() - 1 - pick(random, std::min<int64_t>(names.size(), 3))
+                             : pick(random, names.size());
+    };
     size_t a = read(), b = read();
     std::string role = pick(random, 9) == 0 ? "role \"result\" " + std::to_string(results++) : "";
     switch (pick(random, 4)) {
@@ -53,17 +57,18 @@ std::string makeEntry(Random &random) {
       std::string state = states[pick(random, 2)];
       bool writes = pick(random, 2) == 0;
       size_t to = addSpan(role);
-      steps += "    plan.launch @kernel(" + names[a] + ", " + state + ", " + names[to] + ") sizes() writes [" + (writes ? "1, " : "") +
-               "2] : " + types[a] + ", !plan.span<tensor<?x3xi8>>, " + types[to] + "\n";
+      steps += "    plan.launch @kernel(" + names[a] + ", " + state + ", " + names[to] + ") sizes() writes [" +
+               (writes ? "1, " : "") + "2] : " + types[a] + ", !plan.span<tensor<?x3xi8>>, " + types[to] + "\n";
       break;
     }
     case 1: { // a launch with two results
       size_t to = addSpan(role), second = addSpan("");
       steps += "    plan.launch @kernel(" + names[a] + ", " + names[b] + ", " + names[to] + ", " + names[second] +
-               ") sizes() writes [2, 3] : " + types[a] + ", " + types[b] + ", " + types[to] + ", " + types[second] + "\n";
+               ") sizes() writes [2, 3] : " + types[a] + ", " + types[b] + ", " + types[to] + ", " + types[second] +
+               "\n";
       break;
     }
-    case 2: { // in place
+    case 2: {               // in place
       bool isInput = a < 3; // it may be
       size_t target = isInput ? addSpan(role) : a;
       steps += "    plan.launch @kernel(" + names[target] + ") sizes() writes [0] : " + types[target] + "\n";
@@ -77,9 +82,11 @@ std::string makeEntry(Random &random) {
     }
   }
   return "#one = affine_map<(d0, d1) -> (1)>\n#zero = affine_map<(d0, d1) -> (0)>\nmuster.mesh @mesh <[\"tp\" = 2]>\n"
-         "plan.entry @entry inputs [] results [] attributes {muster.bounds = {t = 11 : i64}, muster.variants = [{t = 3 : i64}]} {\n"
+         "plan.entry @entry inputs [] results [] attributes {muster.bounds = {t = 11 : i64}, muster.variants = [{t = 3 "
+         ": i64}]} {\n"
          "  %t = plan.count \"t\" bound 11\n  plan.variant \"all\" bounds {} arena 0 {\n"
-         "    %k = plan.state_ref @k : !plan.span<tensor<?x3xi8>>\n    %v = plan.state_ref @v : !plan.span<tensor<?x3xi8>>\n" +
+         "    %k = plan.state_ref @k : !plan.span<tensor<?x3xi8>>\n    %v = plan.state_ref @v : "
+         "!plan.span<tensor<?x3xi8>>\n" +
          spans + steps + "  }\n}\n";
 }
 
@@ -168,7 +175,8 @@ struct Judge {
       if (a.begin < 0 || a.begin % 64 || a.end > arena)
         fail("misplaced [" + Twine(a.begin) + ", " + Twine(a.end) + ") in " + Twine(arena));
       for (auto &[other, otherLife] : lives)
-        if (op != other && life.first <= otherLife.second && otherLife.first <= life.second && a.overlaps(places.at(other->getResult(0))))
+        if (op != other && life.first <= otherLife.second && otherLife.first <= life.second &&
+            a.overlaps(places.at(other->getResult(0))))
           fail("two living spans at " + Twine(a.begin));
     }
     // Order.
@@ -194,9 +202,11 @@ struct Judge {
       }
       for (int64_t i = 0; i < j; ++i) {
         auto meets = [](const std::vector<Place> &a, const std::vector<Place> &b) {
-          return llvm::any_of(a, [&](const Place &x) { return llvm::any_of(b, [&](const Place &y) { return x.overlaps(y); }); });
+          return llvm::any_of(
+              a, [&](const Place &x) { return llvm::any_of(b, [&](const Place &y) { return x.overlaps(y); }); });
         };
-        bool conflict = meets(step.writes, steps[i].writes) || meets(step.writes, steps[i].reads) || meets(step.reads, steps[i].writes);
+        bool conflict = meets(step.writes, steps[i].writes) || meets(step.writes, steps[i].reads) ||
+                        meets(step.reads, steps[i].writes);
         if (conflict && !before[j].count(i))
           fail("step " + Twine(j) + " does not wait for " + Twine(i));
         if (steps[i].pulled && meets(step.writes, {*steps[i].pulled}) && !acknowledged[j].count(i))
@@ -206,13 +216,16 @@ struct Judge {
     return text;
   }
 
-  /// Runs the steps in a random order that the waits allow, on bytes that hold who wrote them; false where a step reads another's bytes.
+  /// Runs the steps in a random order that the waits allow, on bytes that hold who wrote them; false where a step reads
+  /// another's bytes.
   bool simulate(Random &random) const {
     // What each span holds before each step in program order.
     std::map<Operation *, int64_t> holds;
     std::map<std::string, int64_t> stateHolds;
     std::vector<std::vector<std::pair<Place, int64_t>>> expected(steps.size());
-    auto held = [&](const Place &place) { return place.state.empty() ? holds[place.span.getDefiningOp()] : stateHolds[place.state]; };
+    auto held = [&](const Place &place) {
+      return place.state.empty() ? holds[place.span.getDefiningOp()] : stateHolds[place.state];
+    };
     for (const Place &input : inputs)
       holds[input.span.getDefiningOp()] = -2;
     for (auto [index, step] : llvm::enumerate(steps)) {
@@ -232,7 +245,8 @@ struct Judge {
     auto holdsAll = [&](const Place &place, int64_t value) {
       if (!place.state.empty())
         return states[place.state] == value;
-      return std::all_of(bytes.begin() + place.begin, bytes.begin() + place.end, [&](int64_t byte) { return byte == value; });
+      return std::all_of(bytes.begin() + place.begin, bytes.begin() + place.end,
+                         [&](int64_t byte) { return byte == value; });
     };
     for (const Place &input : inputs)
       fill(input, -2);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Random small Llama models: every pass keeps what a step computes, every number of ranks computes the same, and a prompt gets what it gets
-// alone, however it is cut and batched.
+// Random small Llama models: every pass keeps what a step computes, every number of ranks computes the same, and a
+// prompt gets what it gets alone, however it is cut and batched.
 #include "models/llama/LlamaGraph.h"
 
 #include "../../models/llama/RandomLlama.h"
@@ -51,7 +51,8 @@ struct PhasesOfLlama : testing::Test {
       if (interpreter.hasWeight(weight.getSymName()))
         continue; // Coordinates, which a pass made weights of.
       RankedTensorType type = weight.getLogicalType();
-      Tensor value = makeRandom(type.getShape(), type.getElementType(), 7, weight.getSymName(), RandomReals::Uniform, 2);
+      Tensor value =
+          makeRandom(type.getShape(), type.getElementType(), 7, weight.getSymName(), RandomReals::Uniform, 2);
       ASSERT_FALSE(bool(interpreter.setWeight(weight.getSymName(), std::move(value))));
     }
   }
@@ -62,7 +63,8 @@ struct PhasesOfLlama : testing::Test {
     setWeights(interpreter, module);
     std::vector<Tensor> logits;
     for (const std::vector<SequencePart> &step : steps) {
-      auto results = interpreter.runLogical("step", makeStepInputs(&context, step, options.pageSlots, options.pagesPerSequence(), true));
+      auto results = interpreter.runLogical(
+          "step", makeStepInputs(&context, step, options.pageSlots, options.pagesPerSequence(), true));
       EXPECT_TRUE(bool(results)) << toString(results.takeError());
       if (!results)
         return {};
@@ -124,7 +126,8 @@ TEST_F(PhasesOfLlama, everyPassKeepsTheStepOnEveryNumberOfRanks) {
         PassManager manager(&context);
         manager.addPass(pass.create());
         ASSERT_TRUE(succeeded(manager.run(*module)));
-        std::vector<Tensor> exact = run(*module, twoSteps, /*float64=*/true), rounded = run(*module, twoSteps, /*float64=*/false);
+        std::vector<Tensor> exact = run(*module, twoSteps, /*float64=*/true),
+                            rounded = run(*module, twoSteps, /*float64=*/false);
         ASSERT_EQ(exact.size(), 2u);
         ASSERT_EQ(rounded.size(), 2u);
         // Constants such as epsilon are f32 once nn is lowered, hence not 1e-11.
@@ -175,7 +178,9 @@ TEST_F(PhasesOfLlama, aPromptGetsWhatItGetsAlone) {
   ASSERT_EQ(alone.size(), 1u);
   ASSERT_EQ(bySingles.size(), 3u);
   int64_t width = config.vocabulary;
-  auto rows = [&](const Tensor &logits, int64_t first, int64_t count) { return logits.getElements().slice(first * width, count * width); };
+  auto rows = [&](const Tensor &logits, int64_t first, int64_t count) {
+    return logits.getElements().slice(first * width, count * width);
+  };
   EXPECT_LT(distance(rows(batched[0], 0, 5), rows(alone[0], 0, 5)), 1e-12);
   EXPECT_LT(distance(rows(batched[1], 0, 3), rows(alone[0], 5, 3)), 1e-12);
   EXPECT_LT(distance(rows(batched[0], 6, 1), rows(bySingles[1], 0, 1)), 1e-12);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Random chains of collectives and transpositions leave the same bits on every rank before and after they become transfers, which absorb
-// the transpositions.
+// Random chains of collectives and transpositions leave the same bits on every rank before and after they become
+// transfers, which absorb the transpositions.
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Reference/RandomValues.h"
 #include "compiler/Transforms/Passes.h"
@@ -24,7 +24,8 @@ using namespace muster::reference;
 
 namespace {
 
-/// Writes a program of random steps on one tensor. Dim 0 of the argument, `p`, may be dynamic; it stays what it was in `dynamicDim`.
+/// Writes a program of random steps on one tensor. Dim 0 of the argument, `p`, may be dynamic; it stays what it was in
+/// `dynamicDim`.
 class ProgramMaker {
 public:
   explicit ProgramMaker(uint64_t seed) : random(seed) {}
@@ -45,9 +46,12 @@ public:
     std::string mesh;
     for (size_t axis = 0; axis < axes.size(); ++axis)
       mesh += (axis ? ", " : "") + quoted(axis) + " = " + std::to_string(axes[axis]);
-    return "muster.mesh @m <[" + mesh + "]>\nfunc.func @f(%v0: " + argument + " {muster.layout = #muster.layout<[p, q, r]>}) -> " + type() +
-           " attributes {muster.bounds = {p = 1000 : i64}} {\n  %c0 = arith.constant 0 : index\n  %c1 = arith.constant 1 : index\n"
-           "  %c2 = arith.constant 2 : index\n" + body + "  return %v" + std::to_string(value) + " : " + type() + "\n}\n";
+    return "muster.mesh @m <[" + mesh + "]>\nfunc.func @f(%v0: " + argument +
+           " {muster.layout = #muster.layout<[p, q, r]>}) -> " + type() +
+           " attributes {muster.bounds = {p = 1000 : i64}} {\n  %c0 = arith.constant 0 : index\n  %c1 = arith.constant "
+           "1 : index\n"
+           "  %c2 = arith.constant 2 : index\n" +
+           body + "  return %v" + std::to_string(value) + " : " + type() + "\n}\n";
   }
 
   const std::vector<int64_t> &getInputShape() const { return input; }
@@ -64,7 +68,8 @@ private:
   }
 
   void append(const std::string &operation, const std::string &before, bool keepsType) {
-    body += "  %v" + std::to_string(value + 1) + " = muster." + operation + " : " + before + (keepsType ? "" : " -> " + type()) + "\n";
+    body += "  %v" + std::to_string(value + 1) + " = muster." + operation + " : " + before +
+            (keepsType ? "" : " -> " + type()) + "\n";
     ++value;
   }
 
@@ -80,11 +85,13 @@ private:
         dynamicDim = static_cast<int64_t>(dim);
     }
     if (dynamicBefore >= 0) {
-      body += "  %d" + number + " = tensor.dim %v" + std::to_string(value) + ", %c" + std::to_string(dynamicBefore) + " : " + from + "\n";
+      body += "  %d" + number + " = tensor.dim %v" + std::to_string(value) + ", %c" + std::to_string(dynamicBefore) +
+              " : " + from + "\n";
       sizes = "%d" + number;
     }
-    body += "  %e" + number + " = tensor.empty(" + sizes + ") : " + type() + "\n  %v" + number + " = linalg.transpose ins(%v" + std::to_string(value) +
-            " : " + from + ") outs(%e" + number + " : " + type() + ") permutation = [" + list + "]\n";
+    body += "  %e" + number + " = tensor.empty(" + sizes + ") : " + type() + "\n  %v" + number +
+            " = linalg.transpose ins(%v" + std::to_string(value) + " : " + from + ") outs(%e" + number + " : " +
+            type() + ") permutation = [" + list + "]\n";
     ++value;
   }
 
@@ -104,7 +111,8 @@ private:
     on = chosen.size() == 1 ? on : "[" + on + "]";
     size_t dim = pick(3), other = pick(3);
     bool divides = shape[dim] % group == 0;
-    std::string x = " %v" + std::to_string(value), before = type(), d = std::to_string(dim), kind = pick(2) ? "sum" : "max";
+    std::string x = " %v" + std::to_string(value), before = type(), d = std::to_string(dim),
+                kind = pick(2) ? "sum" : "max";
     switch (pick(7)) {
     case 0:
       if (shape[0] * shape[1] * shape[2] > 2000)
@@ -149,7 +157,8 @@ TEST(RandomCollectives, leaveTheSameBitsAsTransfers) {
   tensor::registerInferTypeOpInterfaceExternalModels(registry);
   MLIRContext context(registry);
   context.disableMultithreading();
-  context.loadDialect<MusterDialect, plan::PlanDialect, func::FuncDialect, linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect>();
+  context.loadDialect<MusterDialect, plan::PlanDialect, func::FuncDialect, linalg::LinalgDialect, tensor::TensorDialect,
+                      arith::ArithDialect>();
   ProgramMaker maker(71);
   int64_t transposes = 0, left = 0;
   llvm::StringMap<int64_t> seen;
@@ -161,7 +170,8 @@ TEST(RandomCollectives, leaveTheSameBitsAsTransfers) {
     module->walk([&](Operation *op) { ++seen[op->getName().getStringRef()]; });
     RankValues input;
     for (int64_t rank = 0; rank < (*module->getOps<MeshOp>().begin()).getMesh().getRankCount(); ++rank)
-      input.push_back(share(makeRandom(maker.getInputShape(), Float32Type::get(&context), static_cast<uint64_t>(number * 8 + rank), "x", RandomReals::Uniform, 2)));
+      input.push_back(share(makeRandom(maker.getInputShape(), Float32Type::get(&context),
+                                       static_cast<uint64_t>(number * 8 + rank), "x", RandomReals::Uniform, 2)));
     auto before = Interpreter(*module).run("f", {input});
     ASSERT_TRUE(bool(before)) << toString(before.takeError());
     module->walk([&](linalg::TransposeOp) { ++transposes; });
@@ -178,7 +188,8 @@ TEST(RandomCollectives, leaveTheSameBitsAsTransfers) {
       ASSERT_TRUE(a->isIdentical(*b)) << a->getText() << "\n" << b->getText();
   }
   EXPECT_LT(left, transposes * 3 / 4) << "transpositions are absorbed";
-  for (StringRef collective : {"all_gather", "reduce_scatter", "all_reduce", "all_to_all", "exchange", "broadcast", "permute"})
+  for (StringRef collective :
+       {"all_gather", "reduce_scatter", "all_reduce", "all_to_all", "exchange", "broadcast", "permute"})
     EXPECT_GE(seen.lookup(("muster." + collective).str()), 30) << collective.str();
 }
 

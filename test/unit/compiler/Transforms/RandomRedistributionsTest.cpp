@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Random redistributions mean the same before and after they become collectives, and those before and after they become transfers.
+// Random redistributions mean the same before and after they become collectives, and those before and after they become
+// transfers.
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Reference/RandomValues.h"
 #include "compiler/Transforms/Passes.h"
@@ -29,7 +30,7 @@ struct Axis {
 /// One redistribution: where each axis of the mesh stands before and after.
 struct Case {
   std::vector<Axis> mesh;
-  std::vector<int64_t> shape; ///< logical
+  std::vector<int64_t> shape;                     ///< logical
   std::vector<std::vector<int>> fromAxes, toAxes; ///< of each dim, outer first
   std::vector<int> fromPartial, toPartial;
   std::string kind;
@@ -58,7 +59,8 @@ struct Case {
   }
 
   int64_t parts(const std::vector<int> &axes) const {
-    return std::accumulate(axes.begin(), axes.end(), int64_t(1), [&](int64_t product, int axis) { return product * mesh[axis].size; });
+    return std::accumulate(axes.begin(), axes.end(), int64_t(1),
+                           [&](int64_t product, int axis) { return product * mesh[axis].size; });
   }
 
   std::string type(const std::vector<std::vector<int>> &axes) const {
@@ -75,10 +77,11 @@ struct Case {
     std::string axes;
     for (const Axis &axis : mesh)
       axes += (axes.empty() ? "\"" : ", \"") + axis.name + "\" = " + std::to_string(axis.size);
-    return "muster.mesh @m <[" + axes + "]>\nfunc.func @f(%x: " + type(fromAxes) + " {muster.layout = #muster.layout<" + from() + ">}) -> (" +
-           type(toAxes) + " {muster.layout = #muster.layout<" + to() + ">}) attributes {muster.bounds = {p = 1000 : i64}} {\n" +
-           "  %y = muster.redistribute %x from <" + from() + "> to <" + to() + "> : " + type(fromAxes) + " -> " + type(toAxes) +
-           "\n  return %y : " + type(toAxes) + "\n}\n";
+    return "muster.mesh @m <[" + axes + "]>\nfunc.func @f(%x: " + type(fromAxes) + " {muster.layout = #muster.layout<" +
+           from() + ">}) -> (" + type(toAxes) + " {muster.layout = #muster.layout<" + to() +
+           ">}) attributes {muster.bounds = {p = 1000 : i64}} {\n" + "  %y = muster.redistribute %x from <" + from() +
+           "> to <" + to() + "> : " + type(fromAxes) + " -> " + type(toAxes) + "\n  return %y : " + type(toAxes) +
+           "\n}\n";
   }
 };
 
@@ -87,7 +90,8 @@ public:
   explicit CaseMaker(uint64_t seed) : random(seed) {}
 
   Case make() {
-    static const std::vector<std::vector<int64_t>> meshes = {{1}, {2}, {3}, {5}, {2, 2}, {2, 3}, {3, 2}, {1, 3}, {4}, {6}, {2, 1, 3}, {2, 2, 1}};
+    static const std::vector<std::vector<int64_t>> meshes = {{1},    {2},    {3}, {5}, {2, 2},    {2, 3},
+                                                             {3, 2}, {1, 3}, {4}, {6}, {2, 1, 3}, {2, 2, 1}};
     static const int64_t primes[] = {2, 3, 5};
     Case made;
     const auto &sizes = meshes[pick(meshes.size())];
@@ -108,7 +112,8 @@ public:
     for (int axis : axes)
       place(axis, made.toAxes, made.toPartial, llvm::is_contained(made.fromPartial, axis) && pick(3) == 0);
     for (size_t dim = 0; dim < dims; ++dim)
-      made.shape.push_back(primes[(dim + made.mesh.size()) % 3] * std::lcm(made.parts(made.fromAxes[dim]), made.parts(made.toAxes[dim])));
+      made.shape.push_back(primes[(dim + made.mesh.size()) % 3] *
+                           std::lcm(made.parts(made.fromAxes[dim]), made.parts(made.toAxes[dim])));
     return made;
   }
 
@@ -128,7 +133,8 @@ private:
 
 struct RandomRedistributions : testing::Test {
   RandomRedistributions() {
-    context.loadDialect<MusterDialect, func::FuncDialect, tensor::TensorDialect, arith::ArithDialect, plan::PlanDialect>();
+    context
+        .loadDialect<MusterDialect, func::FuncDialect, tensor::TensorDialect, arith::ArithDialect, plan::PlanDialect>();
     context.disableMultithreading();
   }
 
@@ -137,7 +143,8 @@ struct RandomRedistributions : testing::Test {
     SmallVector<int64_t> shape = {tested.parts(tested.fromPartial)};
     llvm::append_range(shape, tested.shape);
     std::string text = tested.layout(tested.fromAxes, {});
-    text = "[part" + (tested.fromPartial.empty() ? "" : "/(" + tested.join(tested.fromPartial, ",") + ")") + ", " + text.substr(1);
+    text = "[part" + (tested.fromPartial.empty() ? "" : "/(" + tested.join(tested.fromPartial, ",") + ")") + ", " +
+           text.substr(1);
     Tensor terms = makeRandom(shape, Float32Type::get(&context), seed, "x", RandomReals::Integers, 2);
     auto parts = scatter(terms, LayoutAttr::parseText(&context, text), mesh, {});
     EXPECT_TRUE(bool(parts)) << text << ": " << toString(parts.takeError());

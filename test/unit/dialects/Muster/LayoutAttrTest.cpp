@@ -53,10 +53,26 @@ struct LayoutAttrTest : testing::Test {
 };
 
 TEST_F(LayoutAttrTest, textsRoundTrip) {
-  for (StringRef text : {"[]", "[b]", "[b, s/sp, h, d]", "[h/(tp,sp)]", "[(h/tp d)]", "[t, o], partial(sum: tp)", "[t], partial(max: a, b)",
-                         "[t], partial(sum: a), partial(min: b)", "[s/sp zigzag]", "[s/(a,b) stripe]", "[any(h)/tp]", "[t/dp : tokens @step]",
-                         "[kv/tp[1:2], e/tp[2:4]]", "[{q:6/tp | k:2/tp | v:2}, i]", "[(any(h)/tp d zigzag)]", "[\"a-b\"/\"c d\"]", "[\"9\"]",
-                         "[\"any\", \"partial\"]", "[(\"zigzag\" \"stripe\")]", "[f32, i32, true]"}) {
+  for (StringRef text : {"[]",
+                         "[b]",
+                         "[b, s/sp, h, d]",
+                         "[h/(tp,sp)]",
+                         "[(h/tp d)]",
+                         "[t, o], partial(sum: tp)",
+                         "[t], partial(max: a, b)",
+                         "[t], partial(sum: a), partial(min: b)",
+                         "[s/sp zigzag]",
+                         "[s/(a,b) stripe]",
+                         "[any(h)/tp]",
+                         "[t/dp : tokens @step]",
+                         "[kv/tp[1:2], e/tp[2:4]]",
+                         "[{q:6/tp | k:2/tp | v:2}, i]",
+                         "[(any(h)/tp d zigzag)]",
+                         "[\"a-b\"/\"c d\"]",
+                         "[\"9\"]",
+                         "[\"any\", \"partial\"]",
+                         "[(\"zigzag\" \"stripe\")]",
+                         "[f32, i32, true]"}) {
     LayoutAttr layout = parse(text);
     ASSERT_TRUE(layout) << text.str();
     EXPECT_EQ(layout.getText(), text.str());
@@ -108,7 +124,8 @@ TEST_F(LayoutAttrTest, localShapesSayWhatDoesNotFit) {
   EXPECT_EQ(local("[s/sp]", {7}, node), "layout [s/sp] references unknown mesh axis 'sp'");
   EXPECT_EQ(local("[s]", {7, 2}, node), "expected a layout of 2 dims but got 1 in [s]");
   EXPECT_EQ(local("[{q:6 | k:3}]", {10}, node), "expected the segments of layout [{q:6 | k:3}] to make 10 but got 9");
-  EXPECT_EQ(local("[kv/tp[2:3]]", {6}, mesh({{"tp", 4}})), "expected sub-axis 'tp[2:3]' to divide an axis of 4 ranks in layout [kv/tp[2:3]]");
+  EXPECT_EQ(local("[kv/tp[2:3]]", {6}, mesh({{"tp", 4}})),
+            "expected sub-axis 'tp[2:3]' to divide an axis of 4 ranks in layout [kv/tp[2:3]]");
 }
 
 TEST_F(LayoutAttrTest, queriesTellPlainDimsFromOthers) {
@@ -117,7 +134,8 @@ TEST_F(LayoutAttrTest, queriesTellPlainDimsFromOthers) {
   EXPECT_EQ(plain.getDimName(1), "s");
   EXPECT_EQ(plain.getPlainAxes(1), (SmallVector<StringRef>{"dp", "tp"}));
   EXPECT_TRUE(plain.getPlainAxes(0).empty());
-  for (StringRef text : {"[s zigzag]", "[any(s)]", "[s : tokens @step]", "[s/tp[1:2]]", "[(s d)]", "[{s:1 | d:2}]", "[s], partial(sum: tp)"})
+  for (StringRef text : {"[s zigzag]", "[any(s)]", "[s : tokens @step]", "[s/tp[1:2]]", "[(s d)]", "[{s:1 | d:2}]",
+                         "[s], partial(sum: tp)"})
     EXPECT_FALSE(parse(text).isPlain()) << text.str();
   EXPECT_EQ(parse("[(s d)]").getDimName(0), "");
   EXPECT_EQ(LayoutAttr::getPlain(&context, {{"b", {}}, {"s", {"dp", "tp"}}}), plain);

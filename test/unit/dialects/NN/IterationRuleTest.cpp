@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Every operation's iteration rule against what the operation does: well formed, and true of the values that it computes.
+// Every operation's iteration rule against what the operation does: well formed, and true of the values that it
+// computes.
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Reference/RandomValues.h"
 #include "dialects/NN/IR/NNDialect.h"
@@ -24,30 +25,42 @@ struct Program {
 };
 
 const Program programs[] = {
-    {"matmul", R"mlir(func.func @f(%x: tensor<?x?xf32>, %w: tensor<?x?xf32>) -> tensor<?x?xf32> {
+    {"matmul",
+     R"mlir(func.func @f(%x: tensor<?x?xf32>, %w: tensor<?x?xf32>) -> tensor<?x?xf32> {
        %y = nn.matmul %x, %w : tensor<?x?xf32>, tensor<?x?xf32> -> tensor<?x?xf32>
        return %y : tensor<?x?xf32>
-     })mlir", {{4, 6}, {10, 6}}},
-    {"gather_rows", R"mlir(func.func @f(%x: tensor<?x?xf32>, %i: tensor<?xi32>) -> tensor<?x?xf32> {
+     })mlir",
+     {{4, 6}, {10, 6}}},
+    {"gather_rows",
+     R"mlir(func.func @f(%x: tensor<?x?xf32>, %i: tensor<?xi32>) -> tensor<?x?xf32> {
        %y = nn.gather_rows %x[%i] : tensor<?x?xf32>, tensor<?xi32> -> tensor<?x?xf32>
        return %y : tensor<?x?xf32>
-     })mlir", {{14, 6}, {4}}},
-    {"rms_norm", R"mlir(func.func @f(%x: tensor<?x?xf32>, %s: tensor<?xf32>) -> tensor<?x?xf32> {
+     })mlir",
+     {{14, 6}, {4}}},
+    {"rms_norm",
+     R"mlir(func.func @f(%x: tensor<?x?xf32>, %s: tensor<?xf32>) -> tensor<?x?xf32> {
        %y = nn.rms_norm %x, %s epsilon 0.5 : tensor<?x?xf32>, tensor<?xf32>
        return %y : tensor<?x?xf32>
-     })mlir", {{4, 6}, {6}}},
-    {"split_heads", R"mlir(func.func @f(%x: tensor<?x6xf32>) -> tensor<?x2x3xf32> {
+     })mlir",
+     {{4, 6}, {6}}},
+    {"split_heads",
+     R"mlir(func.func @f(%x: tensor<?x6xf32>) -> tensor<?x2x3xf32> {
        %y = nn.split_heads %x heads 2 head_dim 3 : tensor<?x6xf32> -> tensor<?x2x3xf32>
        return %y : tensor<?x2x3xf32>
-     })mlir", {{4, 6}}},
-    {"merge_heads", R"mlir(func.func @f(%x: tensor<?x2x3xf32>) -> tensor<?x6xf32> {
+     })mlir",
+     {{4, 6}}},
+    {"merge_heads",
+     R"mlir(func.func @f(%x: tensor<?x2x3xf32>) -> tensor<?x6xf32> {
        %y = nn.merge_heads %x heads 2 head_dim 3 : tensor<?x2x3xf32> -> tensor<?x6xf32>
        return %y : tensor<?x6xf32>
-     })mlir", {{4, 2, 3}}},
-    {"rope", R"mlir(func.func @f(%x: tensor<?x?x6xf32>, %c: tensor<14x3xf32>, %s: tensor<14x3xf32>, %p: tensor<?xi32>) -> tensor<?x?x6xf32> {
+     })mlir",
+     {{4, 2, 3}}},
+    {"rope",
+     R"mlir(func.func @f(%x: tensor<?x?x6xf32>, %c: tensor<14x3xf32>, %s: tensor<14x3xf32>, %p: tensor<?xi32>) -> tensor<?x?x6xf32> {
        %y = nn.rope %x, %c, %s, %p : tensor<?x?x6xf32>, tensor<14x3xf32>, tensor<?xi32>
        return %y : tensor<?x?x6xf32>
-     })mlir", {{4, 2, 6}, {14, 3}, {14, 3}, {4}}},
+     })mlir",
+     {{4, 2, 6}, {14, 3}, {14, 3}, {4}}},
 };
 
 struct IterationRuleTest : testing::TestWithParam<Program> {
@@ -159,7 +172,8 @@ TEST_P(IterationRuleTest, isLinearWhereItSaysSo) {
     if (!inputs[operand].isReal())
       continue;
     std::vector<Tensor> others = inputs;
-    others[operand] = makeRandom(inputs[operand].getShape(), inputs[operand].getElementType(), 9, "summand", RandomReals::Integers, 2);
+    others[operand] = makeRandom(inputs[operand].getShape(), inputs[operand].getElementType(), 9, "summand",
+                                 RandomReals::Integers, 2);
     std::vector<Tensor> sums = inputs;
     sums[operand] = add(inputs[operand], others[operand]);
     bool isLinear = rule.linearity == Linearity::Multilinear || (rule.linearOperands >> operand & 1) != 0;
@@ -168,16 +182,19 @@ TEST_P(IterationRuleTest, isLinearWhereItSaysSo) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(NN, IterationRuleTest, testing::ValuesIn(programs), [](const auto &info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(NN, IterationRuleTest, testing::ValuesIn(programs),
+                         [](const auto &info) { return std::string(info.param.name); });
 
 // The masked form of the look-up: ranks that hold parts of the table add up.
 TEST(GatherRowsRule, sumsOverPartsOfTheTable) {
   MLIRContext context;
   context.loadDialect<MusterDialect, NNDialect, func::FuncDialect, tensor::TensorDialect>();
-  auto module = parseSourceString<ModuleOp>(R"mlir(func.func @f(%x: tensor<?x?xf32>, %i: tensor<?xi32>, %first: index) -> tensor<?x?xf32> {
+  auto module = parseSourceString<ModuleOp>(
+      R"mlir(func.func @f(%x: tensor<?x?xf32>, %i: tensor<?xi32>, %first: index) -> tensor<?x?xf32> {
     %y = nn.gather_rows %x[%i] first %first : tensor<?x?xf32>, tensor<?xi32> -> tensor<?x?xf32>
     return %y : tensor<?x?xf32>
-  })mlir", &context);
+  })mlir",
+      &context);
   GatherRowsOp gather;
   module->walk([&](GatherRowsOp found) { gather = found; });
   IterationRule rule = gather.getIterationRule();
@@ -186,8 +203,9 @@ TEST(GatherRowsRule, sumsOverPartsOfTheTable) {
   Interpreter interpreter(*module);
   std::string texts;
   for (int64_t first : {0, 2}) {
-    auto result = interpreter.runLogical("f", {Tensor::ofReals({2, 1}, f32, {10.0 + static_cast<double>(first), 11.0 + static_cast<double>(first)}),
-                                               Tensor::ofIntegers({3}, i32, {3, 0, 2}), Tensor::scalar(index, Number::ofInteger(first))});
+    auto result = interpreter.runLogical(
+        "f", {Tensor::ofReals({2, 1}, f32, {10.0 + static_cast<double>(first), 11.0 + static_cast<double>(first)}),
+              Tensor::ofIntegers({3}, i32, {3, 0, 2}), Tensor::scalar(index, Number::ofInteger(first))});
     ASSERT_TRUE(bool(result));
     texts += result->front().getText() + "; ";
   }

@@ -16,8 +16,10 @@ struct SequencePart {
   std::vector<int64_t> pages; ///< of all its tokens
 };
 
-/// tokens, positions, query_starts, block_table, write_slots, logit_rows: the last row of every sequence is asked for, or every row.
-inline std::vector<reference::Tensor> makeStepInputs(mlir::MLIRContext *context, const std::vector<SequencePart> &sequences, int64_t pageSlots,
+/// tokens, positions, query_starts, block_table, write_slots, logit_rows: the last row of every sequence is asked for,
+/// or every row.
+inline std::vector<reference::Tensor> makeStepInputs(mlir::MLIRContext *context,
+                                                     const std::vector<SequencePart> &sequences, int64_t pageSlots,
                                                      int64_t pagesPerSequence, bool everyRow) {
   std::vector<int64_t> tokens, positions, starts = {0}, table, slots, rows;
   for (const SequencePart &sequence : sequences) {
@@ -38,8 +40,12 @@ inline std::vector<reference::Tensor> makeStepInputs(mlir::MLIRContext *context,
   auto vector = [&](const std::vector<int64_t> &values) {
     return reference::Tensor::ofIntegers({static_cast<int64_t>(values.size())}, i32, values);
   };
-  return {vector(tokens), vector(positions), vector(starts),
-          reference::Tensor::ofIntegers({static_cast<int64_t>(sequences.size()), pagesPerSequence}, i32, table), vector(slots), vector(rows)};
+  return {vector(tokens),
+          vector(positions),
+          vector(starts),
+          reference::Tensor::ofIntegers({static_cast<int64_t>(sequences.size()), pagesPerSequence}, i32, table),
+          vector(slots),
+          vector(rows)};
 }
 
 } // namespace muster::llama

@@ -2,11 +2,11 @@
 /* The example of muster.h in C11. Called by ApiTest. */
 #include "muster/muster.h"
 
-int32_t generateInC(const char *path, const int32_t *prompt, size_t promptTokens, int32_t *tokens, size_t capacity, size_t *count,
-                    muster_status *status);
+int32_t generateInC(const char *path, const int32_t *prompt, size_t promptTokens, int32_t *tokens, size_t capacity,
+                    size_t *count, muster_status *status);
 
-int32_t generateInC(const char *path, const int32_t *prompt, size_t promptTokens, int32_t *tokens, size_t capacity, size_t *count,
-                    muster_status *status) {
+int32_t generateInC(const char *path, const int32_t *prompt, size_t promptTokens, int32_t *tokens, size_t capacity,
+                    size_t *count, muster_status *status) {
   muster_plan *plan = NULL;
   muster_session *session = NULL;
   muster_sequence_options options = {.struct_size = sizeof(options), .max_new_tokens = (uint32_t)capacity};

@@ -138,8 +138,7 @@ uint32_t PlanBuilder::weight(const std::string &name, uint64_t n, uint64_t k, sc
   weight->shared = shared;
   weight->offset = roundUp(sections[shared ? 0 : 1].size(), schema::spanAlignment);
   for (size_t i = 0; i != (shared ? 1 : rankCount); ++i) {
-    std::vector<float> packed =
-        packing == schema::Packing::BlockedN64K16 ? packBlocked(values[i], n, k) : values[i];
+    std::vector<float> packed = packing == schema::Packing::BlockedN64K16 ? packBlocked(values[i], n, k) : values[i];
     weight->length = packed.size() * sizeof(float);
     std::vector<std::byte> &section = sections[shared ? 0 : i + 1];
     section.resize(weight->offset + weight->length);
@@ -286,8 +285,8 @@ uint32_t PlanBuilder::transfer(schema::VariantT &variant, TransferSpec spec, std
 }
 
 std::vector<uint8_t> PlanBuilder::flatbuffer() {
-  // Section offsets depend on the plan's size, which does not depend on them: 64-bit scalars stay where they are, unless
-  // one is the default.
+  // Section offsets depend on the plan's size, which does not depend on them: 64-bit scalars stay where they are,
+  // unless one is the default.
   for (auto &section : plan.sections)
     section->offset = schema::pageBytes;
   for (int pass = 0;; ++pass) {

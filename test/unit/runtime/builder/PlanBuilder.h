@@ -85,8 +85,9 @@ public:
                std::vector<std::vector<uint8_t>> axes = {}, schema::ElementType element = schema::ElementType::F32);
 
   // Steps; each returns its index.
-  uint32_t launch(schema::VariantT &variant, uint32_t kernel, std::vector<Operand> operands, std::vector<uint32_t> sizes,
-                  AmountPtr grid, std::vector<uint32_t> waits = {}, std::vector<uint32_t> acknowledgements = {});
+  uint32_t launch(schema::VariantT &variant, uint32_t kernel, std::vector<Operand> operands,
+                  std::vector<uint32_t> sizes, AmountPtr grid, std::vector<uint32_t> waits = {},
+                  std::vector<uint32_t> acknowledgements = {});
   uint32_t matmul(schema::VariantT &variant, AmountPtr rows, uint64_t n, uint64_t k, schema::Binding source,
                   uint32_t weight, schema::Binding result, std::vector<uint32_t> waits = {}, bool accumulate = false);
   struct TransferSpec {
@@ -117,7 +118,7 @@ private:
   uint32_t rankCount = 1;
   std::vector<std::byte> object;
   std::vector<std::vector<std::byte>> otherSections; // of the plan, behind the object
-  std::vector<std::vector<std::byte>> sections; // of the weights file: shared, then one a rank
+  std::vector<std::vector<std::byte>> sections;      // of the weights file: shared, then one a rank
 };
 
 /// XXH3-128 digest of everything behind the header, put into it.

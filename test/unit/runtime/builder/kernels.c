@@ -40,9 +40,9 @@ void dawdle(void *const *bindings, const int64_t *sizes, int64_t worker, int64_t
   }
 }
 
-/* A model for tests of sessions: logits are a function of a sequence's tokens alone, but it finds them only through the paged
- * cache, as attention does. bindings: tokens, positions, query_starts, block_table, write_slots, logit_rows (i32), cache (a float a
- * slot), logits; sizes: t, r, page slots, pages a sequence, vocabulary. For one work item. */
+/* A model for tests of sessions: logits are a function of a sequence's tokens alone, but it finds them only through the
+ * paged cache, as attention does. bindings: tokens, positions, query_starts, block_table, write_slots, logit_rows
+ * (i32), cache (a float a slot), logits; sizes: t, r, page slots, pages a sequence, vocabulary. For one work item. */
 void pure_step(void *const *bindings, const int64_t *sizes, int64_t worker, int64_t workers) {
   const int32_t *tokens = bindings[0], *positions = bindings[1], *starts = bindings[2], *table = bindings[3],
                 *slots = bindings[4], *rows = bindings[5];

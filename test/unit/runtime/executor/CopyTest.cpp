@@ -47,20 +47,23 @@ void compare(std::vector<int64_t> extents, std::vector<size_t> order, uint64_t w
     int64_t from = 0, rest = element;
     for (size_t i = extents.size(); i-- != 0; rest /= extents[i])
       from += rest % extents[i] * dims[i].sourceStride;
-    std::memcpy(expected.get() + static_cast<size_t>(element) * width, source.get() + static_cast<size_t>(from) * width, width);
+    std::memcpy(expected.get() + static_cast<size_t>(element) * width, source.get() + static_cast<size_t>(from) * width,
+                width);
   }
   int count = normalise(dims);
   ASSERT_GE(count, 0);
   for (uint32_t worker = 0; worker != workers; ++worker)
     copyBox(source.get(), result.get(), std::span(dims.data(), static_cast<size_t>(count)), width, worker, workers);
   EXPECT_EQ(std::memcmp(result.get(), expected.get(), bytes), 0)
-      << testing::PrintToString(extents) << " by " << testing::PrintToString(order) << " of " << width << " bytes, " << workers;
+      << testing::PrintToString(extents) << " by " << testing::PrintToString(order) << " of " << width << " bytes, "
+      << workers;
 }
 
 TEST(Copy, EqualsElementByElement) {
   for (uint64_t width : {1u, 2u, 4u, 8u})
     for (uint32_t workers : {1u, 2u, 3u, 7u}) {
-      for (std::vector<size_t> order : {std::vector<size_t>{0, 1, 2}, {1, 0, 2}, {2, 1, 0}, {0, 2, 1}, {2, 0, 1}, {1, 2, 0}}) {
+      for (std::vector<size_t> order :
+           {std::vector<size_t>{0, 1, 2}, {1, 0, 2}, {2, 1, 0}, {0, 2, 1}, {2, 0, 1}, {1, 2, 0}}) {
         compare({5, 7, 11}, order, width, workers);
         compare({3, 1, 67}, order, width, workers);
         compare({17, 2, 128}, order, width, workers);

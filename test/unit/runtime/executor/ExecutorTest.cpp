@@ -23,7 +23,8 @@ class LayerTest : public testing::TestWithParam<std::tuple<uint32_t, uint32_t, u
 
 TEST_P(LayerTest, EqualsPlainLoops) {
   auto [ranks, workers, hidden, packing] = GetParam();
-  std::string name = "layer" + std::to_string(ranks) + "_" + std::to_string(hidden) + "_" + std::to_string(int(packing));
+  std::string name =
+      "layer" + std::to_string(ranks) + "_" + std::to_string(hidden) + "_" + std::to_string(int(packing));
   auto plan = load(layerPlan(name, ranks, hidden, packing));
   ASSERT_NE(plan, nullptr);
   ExecutorOptions options;
@@ -43,7 +44,6 @@ TEST_P(LayerTest, EqualsPlainLoops) {
 INSTANTIATE_TEST_SUITE_P(Executor, LayerTest,
                          testing::Combine(testing::Values(1u, 3u), testing::Values(1u, 2u), testing::Values(64u, 131u),
                                           testing::Values(schema::Packing::RowMajor, schema::Packing::BlockedN64K16)));
-
 
 TEST(Executor, SameBitsForAnyWorkersAndDelays) {
   for (auto packing : {schema::Packing::RowMajor, schema::Packing::BlockedN64K16}) {
@@ -75,8 +75,9 @@ TEST(Executor, SameBitsAloneAndInBatch) {
     std::vector<float> x = randomValues(37 * features, 5);
     std::vector<float> together = runOnce(*executor, {37}, x);
     for (size_t row = 0; row != 37; ++row) {
-      std::vector<float> alone =
-          runOnce(*executor, {1}, {x.begin() + static_cast<ptrdiff_t>(row * features), x.begin() + static_cast<ptrdiff_t>((row + 1) * features)});
+      std::vector<float> alone = runOnce(*executor, {1},
+                                         {x.begin() + static_cast<ptrdiff_t>(row * features),
+                                          x.begin() + static_cast<ptrdiff_t>((row + 1) * features)});
       EXPECT_EQ(std::memcmp(alone.data(), &together[row * features], features * sizeof(float)), 0) << "row " << row;
     }
   }
@@ -101,7 +102,8 @@ TEST_P(RingTest, AcknowledgementsProtectSources) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Executor, RingTest,
-                         testing::Combine(testing::Values(2u, 3u, 5u), testing::Values(1u, 2u), testing::Values(0u, 7u)));
+                         testing::Combine(testing::Values(2u, 3u, 5u), testing::Values(1u, 2u),
+                                          testing::Values(0u, 7u)));
 
 // [a, b] over a mesh of 2 x 3: groups are the axes that are named, positions count row-major over them.
 TEST(Executor, GathersAndExchangesOverMeshAxes) {
@@ -120,13 +122,14 @@ TEST(Executor, GathersAndExchangesOverMeshAxes) {
   variant.inputs.emplace_back(0, 64);
   variant.results.emplace_back(64, 64);
   variant.results.emplace_back(128, 128);
-  PlanBuilder::TransferSpec overTp{"all_gather", {1}, arena(0, 64), arena(64, 64), amount(0),
-                                   amountAt(Position::Peer, 1, part), {}};
+  PlanBuilder::TransferSpec overTp{
+      "all_gather", {1}, arena(0, 64), arena(64, 64), amount(0), amountAt(Position::Peer, 1, part), {}};
   overTp.box.push_back(dim(amount(part), 1, 1));
   builder.transfer(variant, std::move(overTp));
   AmountPtr swapped = amountAt(Position::Peer, 1, 2 * part);
   swapped->terms.push_back(amountAt(Position::Peer, 0, part)->terms[0]);
-  PlanBuilder::TransferSpec overBoth{"all_gather", {1, 0}, arena(0, 64), arena(128, 128), amount(0), std::move(swapped), {}};
+  PlanBuilder::TransferSpec overBoth{"all_gather",       {1, 0}, arena(0, 64), arena(128, 128), amount(0),
+                                     std::move(swapped), {}};
   overBoth.box.push_back(dim(amount(part), 1, 1));
   builder.transfer(variant, std::move(overBoth));
   auto executor = create(load(builder.write(scratchFolder(), "mesh")), {});
@@ -160,9 +163,13 @@ TEST(Executor, AllToAllPermutes) {
   schema::VariantT &variant = builder.addVariant(entry, "any", 2 * bytes);
   variant.inputs.emplace_back(0, bytes);
   variant.results.emplace_back(bytes, bytes);
-  PlanBuilder::TransferSpec exchange{"all_to_all", {0}, arena(0, bytes), arena(bytes, bytes),
+  PlanBuilder::TransferSpec exchange{"all_to_all",
+                                     {0},
+                                     arena(0, bytes),
+                                     arena(bytes, bytes),
                                      amountAt(Position::Own, 0, h / p * d),
-                                     amountAt(Position::Peer, 0, h / p * d, static_cast<int32_t>(s)), {}};
+                                     amountAt(Position::Peer, 0, h / p * d, static_cast<int32_t>(s)),
+                                     {}};
   exchange.box.push_back(dim(amountOf(s), h * d, h / p * d));
   exchange.box.push_back(dim(amount(h / p), d, d));
   exchange.box.push_back(dim(amount(d), 1, 1));
@@ -195,7 +202,8 @@ TEST(Executor, StatesLiveFromStepToStep) {
   schema::VariantT &variant = builder.addVariant(entry, "any", 128);
   variant.inputs.emplace_back(0, 64);
   variant.results.emplace_back(64, 64);
-  builder.launch(variant, kernel, {{arena(0, 64)}, {stateBinding(state), true}, {arena(64, 64), true}}, {size}, amount(1));
+  builder.launch(variant, kernel, {{arena(0, 64)}, {stateBinding(state), true}, {arena(64, 64), true}}, {size},
+                 amount(1));
   auto plan = load(builder.write(scratchFolder(), "state"));
   ExecutorOptions options;
   EXPECT_EQ(Executor::create(plan, options).status().number(), 2401); // no pages

@@ -93,7 +93,8 @@ TEST(Shm, RanksAgreeOnRecordsAndRefusals) {
     if (runOnce(**executor, {7}, x).size() != x.size())
       return 2;
     // One refuses, both return an error, both go on.
-    Status status = rank == 0 ? (*executor)->begin(0, std::vector<int64_t>{3}) : (*executor)->begin(0, std::vector<int64_t>{99});
+    Status status =
+        rank == 0 ? (*executor)->begin(0, std::vector<int64_t>{3}) : (*executor)->begin(0, std::vector<int64_t>{99});
     if (expect(status, rank == 0 ? 2504 : 2410))
       return 3;
     if (runOnce(**executor, {7}, x).size() != x.size())
@@ -106,7 +107,9 @@ TEST(Shm, RanksAgreeOnRecordsAndRefusals) {
 TEST(Shm, RanksMustHaveTheSamePlan) {
   std::string one = layerPlan("shmone", 2, 64, schema::Packing::RowMajor);
   std::string other = layerPlan("shmother", 2, 128, schema::Packing::RowMajor);
-  auto body = [&](uint32_t rank) { return expect(join(rank == 0 ? one : other, shmOptions("plans", rank)).status(), 2501); };
+  auto body = [&](uint32_t rank) {
+    return expect(join(rank == 0 ? one : other, shmOptions("plans", rank)).status(), 2501);
+  };
   EXPECT_EQ(runProcesses(2, body), (std::vector<int>{0, 0}));
   EXPECT_TRUE(leavesNothing("plans"));
 }

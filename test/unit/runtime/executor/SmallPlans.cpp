@@ -159,8 +159,8 @@ std::string dawdlePlan(const std::string &name, uint32_t ranks) {
   variant.inputs.emplace_back(0, 64);
   variant.results.emplace_back(128, 64);
   uint32_t slow = builder.launch(variant, dawdle, {{arena(0, 64)}, {arena(64, 64), true}}, {}, nullptr);
-  PlanBuilder::TransferSpec reduce{"all_reduce", {0}, arena(64, 64), arena(128, 64), amount(0), amount(0), {},
-                                   schema::Reduction::Sum};
+  PlanBuilder::TransferSpec reduce{"all_reduce", {0}, arena(64, 64),         arena(128, 64), amount(0),
+                                   amount(0),    {},  schema::Reduction::Sum};
   reduce.box.push_back(dim(amount(1), 1, 1));
   builder.transfer(variant, std::move(reduce), {slow});
   return builder.write(scratchFolder(), name);

@@ -34,8 +34,8 @@ std::string layerPlan(const std::string &name, uint32_t ranks, uint64_t hiddenPe
 /// The same in plain loops and double precision.
 std::vector<double> layerReference(uint32_t ranks, uint64_t hiddenPerRank, const std::vector<float> &x);
 
-/// `rounds` times: s = 2 * (s of the left neighbour) + 1, elementwise on this rank's `width` floats, in one span that is
-/// overwritten while peers may still read it unless they acknowledge. Input and result [ranks * width], sharded.
+/// `rounds` times: s = 2 * (s of the left neighbour) + 1, elementwise on this rank's `width` floats, in one span that
+/// is overwritten while peers may still read it unless they acknowledge. Input and result [ranks * width], sharded.
 void buildRing(PlanBuilder &builder, uint32_t width, uint32_t rounds);
 std::vector<float> ringReference(uint32_t ranks, uint32_t width, uint32_t rounds, const std::vector<float> &x);
 

@@ -31,7 +31,8 @@ std::vector<float> product(const MatmulShape &shape, uint32_t workers, const std
   const uint32_t buckets[] = {1, 2, 4, 8, 16, 32};
   auto library = MatmulLibrary::make(std::span(&shape, 1), buckets, workers);
   EXPECT_TRUE(library.isOk()) << library.status().text();
-  std::vector<float> packed = shape.packing == schema::Packing::RowMajor ? weight : packBlocked(weight, shape.n, shape.k);
+  std::vector<float> packed =
+      shape.packing == schema::Packing::RowMajor ? weight : packBlocked(weight, shape.n, shape.k);
   for (uint32_t i = 0; i != workers; ++i) {
     auto worker = MatmulWorker::make(*library, i);
     EXPECT_TRUE(worker.isOk()) << worker.status().text();
@@ -45,7 +46,8 @@ std::vector<float> product(const MatmulShape &shape, uint32_t workers, const std
   return result;
 }
 
-class MatmulTest : public testing::TestWithParam<std::tuple<std::pair<uint64_t, uint64_t>, schema::Packing, bool, bool>> {};
+class MatmulTest
+    : public testing::TestWithParam<std::tuple<std::pair<uint64_t, uint64_t>, schema::Packing, bool, bool>> {};
 
 // Every number of workers and every cut of the rows has the same bits, and what lies between the rows is left alone.
 TEST_P(MatmulTest, EqualsPlainLoopsToTheSameBits) {
@@ -65,7 +67,8 @@ TEST_P(MatmulTest, EqualsPlainLoopsToTheSameBits) {
       }
       double expected = accumulate ? before[at] : 0;
       for (uint64_t j = 0; j != k; ++j)
-        expected += static_cast<double>(source[static_cast<uint64_t>(row) * shape.sourceStride + j]) * weight[i * k + j];
+        expected +=
+            static_cast<double>(source[static_cast<uint64_t>(row) * shape.sourceStride + j]) * weight[i * k + j];
       ASSERT_NEAR(first[at], expected, 1e-6 * static_cast<double>(k)) << row << " " << i;
     }
   for (uint32_t workers : {1u, 2u, 3u})
@@ -87,7 +90,8 @@ TEST(Matmul, EveryRowCountIsFast) {
     GTEST_SKIP() << "needs AVX-512";
   for (auto [n, k] : {std::pair(576, 576), std::pair(192, 576), std::pair(576, 1536), std::pair(1536, 576)})
     for (uint32_t workers : {1u, 2u}) {
-      MatmulShape shape{static_cast<uint64_t>(n), static_cast<uint64_t>(k), static_cast<uint64_t>(k), static_cast<uint64_t>(n), schema::Packing::BlockedN64K16, false};
+      MatmulShape shape{static_cast<uint64_t>(n), static_cast<uint64_t>(k),       static_cast<uint64_t>(k),
+                        static_cast<uint64_t>(n), schema::Packing::BlockedN64K16, false};
       const uint32_t buckets[] = {1, 2, 4, 8, 64};
       auto library = MatmulLibrary::make(std::span(&shape, 1), buckets, workers);
       ASSERT_TRUE(library.isOk());

@@ -99,8 +99,7 @@ const Case cases[] = {
     {"written marks", 2111, [](auto &plan) { launchOf(plan, 0).written.pop_back(); }},
     {"writes a weight", 2112, [](auto &plan) { launchOf(plan, 0).bindings[1] = weightBinding(0); }},
     {"part of a weight", 2112, [](auto &plan) { matmulOf(plan).weight->mutate_offset(64); }},
-    {"reads what nobody wrote", 2113,
-     [](auto &plan) { launchOf(plan, 0).bindings[0] = arena(6144, 1024); }},
+    {"reads what nobody wrote", 2113, [](auto &plan) { launchOf(plan, 0).bindings[0] = arena(6144, 1024); }},
     {"result that nobody wrote", 2113, [](auto &plan) { variantOf(plan).steps.pop_back(); }},
     {"read without wait", 2114, [](auto &plan) { stepOf(plan, 1).waits.clear(); }},
     {"overwrite without wait", 2114,
@@ -120,7 +119,8 @@ const Case cases[] = {
      }},
     {"no acknowledgement", 2115, [](auto &plan) { stepOf(plan, 3).acknowledgements.clear(); }},
     {"box leaves source", 2116, [](auto &plan) { transferOf(plan, 2).box[0]->extent = amount(17); }},
-    {"box leaves destination", 2116, [](auto &plan) { transferOf(plan, 4).destination_offset->terms[0].mutate_coefficient(17); }},
+    {"box leaves destination", 2116,
+     [](auto &plan) { transferOf(plan, 4).destination_offset->terms[0].mutate_coefficient(17); }},
     {"box begins before", 2116, [](auto &plan) { transferOf(plan, 2).source_offset = amount(-1); }},
     {"negative stride", 2116, [](auto &plan) { transferOf(plan, 2).box[0]->source_stride = amount(-16); }},
     {"huge box", 2116,
@@ -267,9 +267,9 @@ TEST(Loader, ChecksWeights) {
   EXPECT_EQ(with(8, 99), 2202);
   EXPECT_EQ(with(12, 99), 2204);
   EXPECT_EQ(with(24, static_cast<uint8_t>(whole[24]) ^ 1), 2204);
-  EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 1, 1), 2203);     // the shared section's offset
+  EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 1, 1), 2203); // the shared section's offset
   EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 7, 1), 2203);
-  EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 40, 99), 2204);   // rank 0's length
+  EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 40, 99), 2204); // rank 0's length
   // Content is compared on request.
   EXPECT_EQ(with(whole.size() - 1, 99), 0);
   auto plan = loadPlan(path, {});

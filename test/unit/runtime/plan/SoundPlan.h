@@ -20,7 +20,8 @@ inline PlanBuilder soundPlan() {
   PlanBuilder builder({{"tp", 3}});
   uint32_t tokens = builder.input("tokens", 16);
   uint32_t width = builder.constant(16);
-  uint32_t elements = builder.instruction(schema::CountOp::Multiply, static_cast<int32_t>(tokens), static_cast<int32_t>(width));
+  uint32_t elements =
+      builder.instruction(schema::CountOp::Multiply, static_cast<int32_t>(tokens), static_cast<int32_t>(width));
   auto check = std::make_unique<schema::CapacityCheckT>();
   check->slot = tokens;
   check->bound = 16;
@@ -51,8 +52,8 @@ inline PlanBuilder soundPlan() {
   reduce.box.push_back(dim(amount(16), 1, 1));
   builder.transfer(variant, std::move(reduce), {1});
   builder.launch(variant, accumulate, {{c}, {stateBinding(state), true}, {b, true}}, {elements}, amount(1), {2}, {2});
-  PlanBuilder::TransferSpec gather{"all_gather", {0}, b, d, amount(0),
-                                   amountAt(schema::Position::Peer, 0, 16, static_cast<int32_t>(tokens)), {}};
+  PlanBuilder::TransferSpec gather{
+      "all_gather", {0}, b, d, amount(0), amountAt(schema::Position::Peer, 0, 16, static_cast<int32_t>(tokens)), {}};
   gather.box.push_back(dim(amountOf(tokens), 16, 16));
   gather.box.push_back(dim(amount(16), 1, 1));
   builder.transfer(variant, std::move(gather), {3});

@@ -312,10 +312,7 @@ TEST(Tokenizer, LoadRefusesEachFault) {
       {3205, "as the unknown token", [=](TokenizerT &t) { t.unknown = far; }},
       {3205, "as a prefix token", [=](TokenizerT &t) { t.prefix = {far}; }},
       {3205, "as a suffix token", [](TokenizerT &t) { t.suffix = {-1}; }},
-      {3205, "as a stop token",
-       [=](TokenizerT &t) {
-         t.stop = {0, far};
-       }},
+      {3205, "as a stop token", [=](TokenizerT &t) { t.stop = {0, far}; }},
       {3205, "at least 1 byte", [](TokenizerT &t) { t.added_tokens[0]->id = addToken(t, ""); }},
       {3205, "distinct bytes", [](TokenizerT &t) { t.added_tokens[1]->id = t.added_tokens[0]->id; }},
       {3206, "error at byte 1", [](TokenizerT &t) { t.steps[0]->pattern = "("; }},

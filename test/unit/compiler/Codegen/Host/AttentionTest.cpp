@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "compiler/Codegen/Host/CacheAppend.h"
-#include "test/unit/compiler/Codegen/Host/KernelTesting.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "test/unit/compiler/Codegen/Host/KernelTesting.h"
 
 using namespace muster::codegen;
 
@@ -93,7 +93,8 @@ public:
           std::vector<double> score(p + 1);
           for (int64_t j = 0; j <= p; ++j) {
             for (int64_t i = 0; i < d; ++i)
-              score[j] += double(queries[s][(p * spec.heads + h) * d + i]) * keys[s][(j * spec.kvHeads + h / group) * d + i];
+              score[j] +=
+                  double(queries[s][(p * spec.heads + h) * d + i]) * keys[s][(j * spec.kvHeads + h / group) * d + i];
             score[j] *= spec.scale;
           }
           double top = *std::max_element(score.begin(), score.end()), total = 0;
@@ -128,8 +129,9 @@ TEST(Attention, AgreesWithPlainLoops) {
   for (const std::string &cpu : runnableTargets()) {
     // Compiling takes half a second: odd shapes only where vectors are wide.
     bool wide = cpu == "host" || cpu == "x86-64-v3";
-    for (const AttentionSpec &spec : {makeSpec(9, 3, 64, 16, 20), makeSpec(5, 5, 19, 7, 40), makeSpec(8, 1, 37, 64, 4),
-                                      makeSpec(2, 1, 1, 3, 90), makeSpec(3, 3, 128, 1, 240), makeSpec(70, 1, 8, 100, 3)}) {
+    for (const AttentionSpec &spec :
+         {makeSpec(9, 3, 64, 16, 20), makeSpec(5, 5, 19, 7, 40), makeSpec(8, 1, 37, 64, 4), makeSpec(2, 1, 1, 3, 90),
+          makeSpec(3, 3, 128, 1, 240), makeSpec(70, 1, 8, 100, 3)}) {
       if (!wide && spec.headDim != 19)
         continue;
       LoadedKernels kernels = compileAttention(spec, cpu);
@@ -155,11 +157,13 @@ TEST(Attention, BitsDoNotDependOnStepsNeighboursOrWorkers) {
       std::vector<int64_t> counts(lengths.size());
       while (chunked.done != lengths) {
         for (size_t s = 0; s < lengths.size(); ++s)
-          counts[s] = std::min<int64_t>(lengths[s] - chunked.done[s], generator() % 3 == 0 ? generator() % 70 : generator() % 2);
+          counts[s] = std::min<int64_t>(lengths[s] - chunked.done[s],
+                                        generator() % 3 == 0 ? generator() % 70 : generator() % 2);
         chunked.step(counts, workers);
       }
       for (size_t s = 0; s < lengths.size(); ++s)
-        EXPECT_TRUE(sameBits(whole.outputs[s], chunked.outputs[s])) << cpu << " sequence " << s << " workers " << workers;
+        EXPECT_TRUE(sameBits(whole.outputs[s], chunked.outputs[s]))
+            << cpu << " sequence " << s << " workers " << workers;
     }
     for (size_t s = 0; s < lengths.size(); ++s) {
       // Alone, in other pages.
@@ -205,10 +209,12 @@ TEST(Attention, EveryWorkerHasWorkForOneSequence) {
         std::iota(table.begin(), table.end(), 0);
         std::iota(positions.begin(), positions.end(), tokens == 1 ? 511 : 0);
         starts[1] = tokens;
-        std::vector<void *> bindings = {q.data(), k.data(), v.data(), positions.data(), starts.data(), table.data(), result.data()};
+        std::vector<void *> bindings = {q.data(),      k.data(),     v.data(),     positions.data(),
+                                        starts.data(), table.data(), result.data()};
         std::vector<int64_t> sizes = {tokens, 1};
         kernels.find("attention")(bindings.data(), sizes.data(), worker, workers);
-        int64_t written = std::count(result.begin(), result.end(), 1.0f), untouched = std::count(result.begin(), result.end(), -7.0f);
+        int64_t written = std::count(result.begin(), result.end(), 1.0f),
+                untouched = std::count(result.begin(), result.end(), -7.0f);
         EXPECT_GT(written, 0) << worker << " of " << workers;
         EXPECT_EQ(written + untouched, tokens * 144);
       }
@@ -232,7 +238,8 @@ TEST(Attention, RefusesSpecsThatMakeNoSense) {
   HostTarget target = llvm::cantFail(HostTarget::parse("x86-64-v3"));
   auto text = [](auto result) { return result ? std::string("no error") : llvm::toString(result.takeError()); };
   EXPECT_THAT(text(buildAttentionKernel(*module, "a", makeSpec(4, 3, 8, 1, 1), target)), testing::StartsWith("E4127"));
-  EXPECT_THAT(text(buildAttentionKernel(*module, "a", makeSpec(4, 4, 100000, 1, 1), target)), testing::StartsWith("E4124"));
+  EXPECT_THAT(text(buildAttentionKernel(*module, "a", makeSpec(4, 4, 100000, 1, 1), target)),
+              testing::StartsWith("E4124"));
   EXPECT_THAT(text(buildCacheAppendKernel(*module, "a", {1, 0, 1}, target)), testing::StartsWith("E4126"));
 }
 

@@ -11,7 +11,8 @@ namespace {
 std::string unary(const std::string &function) {
   return "func.func @f(%x: tensor<?x61xf32> {plan.sizes = array<i64: 0>}, %t: index)"
          " -> (tensor<?x61xf32> {plan.sizes = array<i64: 0>}) {\n"
-         "  %y = math." + function + " %x : tensor<?x61xf32>\n  return %y : tensor<?x61xf32>\n}\n";
+         "  %y = math." +
+         function + " %x : tensor<?x61xf32>\n  return %y : tensor<?x61xf32>\n}\n";
 }
 
 struct Function {
@@ -56,7 +57,8 @@ TEST(ExpandMath, ExpAtItsEnds) {
   for (const std::string &cpu : runnableTargets()) {
     LoadedKernels kernels = compileOrDie(unary("exp"), cpu);
     Aligned<float> x(61, 0.0f), y(61);
-    const float inputs[] = {INFINITY, -INFINITY, NAN, -NAN, 0.0f, -0.0f, 88.8f, 1e30f, -104.5f, -1e30f, -100.0f, -88.0f, 88.72f};
+    const float inputs[] = {INFINITY, -INFINITY, NAN,    -NAN,    0.0f,   -0.0f, 88.8f,
+                            1e30f,    -104.5f,   -1e30f, -100.0f, -88.0f, 88.72f};
     std::copy(std::begin(inputs), std::end(inputs), x.data());
     kernels.run("f", {x.data(), y.data()}, {1});
     EXPECT_EQ(y[0], INFINITY);

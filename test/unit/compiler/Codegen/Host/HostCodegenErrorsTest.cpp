@@ -36,17 +36,20 @@ TEST(HostTarget, RefusesUnknownCpus) {
   for (const char *name : {"x86-64-v9", "pentium3", "cortex-a72", "", "Host"}) {
     auto target = HostTarget::parse(name);
     ASSERT_FALSE(bool(target)) << name;
-    EXPECT_THAT(llvm::toString(target.takeError()), AllOf(StartsWith("E4101"), HasSubstr(name), HasSubstr("x86-64-v3")));
+    EXPECT_THAT(llvm::toString(target.takeError()),
+                AllOf(StartsWith("E4101"), HasSubstr(name), HasSubstr("x86-64-v3")));
   }
 }
 
 TEST(HostCodegenErrors, Signatures) {
-  EXPECT_THAT(errorOf("func.func @f(%x: tensor<?x3xf32>, %t: index) -> tensor<2xf32> {\n"
-                      "  %y = tensor.empty() : tensor<2xf32>\n  return %y : tensor<2xf32>\n}"),
-              StartsWith("E4120 expected one entry of plan.sizes for each of the 1 dynamic dims of argument 0 but got 0"));
+  EXPECT_THAT(
+      errorOf("func.func @f(%x: tensor<?x3xf32>, %t: index) -> tensor<2xf32> {\n"
+              "  %y = tensor.empty() : tensor<2xf32>\n  return %y : tensor<2xf32>\n}"),
+      StartsWith("E4120 expected one entry of plan.sizes for each of the 1 dynamic dims of argument 0 but got 0"));
   EXPECT_THAT(errorOf("func.func @f(%x: tensor<?x3xf32> {plan.sizes = array<i64: 1>}, %t: index) { return }"),
               StartsWith("E4120 expected plan.sizes of argument 0 to name one of 1 index arguments but got 1"));
-  EXPECT_THAT(errorOf("func.func @f(%t: index, %x: tensor<3xf32>) { return }"), StartsWith("E4120 expected tensor arguments"));
+  EXPECT_THAT(errorOf("func.func @f(%t: index, %x: tensor<3xf32>) { return }"),
+              StartsWith("E4120 expected tensor arguments"));
   EXPECT_THAT(errorOf("func.func @f(%x: tensor<3xf32>) -> (tensor<4xf32> {plan.tied = 0 : i64}) {\n"
                       "  %y = tensor.empty() : tensor<4xf32>\n  return %y : tensor<4xf32>\n}"),
               StartsWith("E4120 expected plan.tied of result 0"));
@@ -58,12 +61,13 @@ TEST(HostCodegenErrors, Signatures) {
 
 TEST(HostCodegenErrors, WhatCannotBeDividedIntoRows) {
   // Rows move by one.
-  EXPECT_THAT(errorOf("func.func @f(%x: tensor<?x3xf32> {plan.sizes = array<i64: 0>}, %t: index)\n"
-                      "    -> (tensor<?x3xf32> {plan.sizes = array<i64: 0>}) {\n"
-                      "  %z = arith.constant 0.0 : f32\n"
-                      "  %y = tensor.pad %x low[1, 0] high[0, 0] {\n  ^bb0(%i: index, %j: index):\n    tensor.yield %z : f32\n"
-                      "  } : tensor<?x3xf32> to tensor<?x3xf32>\n  return %y : tensor<?x3xf32>\n}"),
-              StartsWith("E4121 unsupported in a host kernel"));
+  EXPECT_THAT(
+      errorOf("func.func @f(%x: tensor<?x3xf32> {plan.sizes = array<i64: 0>}, %t: index)\n"
+              "    -> (tensor<?x3xf32> {plan.sizes = array<i64: 0>}) {\n"
+              "  %z = arith.constant 0.0 : f32\n"
+              "  %y = tensor.pad %x low[1, 0] high[0, 0] {\n  ^bb0(%i: index, %j: index):\n    tensor.yield %z : f32\n"
+              "  } : tensor<?x3xf32> to tensor<?x3xf32>\n  return %y : tensor<?x3xf32>\n}"),
+      StartsWith("E4121 unsupported in a host kernel"));
   // Row t reads row t - 1 of what it updates in place.
   EXPECT_THAT(errorOf(R"(
 func.func @f(%x: tensor<?x3xf32> {plan.sizes = array<i64: 0>}, %t: index)
@@ -88,14 +92,18 @@ TEST(HostCodegenErrors, BuffersThatAreTooLarge) {
   auto twice = [](const std::string &type, const std::string &empty) {
     // Two transpositions in a row: the first one's result is needed whole.
     return R"(
-func.func @f(%x: tensor<?x)" + type + R"( {plan.sizes = array<i64: 0>}, %t: index, %n: index)
+func.func @f(%x: tensor<?x)" +
+           type + R"( {plan.sizes = array<i64: 0>}, %t: index, %n: index)
     -> (tensor<?xf32> {plan.sizes = array<i64: 0>}) {
   %zero = arith.constant 0.0 : f32
-  %e = tensor.empty()" + empty + R"() : tensor<?x)" + type + R"(
+  %e = tensor.empty()" +
+           empty + R"() : tensor<?x)" + type + R"(
   %e1 = tensor.empty(%t) : tensor<?xf32>
-  %a = linalg.exp ins(%x : tensor<?x)" + type + R"() outs(%e : tensor<?x)" + type + R"() -> tensor<?x)" + type + R"(
+  %a = linalg.exp ins(%x : tensor<?x)" +
+           type + R"() outs(%e : tensor<?x)" + type + R"() -> tensor<?x)" + type + R"(
   %f = linalg.fill ins(%zero : f32) outs(%e1 : tensor<?xf32>) -> tensor<?xf32>
-  %b = linalg.reduce ins(%a : tensor<?x)" + type + R"() outs(%f : tensor<?xf32>) dimensions = [1]
+  %b = linalg.reduce ins(%a : tensor<?x)" +
+           type + R"() outs(%f : tensor<?xf32>) dimensions = [1]
     (%in: f32, %acc: f32) {
       %s = arith.addf %in, %acc : f32
       linalg.yield %s : f32
@@ -103,7 +111,8 @@ func.func @f(%x: tensor<?x)" + type + R"( {plan.sizes = array<i64: 0>}, %t: inde
   %g = linalg.fill ins(%zero : f32) outs(%e1 : tensor<?xf32>) -> tensor<?xf32>
   %c = linalg.generic {indexing_maps = [affine_map<(t, d) -> (t, d)>, affine_map<(t, d) -> (t)>, affine_map<(t, d) -> (t)>],
                        iterator_types = ["parallel", "reduction"]}
-      ins(%a, %b : tensor<?x)" + type + R"(, tensor<?xf32>) outs(%g : tensor<?xf32>) {
+      ins(%a, %b : tensor<?x)" +
+           type + R"(, tensor<?xf32>) outs(%g : tensor<?xf32>) {
   ^bb0(%p: f32, %q: f32, %acc: f32):
     %d = arith.divf %p, %q : f32
     %s = arith.addf %d, %acc : f32
@@ -115,7 +124,8 @@ func.func @f(%x: tensor<?x)" + type + R"( {plan.sizes = array<i64: 0>}, %t: inde
   std::string dynamic = twice("?xf32>", "%t, %n");
   dynamic.replace(dynamic.find("array<i64: 0>"), 13, "array<i64: 0, 1>");
   EXPECT_EQ(errorOf(twice("5xf32>", "%t")), "no error");
-  EXPECT_THAT(errorOf(dynamic), StartsWith("E4123 expected intermediate values of one row to have a fixed size but got"));
+  EXPECT_THAT(errorOf(dynamic),
+              StartsWith("E4123 expected intermediate values of one row to have a fixed size but got"));
   EXPECT_THAT(errorOf(twice("200000xf32>", "%t")), StartsWith("E4124 expected at most 524288 bytes"));
 }
 

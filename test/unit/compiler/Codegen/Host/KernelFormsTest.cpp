@@ -71,7 +71,8 @@ TEST(KernelForms, AddNormUpdatesItsArgumentInPlace) {
     LoadedKernels kernels = compileOrDie(addNorm, cpu);
     EXPECT_EQ(kernels.object.kernels[0].bindings, 4u);
     for (int64_t rows : rowCounts) {
-      Aligned<float> h = randomFloats(rows * width, 3), y = randomFloats(rows * width, 4), scale = randomFloats(width, 5);
+      Aligned<float> h = randomFloats(rows * width, 3), y = randomFloats(rows * width, 4),
+                     scale = randomFloats(width, 5);
       Aligned<float> firstNorm;
       for (int64_t workers = 1; workers <= 5; ++workers) {
         Aligned<float> sum = h, norm(rows * width, NAN);
@@ -128,10 +129,14 @@ func.func @KERNEL(%x: tensor<?x37xf32> {plan.sizes = array<i64: 0>}, %t: index) 
     return made;
   };
   const std::string wide = "tensor<?x37xf32>", narrow = "tensor<?xf32>", sizes = " {plan.sizes = array<i64: 0>}";
-  LoadedKernels first = compileOrDie(fill({{"KERNEL", "k"}, {"TYPES", wide + sizes + ", " + wide + sizes + ", " + narrow + sizes},
-                                           {"RESULTS", "%y, %s, %m"}, {"TYPES2", wide + ", " + wide + ", " + narrow}}));
-  LoadedKernels second = compileOrDie(fill({{"KERNEL", "k"}, {"TYPES", narrow + sizes + ", " + wide + sizes + ", " + wide + sizes},
-                                            {"RESULTS", "%m, %s, %y"}, {"TYPES2", narrow + ", " + wide + ", " + wide}}));
+  LoadedKernels first = compileOrDie(fill({{"KERNEL", "k"},
+                                           {"TYPES", wide + sizes + ", " + wide + sizes + ", " + narrow + sizes},
+                                           {"RESULTS", "%y, %s, %m"},
+                                           {"TYPES2", wide + ", " + wide + ", " + narrow}}));
+  LoadedKernels second = compileOrDie(fill({{"KERNEL", "k"},
+                                            {"TYPES", narrow + sizes + ", " + wide + sizes + ", " + wide + sizes},
+                                            {"RESULTS", "%m, %s, %y"},
+                                            {"TYPES2", narrow + ", " + wide + ", " + wide}}));
   constexpr int64_t rows = 11;
   Aligned<float> x = randomFloats(rows * 37, 21);
   for (int64_t workers = 1; workers <= 3; ++workers) {
@@ -235,8 +240,8 @@ TEST(KernelForms, RopeByTable) {
       Aligned<int32_t> positions(rows);
       for (int64_t t = 0; t < rows; ++t)
         positions[t] = (t * 37 + 11) % 50;
-      auto y = runForAllWorkers<float>(kernels, "rope", {x.data(), positions.data(), cosines.data(), sines.data()}, {rows},
-                                       rows * 114);
+      auto y = runForAllWorkers<float>(kernels, "rope", {x.data(), positions.data(), cosines.data(), sines.data()},
+                                       {rows}, rows * 114);
       for (int64_t t = 0; t < rows; ++t)
         for (int64_t h = 0; h < 3; ++h)
           for (int64_t i = 0; i < 38; ++i) {

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "compiler/Codegen/Host/HostCodegen.h"
-#include "llvm/Support/Error.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "muster/kernel_abi.h"
+#include "llvm/Support/Error.h"
 
 namespace muster::codegen {
 

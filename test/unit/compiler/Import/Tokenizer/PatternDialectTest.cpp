@@ -47,7 +47,7 @@ TEST(PatternDialect, RewritesWhatHasAnEqual) {
 TEST(PatternDialect, RefusesWhatItDoesNotKnow) {
   for (const char *pattern :
        {"\\w",         "\\b",        "\\h",        "\\X",     "\\R",     "\\A",   "\\z",
-        "\\G",         "\\K",        "\\1",        "\\k<a>",  "^a",      "a$*",    "(?i)a",
+        "\\G",         "\\K",        "\\1",        "\\k<a>",  "^a",      "a$*",   "(?i)a",
         "(?i:ss)",     "(?i:[a-z])", "(?<name>a)", "(?<=a)b", "(?<!a)b", "(?#c)", "(*UTF8)",
         "[[:alpha:]]", "[a[b]]",     "[a&&b]",     "[]a]",    "[a",      "a{,3}", "a{2}+",
         "a{2}?",       "a**",        "a{",         "{2}",     "*a",      "(|*)",  "\\p{Greek_Extended}",
