@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/kernels/Matmul.h"
 
+#include "runtime/kernels/FewRows.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -151,6 +153,18 @@ bool hasPadding(const MatmulShape &shape) {
 
 namespace {
 
+/// Whether a piece of `rows` rows goes to multiplyFewRows and not to oneDNN.
+bool isFewRows(const MatmulShape &shape, int64_t rows) {
+  return rows <= fewRows && shape.packing == schema::Packing::BlockedN64K16 && canMultiplyFewRows();
+}
+
+/// Elements of one output's weights, with padding. Runs of 64 outputs are contiguous in both packings.
+uint64_t weightWidth(const MatmulShape &shape) {
+  if (shape.packing == schema::Packing::RowMajor)
+    return shape.k;
+  return (shape.k + blockInputs - 1) / blockInputs * blockInputs;
+}
+
 /// Outputs [begin, begin + count) of a product.
 struct Chunk {
   uint64_t begin;
@@ -218,14 +232,17 @@ Result<std::shared_ptr<const MatmulLibrary>> MatmulLibrary::make(std::span<const
     for (uint32_t worker = 0; worker != workers; ++worker)
       for (const Chunk &chunk : chunksOf(shapes[shape], worker, workers))
         for (uint32_t count : rows)
-          MUSTER_RETURN_IF_ERROR(impl->add(impl->keyOf(shape, chunk.count, count)));
-    if (impl->isSharedByRows(shapes[shape]))
+          if (!isFewRows(shapes[shape], count))
+            MUSTER_RETURN_IF_ERROR(impl->add(impl->keyOf(shape, chunk.count, count)));
+    if (impl->isSharedByRows(shapes[shape]) && !isFewRows(shapes[shape], rows.back()))
       MUSTER_RETURN_IF_ERROR(impl->add(impl->keyOf(shape, shapes[shape].n, rows.back())));
   }
   return std::shared_ptr<const MatmulLibrary>(new MatmulLibrary(std::move(impl)));
 }
 
 const char *MatmulLibrary::implementation(uint32_t shape, uint32_t rows) const {
+  if (isFewRows(impl->shapes[shape], rows))
+    return "few rows";
   Key key = impl->keyOf(shape, chunksOf(impl->shapes[shape], 0, impl->workers).front().count, rows);
   auto found = impl->primitives.find(key);
   return found == impl->primitives.end() ? "" : found->second.implementation.c_str();
@@ -260,7 +277,7 @@ struct MatmulWorker::Impl {
   /// Outputs of a shape; calls by row count.
   struct Part {
     Chunk outputs;
-    std::vector<const Call *> calls;
+    std::vector<const Call *> calls; // null where the rows go to multiplyFewRows
   };
   struct Shape {
     std::vector<Part> parts;
@@ -268,6 +285,7 @@ struct MatmulWorker::Impl {
   };
   struct Binding {
     uint32_t shape;
+    const float *weight;
     std::vector<Memory> weights; // of each part
     Memory all;                  // where the shape may be shared by rows
   };
@@ -285,6 +303,7 @@ struct MatmulWorker::Impl {
   Status makeCalls();
   Status makeBuffers();
   size_t bucketFor(const MatmulShape &shape, int64_t left) const;
+  void runFewRows(const Binding &binding, const float *source, float *result, int64_t rows);
   bool runPiece(const Binding &binding, size_t bucket, const float *source, float *result, int64_t rows);
   bool runPart(const MatmulShape &shape, const Part &part, dnnl_memory_t weight, const Call &call, const float *source,
                float *result, int64_t rows);
@@ -328,10 +347,10 @@ Status MatmulWorker::Impl::makeCalls() {
     for (const Chunk &chunk : chunksOf(shape, worker, shared().workers)) {
       Part part{chunk, {}};
       for (uint32_t rows : shared().rows)
-        part.calls.push_back(&calls.at(shared().keyOf(index, chunk.count, rows)));
+        part.calls.push_back(isFewRows(shape, rows) ? nullptr : &calls.at(shared().keyOf(index, chunk.count, rows)));
       own.parts.push_back(std::move(part));
     }
-    if (shared().isSharedByRows(shape))
+    if (shared().isSharedByRows(shape) && !isFewRows(shape, shared().rows.back()))
       own.byRows = &calls.at(shared().keyOf(index, shape.n, shared().rows.back()));
     shapes.push_back(std::move(own));
   }
@@ -357,14 +376,12 @@ Result<uint32_t> MatmulWorker::bind(uint32_t shapeIndex, const std::byte *weight
     return found->second;
   const MatmulShape &shape = impl->shared().shapes[shapeIndex];
   dnnl_engine_t engine = impl->shared().engine.get();
-  // Runs of 64 outputs are contiguous in both packings; the blocked one pads the inputs.
-  uint64_t width =
-      shape.packing == schema::Packing::RowMajor ? shape.k : (shape.k + blockInputs - 1) / blockInputs * blockInputs;
+  uint64_t width = weightWidth(shape);
   auto memoryOf = [&](const Chunk &chunk) -> Result<Memory> {
     MUSTER_ASSIGN_OR_RETURN(dnnl_memory_desc_t description, weightDescription(shape.k, shape.packing, chunk.count));
     return makeMemory(description, engine, const_cast<std::byte *>(weight + chunk.begin * width * sizeof(float)));
   };
-  Impl::Binding binding{shapeIndex, {}, nullptr};
+  Impl::Binding binding{shapeIndex, reinterpret_cast<const float *>(weight), {}, nullptr};
   for (const Impl::Part &part : impl->shapes[shapeIndex].parts) {
     MUSTER_ASSIGN_OR_RETURN(Memory memory, memoryOf(part.outputs));
     binding.weights.push_back(std::move(memory));
@@ -411,6 +428,14 @@ bool MatmulWorker::Impl::runPart(const MatmulShape &shape, const Part &part, dnn
       std::copy_n(from, width, to);
   }
   return true;
+}
+
+/// All of this worker's outputs of at most `fewRows` rows.
+void MatmulWorker::Impl::runFewRows(const Binding &binding, const float *source, float *result, int64_t rows) {
+  const MatmulShape &shape = shared().shapes[binding.shape];
+  for (const Part &part : shapes[binding.shape].parts)
+    multiplyFewRows(binding.weight + part.outputs.begin * weightWidth(shape), part.outputs.count, shape.k, source,
+                    shape.sourceStride, result + part.outputs.begin, shape.resultStride, rows, shape.accumulate);
 }
 
 bool MatmulWorker::Impl::runPiece(const Binding &binding, size_t bucket, const float *source, float *result,
@@ -466,8 +491,13 @@ bool MatmulWorker::run(uint32_t bindingIndex, const float *source, float *result
   while (done < rows) {
     size_t bucket = impl->bucketFor(shape, rows - done);
     int64_t piece = std::min<int64_t>(rows - done, impl->shared().rows[bucket]);
-    if (!impl->runPiece(binding, bucket, source + static_cast<uint64_t>(done) * shape.sourceStride,
-                        result + static_cast<uint64_t>(done) * shape.resultStride, piece))
+    if (isFewRows(shape, rows - done))
+      piece = rows - done;
+    const float *from = source + static_cast<uint64_t>(done) * shape.sourceStride;
+    float *to = result + static_cast<uint64_t>(done) * shape.resultStride;
+    if (isFewRows(shape, piece))
+      impl->runFewRows(binding, from, to, piece);
+    else if (!impl->runPiece(binding, bucket, from, to, piece))
       return false;
     done += piece;
   }

@@ -8,7 +8,8 @@
 // a primitive costs 0.1 to 1.3 ms), and its fast path takes dense matrices only, and no single row with fewer outputs
 // than inputs. So primitives are made at load for the plan's row counts (`matmul_rows`), for dense operands; a product
 // of other size is cut into pieces of those; a piece that is not dense, adds to its result, or has fewer rows than its
-// primitive goes through a buffer of the worker, and a single row runs as two where that is the fast path.
+// primitive goes through a buffer of the worker, and a single row runs as two where that is the fast path. Few rows
+// with a packed weight, which memory bounds and not arithmetic, have a kernel of their own (FewRows.h).
 //
 // Each output is one sum over k in the same order whatever the piece and the slice (a test compares the bits), so
 // results depend neither on the number of workers nor on who else is in a batch.
@@ -58,7 +59,8 @@ public:
   static Result<std::shared_ptr<const MatmulLibrary>> make(std::span<const MatmulShape> shapes,
                                                            std::span<const uint32_t> rows, uint32_t workers);
   ~MatmulLibrary();
-  /// For tests and tools: oneDNN's name for what worker 0 runs for a shape at a row count ("brg:avx512_core").
+  /// For tests and tools: what worker 0 runs for a shape at a row count: "few rows", or oneDNN's name
+  /// ("brg:avx512_core").
   const char *implementation(uint32_t shape, uint32_t rows) const;
 
 private:
