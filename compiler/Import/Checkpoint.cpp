@@ -23,7 +23,7 @@ struct LayerPart {
   bool rotated = false;
 };
 
-std::vector<LayerPart> layerParts(const ModelConfig &config) {
+std::vector<LayerPart> layerParts(const llama::LlamaConfig &config) {
   const int64_t query = config.heads * config.headDim, kv = config.kvHeads * config.headDim;
   const int64_t hidden = config.hidden, inner = config.feedForward;
   std::vector<LayerPart> parts = {{"attention_norm", {hidden}},
@@ -42,7 +42,7 @@ std::vector<LayerPart> layerParts(const ModelConfig &config) {
   return parts;
 }
 
-llvm::Error visitWeights(const ModelConfig &config, Visitor visit) {
+llvm::Error visitWeights(const llama::LlamaConfig &config, Visitor visit) {
   if (llvm::Error error = visit("", "token_embedding", {config.vocabulary, config.hidden}, false))
     return error;
   const std::vector<LayerPart> parts = layerParts(config);
@@ -88,7 +88,15 @@ llvm::Error Checkpoint::addWeights(const Parts &parts) {
   for (const CheckpointTensor *tensor : parts.tensors)
     if (!used.contains(tensor))
       return unsupportedInput("E3307 {}: references unknown tensor {}, expected only tensors of the {} family",
-                              sourcePath, quoted(tensor->name), modelConfig.architecture);
+                              sourcePath, quoted(tensor->name), architecture());
+  return llvm::Error::success();
+}
+
+llvm::Error validate(const llama::LlamaConfig &config, llvm::StringRef source) {
+  if (std::string fault = llama::describeFault(config); !fault.empty())
+    return wrongInput("E3303 {}: {}", source.str(), fault);
+  if (std::string fault = llama::describeDivisorFault(config); !fault.empty())
+    return wrongInput("E3308 {}: {}", source.str(), fault);
   return llvm::Error::success();
 }
 
@@ -97,6 +105,7 @@ llvm::Expected<std::unique_ptr<Checkpoint>> Checkpoint::create(Parts parts) {
     return error;
   std::unique_ptr<Checkpoint> checkpoint(new Checkpoint());
   checkpoint->modelConfig = std::move(parts.config);
+  checkpoint->modelName = std::move(parts.name);
   checkpoint->sourcePath = parts.path;
   checkpoint->files = parts.files;
   checkpoint->ggufFile = parts.gguf;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A model's config and weights, independent of the file format: what graph builders read.
+// A model's numbers and weights, independent of the file format.
 #ifndef MUSTER_COMPILER_IMPORT_CHECKPOINT_H
 #define MUSTER_COMPILER_IMPORT_CHECKPOINT_H
 
 #include "compiler/Import/CheckpointTensor.h"
-#include "compiler/Import/ModelConfig.h"
+#include "models/llama/LlamaConfig.h"
 
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
@@ -56,7 +56,9 @@ public:
   struct Parts {
     /// The file or folder.
     std::string path;
-    ModelConfig config;
+    /// What the checkpoint calls itself; may be empty.
+    std::string name;
+    llama::LlamaConfig config;
     /// Every tensor of the files but those that the format's reader used up or knows to be meaningless.
     std::vector<const CheckpointTensor *> tensors;
     /// The format's name of a canonical name's part: ("", "output_norm") or ("3", "attention_norm").
@@ -72,7 +74,11 @@ public:
   /// Checks the config (E3303, E3308) and the tensors against it (E3305, E3306, E3307).
   static llvm::Expected<std::unique_ptr<Checkpoint>> create(Parts parts);
 
-  const ModelConfig &config() const { return modelConfig; }
+  /// The family whose graph builder is wanted.
+  llvm::StringRef architecture() const { return "llama"; }
+  /// What the checkpoint calls itself; may be empty.
+  llvm::StringRef name() const { return modelName; }
+  const llama::LlamaConfig &config() const { return modelConfig; }
   /// The file or folder that was opened.
   llvm::StringRef path() const { return sourcePath; }
   /// The GGUF file, whose metadata holds the tokenizer; null for a folder.
@@ -93,13 +99,17 @@ private:
   Checkpoint() = default;
   llvm::Error addWeights(const Parts &parts);
 
-  ModelConfig modelConfig;
+  llama::LlamaConfig modelConfig;
+  std::string modelName;
   std::string sourcePath;
   std::vector<Weight> weightList;
   llvm::StringMap<size_t> weightIndex;
   std::shared_ptr<const void> files;
   const gguf::GgufFile *ggufFile = nullptr;
 };
+
+/// Checks the numbers that a file gave (E3303, E3308); `source` names the file in errors.
+llvm::Error validate(const llama::LlamaConfig &config, llvm::StringRef source);
 
 /// Opens a GGUF file (known by its magic) or a Hugging Face folder (one with config.json); E3101 for anything else.
 llvm::Expected<std::unique_ptr<Checkpoint>> openCheckpoint(llvm::StringRef path);

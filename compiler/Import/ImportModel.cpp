@@ -7,28 +7,9 @@
 using namespace mlir;
 using namespace muster;
 
-llama::LlamaConfig muster::toLlamaConfig(const ModelConfig &config) {
-  llama::LlamaConfig result;
-  result.layers = config.layers;
-  result.hidden = config.hidden;
-  result.heads = config.heads;
-  result.kvHeads = config.kvHeads;
-  result.headDim = config.headDim;
-  result.feedForward = config.feedForward;
-  result.vocabulary = config.vocabulary;
-  result.contextLength = config.contextLength;
-  result.rmsEpsilon = config.rmsEpsilon;
-  result.ropeTheta = config.ropeTheta;
-  result.ropeFrequencyDivisors = config.ropeFrequencyDivisors;
-  result.attentionBias = config.attentionBias;
-  result.mlpBias = config.mlpBias;
-  result.tiedEmbeddings = config.tiedEmbeddings;
-  return result;
-}
-
 FailureOr<OwningOpRef<ModuleOp>> muster::importModel(MLIRContext *context, const Checkpoint &checkpoint,
                                                      const llama::LlamaGraphOptions &options) {
-  return llama::buildLlama(context, toLlamaConfig(checkpoint.config()), options);
+  return llama::buildLlama(context, checkpoint.config(), options);
 }
 
 static bool isRope(StringRef generator) { return generator == "rope_cos" || generator == "rope_sin"; }
@@ -39,7 +20,7 @@ ModelWeights::ModelWeights(const Checkpoint *checkpoint, ModuleOp module) : chec
     if (auto generator = weight->getAttrOfType<StringAttr>("muster.generator"); generator && isRope(generator))
       positions = std::max(positions, weight.getLogicalType().getDimSize(0));
   if (checkpoint && positions > 0)
-    tables = llama::ropeTables(toLlamaConfig(checkpoint->config()), positions);
+    tables = llama::ropeTables(checkpoint->config(), positions);
 }
 
 llvm::Error ModelWeights::read(WeightOp weight, float *out) const {

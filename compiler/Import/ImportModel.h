@@ -5,7 +5,7 @@
 
 #include "compiler/Import/Checkpoint.h"
 #include "dialects/Muster/IR/MusterDialect.h"
-#include "models/llama/LlamaConfig.h"
+#include "models/llama/LlamaGraphOptions.h"
 #include "models/llama/RopeTables.h"
 
 #include "mlir/IR/OwningOpRef.h"
@@ -13,9 +13,6 @@
 #include <optional>
 
 namespace muster {
-
-/// What a graph of the Llama family is built from.
-llama::LlamaConfig toLlamaConfig(const ModelConfig &config);
 
 /// The graph of the checkpoint's family. Failure after diagnostics (E3320 to E3323).
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext *context, const Checkpoint &checkpoint,

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The numbers that make a model of the Llama family, and what a graph is built for.
+// The numbers that make a model of the Llama family: what importers read from a file and graphs are built from. Plain
+// C++, no IR.
 #pragma once
-
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Support/LogicalResult.h"
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace muster::llama {
 
-/// Architecture numbers only; sizes in elements. Importers fill it from what their file says.
+/// Sizes are in elements.
 struct LlamaConfig {
   int64_t layers = 0;
   int64_t hidden = 0;
@@ -27,6 +24,7 @@ struct LlamaConfig {
   /// Positions that the model was trained for.
   int64_t contextLength = 0;
   double rmsEpsilon = 0.0;
+  /// Pair i of a head turns by position * ropeTheta^(-2i / headDim) / ropeFrequencyDivisors[i].
   double ropeTheta = 10000.0;
   /// headDim / 2 divisors of the rotary frequencies (Llama 3's scaling, or GGUF's `rope_freqs`), or none.
   std::vector<double> ropeFrequencyDivisors;
@@ -38,29 +36,11 @@ struct LlamaConfig {
   bool tiedEmbeddings = false;
 };
 
-/// What the graph is built for: a mesh and capacities.
-struct LlamaGraphOptions {
-  /// Name and size of every axis. "tp" is the axis of tensor parallelism; no other is known yet.
-  std::vector<std::pair<std::string, int64_t>> mesh = {{"tp", 1}};
-  /// Rows of one step, over all sequences.
-  int64_t maxStepTokens = 512;
-  int64_t maxSequences = 8;
-  /// Rows of logits that one step may ask for; 0 for as many as sequences.
-  int64_t maxLogitRows = 0;
-  /// Positions of one sequence, prompt and answer.
-  int64_t maxContext = 2048;
-  /// Positions of one page of the key-value cache.
-  int64_t pageSlots = 16;
+/// What is wrong with the sizes, the epsilon or the rotary base, as `expected ... but got ...`; empty where nothing is.
+/// The caller puts an error's number in front.
+std::string describeFault(const LlamaConfig &config);
 
-  int64_t logitRows() const { return maxLogitRows ? maxLogitRows : maxSequences; }
-  int64_t pagesPerSequence() const { return (maxContext + pageSlots - 1) / pageSlots; }
-  /// Size of axis tp; 1 where the mesh lacks it.
-  int64_t tensorParallel() const;
-};
-
-/// The config is one of a model (E3320), the capacities are sensible and within the model's context (E3321), the mesh
-/// has axis tp and no other (E3322), and tp divides heads, key-value heads, feed-forward width and vocabulary (E3323).
-/// Errors go to the context.
-mlir::LogicalResult verify(mlir::MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options);
+/// The same of ropeFrequencyDivisors, where describeFault() finds nothing.
+std::string describeDivisorFault(const LlamaConfig &config);
 
 } // namespace muster::llama

@@ -3,7 +3,7 @@
 // The graph of a Llama-family model (Touvron et al. 2023, Grattafiori et al. 2024) in the model phase.
 #pragma once
 
-#include "models/llama/LlamaConfig.h"
+#include "models/llama/LlamaGraphOptions.h"
 #include "models/llama/LlamaLayouts.h"
 
 #include "mlir/IR/BuiltinOps.h"

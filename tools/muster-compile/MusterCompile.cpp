@@ -303,7 +303,7 @@ int run(const Options &options) {
       return report(tokenizer.takeError());
     if (*tokenizer)
       compile.tokenizer = std::move(**tokenizer);
-    compile.model = {{"architecture", checkpoint->config().architecture}, {"name", checkpoint->config().name}};
+    compile.model = {{"architecture", checkpoint->architecture().str()}, {"name", checkpoint->name().str()}};
   }
   if (options.inputIsModule()) {
     module = parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context));

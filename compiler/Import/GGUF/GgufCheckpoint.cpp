@@ -2,6 +2,7 @@
 #include "compiler/Import/GGUF/GgufCheckpoint.h"
 
 #include "compiler/Import/ImportError.h"
+#include "compiler/Import/RopeScaling.h"
 
 #include "llvm/ADT/StringSwitch.h"
 
@@ -50,7 +51,7 @@ double asWritten(double value) {
 class ConfigReader {
 public:
   explicit ConfigReader(const GgufFile &file) : file(file) {}
-  llvm::Expected<ModelConfig> read();
+  llvm::Expected<llama::LlamaConfig> read();
 
 private:
   llvm::Error readSizes();
@@ -58,7 +59,6 @@ private:
   llvm::Error readNumbers();
   llvm::Error readRope();
   llvm::Error readRopeDivisors();
-  llvm::Error readTokens();
   llvm::Error refuseOtherFeatures();
   llvm::Error integer(llvm::StringRef key, int64_t &value) { return assign(file.getInteger(key), value); }
   llvm::Error integer(llvm::StringRef key, int64_t &value, int64_t otherwise) {
@@ -74,7 +74,7 @@ private:
   std::string path() const { return file.path().str(); }
 
   const GgufFile &file;
-  ModelConfig config;
+  llama::LlamaConfig config;
 };
 
 llvm::Error ConfigReader::readSizes() {
@@ -119,7 +119,7 @@ llvm::Error ConfigReader::readNumbers() {
   if (llvm::Error error = assign(file.getFloat("llama.rope.freq_base", 10000.0), config.ropeTheta))
     return error;
   config.ropeTheta = asWritten(config.ropeTheta);
-  return assign(file.getString("general.name", ""), config.name);
+  return llvm::Error::success();
 }
 
 llvm::Error ConfigReader::readRope() {
@@ -143,11 +143,9 @@ llvm::Error ConfigReader::readRope() {
   if (type == "linear")
     if (llvm::Error error = assign(file.getFloat("llama.rope.scaling.factor", factor), factor))
       return error;
-  if (factor != 1.0) {
-    config.ropeScaling = RopeScaling{RopeScaling::Kind::Linear, asWritten(factor)};
-    if (llvm::Error error = computeRopeDivisors(config, path()))
+  if (factor != 1.0)
+    if (llvm::Error error = scaleRope(config, {RopeScaling::Kind::Linear, asWritten(factor)}, path()))
       return error;
-  }
   return readRopeDivisors();
 }
 
@@ -155,7 +153,7 @@ llvm::Error ConfigReader::readRopeDivisors() {
   const CheckpointTensor *tensor = file.findTensor("rope_freqs.weight");
   if (!tensor)
     return llvm::Error::success();
-  if (config.ropeScaling)
+  if (!config.ropeFrequencyDivisors.empty())
     return unsupportedInput(
         "E3304 {}: unsupported tensor 'rope_freqs.weight' together with linear rotary scaling, expected "
         "one of them",
@@ -165,30 +163,8 @@ llvm::Error ConfigReader::readRopeDivisors() {
                       config.headDim / 2, shapeText(tensor->shape));
   std::vector<float> divisors(static_cast<size_t>(tensor->shape[0]));
   decodeRows(*tensor, 0, tensor->shape[0], divisors.data());
-  config.ropeScaling = RopeScaling{RopeScaling::Kind::Divisors};
   config.ropeFrequencyDivisors.assign(divisors.begin(), divisors.end());
   return llvm::Error::success();
-}
-
-llvm::Error ConfigReader::readTokens() {
-  if (file.contains("tokenizer.ggml.bos_token_id"))
-    if (llvm::Error error = assign(file.getInteger("tokenizer.ggml.bos_token_id"), config.bosToken))
-      return error;
-  // End of text, of a turn and of a message: llama.cpp stops at any of them.
-  for (const char *key :
-       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
-    if (!file.contains(key))
-      continue;
-    llvm::Expected<int64_t> token = file.getInteger(key);
-    if (!token)
-      return token.takeError();
-    if (!llvm::is_contained(config.eosTokens, *token))
-      config.eosTokens.push_back(*token);
-  }
-  if (file.contains("tokenizer.ggml.add_bos_token"))
-    if (llvm::Error error = assign(file.getBool("tokenizer.ggml.add_bos_token"), config.addBos))
-      return error;
-  return assign(file.getString("tokenizer.chat_template", ""), config.chatTemplate);
 }
 
 llvm::Error ConfigReader::refuseOtherFeatures() {
@@ -223,15 +199,14 @@ llvm::Error ConfigReader::refuseOtherFeatures() {
   return llvm::Error::success();
 }
 
-llvm::Expected<ModelConfig> ConfigReader::read() {
+llvm::Expected<llama::LlamaConfig> ConfigReader::read() {
   llvm::Expected<llvm::StringRef> architecture = file.getString("general.architecture");
   if (!architecture)
     return architecture.takeError();
   if (*architecture != "llama")
     return unsupportedInput("E3301 {}: unsupported architecture {}, expected 'llama'", path(), quoted(*architecture));
-  config.architecture = "llama";
   for (auto step : {&ConfigReader::readSizes, &ConfigReader::readNumbers, &ConfigReader::readRope,
-                    &ConfigReader::readTokens, &ConfigReader::refuseOtherFeatures})
+                    &ConfigReader::refuseOtherFeatures})
     if (llvm::Error error = (this->*step)())
       return error;
   config.tiedEmbeddings = !file.findTensor("output.weight");
@@ -246,12 +221,21 @@ bool isNoWeight(llvm::StringRef tensor) { return tensor == "rope_freqs.weight" |
 } // namespace
 
 llvm::Expected<std::unique_ptr<Checkpoint>> makeCheckpoint(std::unique_ptr<GgufFile> file) {
-  llvm::Expected<ModelConfig> config = ConfigReader(*file).read();
+  llvm::Expected<llama::LlamaConfig> config = ConfigReader(*file).read();
   if (!config)
     return config.takeError();
+  llvm::Expected<llvm::StringRef> name = file->getString("general.name", "");
+  if (!name)
+    return name.takeError();
   std::shared_ptr<const GgufFile> owner = std::move(file);
-  Checkpoint::Parts parts{owner->path().str(), std::move(*config), {}, sourceName, /*pairedRows=*/true, owner,
-                          owner.get()};
+  Checkpoint::Parts parts{.path = owner->path().str(),
+                          .name = name->str(),
+                          .config = std::move(*config),
+                          .tensors = {},
+                          .sourceName = sourceName,
+                          .pairedRows = true,
+                          .files = owner,
+                          .gguf = owner.get()};
   for (const CheckpointTensor &tensor : owner->tensors())
     if (!isNoWeight(tensor.name))
       parts.tensors.push_back(&tensor);

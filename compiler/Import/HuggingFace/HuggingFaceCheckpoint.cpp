@@ -124,7 +124,7 @@ llvm::Expected<Files> openAll(llvm::StringRef folder) {
   return files;
 }
 
-llvm::Error collectTensors(const Files &files, llvm::StringRef folder, const ModelConfig &config,
+llvm::Error collectTensors(const Files &files, llvm::StringRef folder, const llama::LlamaConfig &config,
                            std::vector<const CheckpointTensor *> &tensors) {
   std::map<llvm::StringRef, llvm::StringRef> owners;
   for (const auto &file : files) {
@@ -147,18 +147,26 @@ llvm::Error collectTensors(const Files &files, llvm::StringRef folder, const Mod
 } // namespace
 
 llvm::Expected<std::unique_ptr<Checkpoint>> openFolder(llvm::StringRef folder) {
-  llvm::Expected<ModelConfig> config = readFolderConfig(folder);
+  const std::string configPath = pathOf(folder, "config.json");
+  llvm::Expected<llvm::json::Object> object = readJsonObject(configPath);
+  if (!object)
+    return object.takeError();
+  llvm::Expected<llama::LlamaConfig> config = readConfig(*object, configPath);
   if (!config)
     return config.takeError();
-  if (llvm::Error error = validate(*config, pathOf(folder, "config.json")))
+  if (llvm::Error error = validate(*config, configPath))
     return error;
   const std::string indexPath = pathOf(folder, "model.safetensors.index.json");
   llvm::Expected<Files> files = llvm::sys::fs::exists(indexPath) ? openIndexed(folder, indexPath) : openAll(folder);
   if (!files)
     return files.takeError();
   auto owner = std::make_shared<const Files>(std::move(*files));
-  Checkpoint::Parts parts{folder.str(), std::move(*config), {}, sourceName, /*pairedRows=*/false,
-                          owner,        /*gguf=*/nullptr};
+  Checkpoint::Parts parts{.path = folder.str(),
+                          .name = object->getString("_name_or_path").value_or("").str(),
+                          .config = std::move(*config),
+                          .tensors = {},
+                          .sourceName = sourceName,
+                          .files = owner};
   if (llvm::Error error = collectTensors(*owner, folder, parts.config, parts.tensors))
     return error;
   return Checkpoint::create(std::move(parts));

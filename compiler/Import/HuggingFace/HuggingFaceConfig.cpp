@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Import/HuggingFace/HuggingFaceConfig.h"
 
+#include "compiler/Import/Checkpoint.h"
 #include "compiler/Import/HuggingFace/JsonFile.h"
 #include "compiler/Import/ImportError.h"
+#include "compiler/Import/RopeScaling.h"
 
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
+#include <optional>
 
 namespace muster::huggingface {
 
@@ -73,7 +73,7 @@ private:
   std::string source;
 };
 
-llvm::Error readArchitecture(const Fields &fields, const std::string &source, ModelConfig &config) {
+llvm::Error checkArchitecture(const Fields &fields, const std::string &source) {
   std::string architecture;
   const llvm::json::Value *list = fields.get("architectures");
   const llvm::json::Array *array = list ? list->getAsArray() : nullptr;
@@ -88,11 +88,10 @@ llvm::Error readArchitecture(const Fields &fields, const std::string &source, Mo
   if (!isKnown)
     return unsupportedInput("E3301 {}: unsupported architecture {}, expected LlamaForCausalLM or MistralForCausalLM",
                             source, quoted(architecture));
-  config.architecture = "llama";
   return llvm::Error::success();
 }
 
-llvm::Error readSizes(const Fields &fields, ModelConfig &config) {
+llvm::Error readSizes(const Fields &fields, llama::LlamaConfig &config) {
   if (llvm::Error error = fields.read("num_hidden_layers", config.layers))
     return error;
   if (llvm::Error error = fields.read("hidden_size", config.hidden))
@@ -119,7 +118,7 @@ llvm::Error readSizes(const Fields &fields, ModelConfig &config) {
   return fields.read("tie_word_embeddings", config.tiedEmbeddings, false);
 }
 
-llvm::Error readScaling(const Fields &scaling, const std::string &source, ModelConfig &config) {
+llvm::Error readScaling(const Fields &scaling, const std::string &source, std::optional<RopeScaling> &result) {
   std::string type;
   if (llvm::Error error = scaling.read("type", type, std::string("default"))) // the key's older name
     return error;
@@ -135,7 +134,7 @@ llvm::Error readScaling(const Fields &scaling, const std::string &source, ModelC
   if (type != "linear" && type != "llama3")
     return unsupportedInput("E3304 {}: unsupported rope_type {}, expected default, linear or llama3", source,
                             quoted(type));
-  RopeScaling &rope = config.ropeScaling.emplace();
+  RopeScaling &rope = result.emplace();
   if (llvm::Error error = scaling.read("factor", rope.factor))
     return error;
   if (type == "linear")
@@ -149,9 +148,10 @@ llvm::Error readScaling(const Fields &scaling, const std::string &source, ModelC
 }
 
 // Newer files hold everything about the rotation in `rope_parameters`, older ones in `rope_theta` and `rope_scaling`.
-llvm::Error readRope(const Fields &fields, const std::string &source, ModelConfig &config) {
+llvm::Error readRope(const Fields &fields, const std::string &source, llama::LlamaConfig &config) {
   if (llvm::Error error = fields.read("rope_theta", config.ropeTheta, 10000.0))
     return error;
+  std::optional<RopeScaling> scaling;
   for (const char *key : {"rope_parameters", "rope_scaling"}) {
     if (!fields.get(key))
       continue;
@@ -161,18 +161,18 @@ llvm::Error readRope(const Fields &fields, const std::string &source, ModelConfi
     Fields parameters(*object, source);
     if (llvm::Error error = parameters.read("rope_theta", config.ropeTheta, double(config.ropeTheta)))
       return error;
-    if (llvm::Error error = readScaling(parameters, source, config))
+    if (llvm::Error error = readScaling(parameters, source, scaling))
       return error;
     break;
   }
-  if (!config.ropeScaling)
+  if (!scaling)
     return llvm::Error::success();
   if (llvm::Error error = validate(config, source)) // the number of divisors follows from the head size
     return error;
-  return computeRopeDivisors(config, source);
+  return scaleRope(config, *scaling, source);
 }
 
-llvm::Error refuseOtherFeatures(const Fields &fields, const std::string &source, const ModelConfig &config) {
+llvm::Error refuseOtherFeatures(const Fields &fields, const std::string &source, const llama::LlamaConfig &config) {
   std::string activation;
   if (llvm::Error error = fields.read("hidden_act", activation, std::string("silu")))
     return error;
@@ -195,111 +195,19 @@ llvm::Error refuseOtherFeatures(const Fields &fields, const std::string &source,
   return llvm::Error::success();
 }
 
-// `eos_token_id` is one number or several.
-llvm::Error readEosTokens(const Fields &fields, const std::string &source, std::vector<int64_t> &tokens) {
-  const llvm::json::Value *value = fields.get("eos_token_id");
-  if (!value)
-    return llvm::Error::success();
-  const llvm::json::Array one{*value};
-  const llvm::json::Array *array = value->getAsArray();
-  tokens.clear();
-  for (const llvm::json::Value &element : array ? *array : one) {
-    std::optional<int64_t> token = element.getAsInteger();
-    if (!token)
-      return wrongInput("E3302 {}: expected integers in 'eos_token_id' but got {}", source, jsonText(value));
-    tokens.push_back(*token);
-  }
-  return llvm::Error::success();
-}
-
-std::string pathOf(llvm::StringRef folder, llvm::StringRef file) {
-  llvm::SmallString<256> path(folder);
-  llvm::sys::path::append(path, file);
-  return path.str().str();
-}
-
-// One template, or a list of named ones of which "default" counts.
-llvm::Error readChatTemplate(const Fields &fields, const std::string &source, std::string &chatTemplate) {
-  const llvm::json::Value *value = fields.get("chat_template");
-  if (!value)
-    return llvm::Error::success();
-  const llvm::json::Array *array = value->getAsArray();
-  if (!array)
-    return fields.read("chat_template", chatTemplate);
-  for (const llvm::json::Value &element : *array) {
-    const llvm::json::Object *object = element.getAsObject();
-    if (!object || !object->getString("name") || !object->getString("template"))
-      return wrongInput("E3302 {}: expected named templates in 'chat_template' but got {}", source, jsonText(&element));
-    if (*object->getString("name") == "default")
-      chatTemplate = object->getString("template")->str();
-  }
-  return llvm::Error::success();
-}
-
-llvm::Error readTokenizerConfig(llvm::StringRef folder, ModelConfig &config) {
-  const std::string source = pathOf(folder, "tokenizer_config.json");
-  if (llvm::sys::fs::exists(source)) {
-    llvm::Expected<llvm::json::Object> object = readJsonObject(source);
-    if (!object)
-      return object.takeError();
-    Fields fields(*object, source);
-    if (fields.get("add_bos_token"))
-      if (llvm::Error error = fields.read("add_bos_token", config.addBos.emplace()))
-        return error;
-    if (llvm::Error error = readChatTemplate(fields, source, config.chatTemplate))
-      return error;
-  }
-  const std::string templatePath = pathOf(folder, "chat_template.jinja");
-  if (!llvm::sys::fs::exists(templatePath))
-    return llvm::Error::success();
-  auto buffer = llvm::MemoryBuffer::getFile(templatePath);
-  if (!buffer)
-    return wrongInput("E3110 {}: cannot open because {}", templatePath, buffer.getError().message());
-  config.chatTemplate = (*buffer)->getBuffer().str();
-  return llvm::Error::success();
-}
-
 } // namespace
 
-llvm::Expected<ModelConfig> readConfig(const llvm::json::Object &object, llvm::StringRef source) {
+llvm::Expected<llama::LlamaConfig> readConfig(const llvm::json::Object &object, llvm::StringRef source) {
   const Fields fields(object, source);
   const std::string name = source.str();
-  ModelConfig config;
-  if (llvm::Error error = readArchitecture(fields, name, config))
+  llama::LlamaConfig config;
+  if (llvm::Error error = checkArchitecture(fields, name))
     return error;
   if (llvm::Error error = readSizes(fields, config))
     return error;
   if (llvm::Error error = readRope(fields, name, config))
     return error;
   if (llvm::Error error = refuseOtherFeatures(fields, name, config))
-    return error;
-  if (fields.get("bos_token_id"))
-    if (llvm::Error error = fields.read("bos_token_id", config.bosToken.emplace()))
-      return error;
-  if (llvm::Error error = readEosTokens(fields, name, config.eosTokens))
-    return error;
-  if (llvm::Error error = fields.read("_name_or_path", config.name, std::string()))
-    return error;
-  return config;
-}
-
-llvm::Expected<ModelConfig> readFolderConfig(llvm::StringRef folder) {
-  const std::string source = pathOf(folder, "config.json");
-  llvm::Expected<llvm::json::Object> object = readJsonObject(source);
-  if (!object)
-    return object.takeError();
-  llvm::Expected<ModelConfig> config = readConfig(*object, source);
-  if (!config)
-    return config.takeError();
-  const std::string generation = pathOf(folder, "generation_config.json");
-  if (llvm::sys::fs::exists(generation)) {
-    llvm::Expected<llvm::json::Object> content = readJsonObject(generation);
-    if (!content)
-      return content.takeError();
-    if (llvm::Error error = readEosTokens(Fields(*content, generation), generation, config->eosTokens))
-      return error;
-  }
-  if (llvm::Error error = readTokenizerConfig(folder, *config))
     return error;
   return config;
 }

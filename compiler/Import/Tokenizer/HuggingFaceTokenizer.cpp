@@ -524,17 +524,21 @@ private:
         stop.push_back(static_cast<int32_t>(id));
     };
     add(builder.section.eos);
-    auto generation = readObject(fileIn(folder, "generation_config.json"));
-    if (!generation)
-      return generation.takeError();
-    const json::Value *ids = *generation ? (*generation)->get("eos_token_id") : nullptr;
-    if (!ids || ids->getAsNull())
+    // As transformers: config.json counts only where there is no generation_config.json.
+    llvm::StringRef file = "generation_config.json";
+    if (!llvm::sys::fs::exists(fileIn(folder, file)))
+      file = "config.json";
+    auto configuration = readObject(fileIn(folder, file));
+    if (!configuration)
+      return configuration.takeError();
+    if (!*configuration || isAbsent(**configuration, "eos_token_id"))
       return llvm::Error::success();
+    const json::Value *ids = (*configuration)->get("eos_token_id");
     json::Array one{*ids};
     for (const json::Value &id : ids->getAsArray() ? *ids->getAsArray() : one) {
       std::optional<int64_t> number = id.getAsInteger();
       if (!number || !builder.hasToken(*number))
-        return builder.error("expected the id of a token as eos_token_id in generation_config.json but got {}",
+        return builder.error("expected the id of a token as eos_token_id in {} but got {}", file,
                              huggingface::jsonText(&id));
       add(*number);
     }

@@ -33,8 +33,8 @@ using Section = std::string;
 llvm::Expected<std::optional<Section>> importGguf(const gguf::GgufFile &file);
 
 /// The tokenizer of a Hugging Face folder: tokenizer.json; begin, end and padding tokens and the chat template from
-/// tokenizer_config.json and chat_template.jinja; stop tokens from generation_config.json too. Nothing if the folder
-/// has no tokenizer; E3211 if it has one of another format only.
+/// tokenizer_config.json and chat_template.jinja; stop tokens also from generation_config.json, or where there is none
+/// from config.json. Nothing if the folder has no tokenizer; E3211 if it has one of another format only.
 llvm::Expected<std::optional<Section>> importHuggingFace(llvm::StringRef folder);
 
 } // namespace muster::tokenizers

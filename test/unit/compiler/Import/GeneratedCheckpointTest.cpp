@@ -48,11 +48,11 @@ TEST_P(GeneratedCheckpointTest, BothFormatsGiveTheSameModel) {
   ASSERT_EQ(std::system((python + " '" + script + "' '" + folder.path() + "' " + GetParam()).c_str()), 0);
   auto fromFolder = llvm::cantFail(openCheckpoint(folder.path()));
   auto fromGguf = llvm::cantFail(openCheckpoint(folder.path("model.gguf")));
-  const ModelConfig &a = fromFolder->config(), &b = fromGguf->config();
+  const llama::LlamaConfig &a = fromFolder->config(), &b = fromGguf->config();
   EXPECT_EQ(std::tie(a.layers, a.hidden, a.heads, a.kvHeads, a.headDim, a.feedForward, a.vocabulary, a.contextLength),
             std::tie(b.layers, b.hidden, b.heads, b.kvHeads, b.headDim, b.feedForward, b.vocabulary, b.contextLength));
-  EXPECT_EQ(std::tie(a.rmsEpsilon, a.ropeTheta, a.attentionBias, a.mlpBias, a.tiedEmbeddings, a.eosTokens),
-            std::tie(b.rmsEpsilon, b.ropeTheta, b.attentionBias, b.mlpBias, b.tiedEmbeddings, b.eosTokens));
+  EXPECT_EQ(std::tie(a.rmsEpsilon, a.ropeTheta, a.attentionBias, a.mlpBias, a.tiedEmbeddings),
+            std::tie(b.rmsEpsilon, b.ropeTheta, b.attentionBias, b.mlpBias, b.tiedEmbeddings));
   ASSERT_EQ(a.ropeFrequencyDivisors.size(), b.ropeFrequencyDivisors.size());
   for (size_t i = 0; i < a.ropeFrequencyDivisors.size(); ++i)
     EXPECT_FLOAT_EQ(a.ropeFrequencyDivisors[i], b.ropeFrequencyDivisors[i]); // GGUF stores them in float

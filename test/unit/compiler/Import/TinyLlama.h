@@ -7,7 +7,7 @@
 
 #include "GgufWriter.h"
 
-#include "compiler/Import/ModelConfig.h"
+#include "models/llama/LlamaConfig.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -140,7 +140,7 @@ public:
     folder.write("model.safetensors", safetensors(tensors));
   }
 
-  ModelConfig config;
+  llama::LlamaConfig config;
   std::vector<TinyTensor> tensors;
 
 private:

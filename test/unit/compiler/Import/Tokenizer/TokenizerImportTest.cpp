@@ -221,6 +221,14 @@ TEST(HuggingFaceTokenizer, ConfigurationFiles) {
   EXPECT_EQ(llama.chatTemplate(), "\"raw\"");
 }
 
+// As transformers: config.json says where a text ends only if there is no generation_config.json.
+TEST(HuggingFaceTokenizer, StopTokensOfTheModelsConfig) {
+  Files files = {{"config.json", json::Object{{"eos_token_id", 4}}}};
+  EXPECT_EQ(listed(loadSection(importJson(smallJson(), files)).stopTokens()), (std::vector<int32_t>{4}));
+  files.emplace("generation_config.json", json::Object{});
+  EXPECT_TRUE(loadSection(importJson(smallJson(), files)).stopTokens().empty());
+}
+
 TEST(HuggingFaceTokenizer, SurrogatePairsOfEveryPlane) {
   TemporaryFolder folder;
   json::Value root = smallJson();
@@ -317,6 +325,7 @@ TEST(HuggingFaceTokenizer, RefusesEachFault) {
       {"add_bos_token in tokenizer_config.json asks for",
        {{"tokenizer_config.json", O{{"tokenizer_class", "LlamaTokenizer"}, {"add_bos_token", true}}}}},
       {"as eos_token_id in generation_config.json", {{"generation_config.json", O{{"eos_token_id", 5}}}}},
+      {"as eos_token_id in config.json", {{"config.json", O{{"eos_token_id", "x"}}}}},
   };
   for (const auto &[message, files] : configurations) {
     std::string text = errorOf(importJson(smallJson(), files));
