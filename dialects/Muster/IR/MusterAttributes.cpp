@@ -152,20 +152,27 @@ void AxisRefAttr::print(AsmPrinter &printer) const {
     printer << "[" << getWeight() << ":" << getSize() << "]";
 }
 
-static ParseResult parseAxisRefs(AsmParser &parser, SmallVectorImpl<AxisRefAttr> &axes) {
-  auto parseOne = [&]() -> ParseResult {
-    Attribute axis = AxisRefAttr::parse(parser, Type());
-    if (!axis)
-      return failure();
-    axes.push_back(cast<AxisRefAttr>(axis));
-    return success();
-  };
-  if (succeeded(parser.parseOptionalLParen()))
-    return failure(parser.parseCommaSeparatedList(parseOne) || parser.parseRParen());
-  return parseOne();
+/// Appends one axis.
+static ParseResult parseAxisRef(AsmParser &parser, SmallVectorImpl<AxisRefAttr> &axes) {
+  Attribute axis = AxisRefAttr::parse(parser, Type());
+  if (!axis)
+    return failure();
+  axes.push_back(cast<AxisRefAttr>(axis));
+  return success();
 }
 
-static void printAxisRefs(AsmPrinter &printer, ArrayRef<AxisRefAttr> axes) {
+static ParseResult parseAxisList(AsmParser &parser, SmallVectorImpl<AxisRefAttr> &axes) {
+  return parser.parseCommaSeparatedList([&] { return parseAxisRef(parser, axes); });
+}
+
+/// The axes of a term: one, or several in parentheses.
+static ParseResult parseTermAxes(AsmParser &parser, SmallVectorImpl<AxisRefAttr> &axes) {
+  if (succeeded(parser.parseOptionalLParen()))
+    return failure(parseAxisList(parser, axes) || parser.parseRParen());
+  return parseAxisRef(parser, axes);
+}
+
+static void printTermAxes(AsmPrinter &printer, ArrayRef<AxisRefAttr> axes) {
   if (axes.size() != 1)
     printer << "(";
   llvm::interleave(axes, [&](AxisRefAttr axis) { axis.print(printer); }, [&] { printer << ","; });
@@ -196,7 +203,7 @@ Attribute LayoutTermAttr::parse(AsmParser &parser, Type) {
       colon = false;
     }
   }
-  if (!colon && succeeded(parser.parseOptionalSlash()) && parseAxisRefs(parser, axes))
+  if (!colon && succeeded(parser.parseOptionalSlash()) && parseTermAxes(parser, axes))
     return {};
   if (!colon) {
     if (succeeded(parser.parseOptionalKeyword("zigzag")))
@@ -226,7 +233,7 @@ void LayoutTermAttr::print(AsmPrinter &printer) const {
     printer << ":" << getExtent();
   if (!getAxes().empty()) {
     printer << "/";
-    printAxisRefs(printer, getAxes());
+    printTermAxes(printer, getAxes());
   }
   if (getOrder() != ChunkOrder::Contiguous)
     printer << " " << stringifyChunkOrder(getOrder());
@@ -290,14 +297,7 @@ Attribute PartialAttr::parse(AsmParser &parser, Type) {
   std::optional<ReductionKind> kind = symbolizeReductionKind(keyword);
   if (!kind)
     return parser.emitError(loc) << "expected 'sum', 'max' or 'min' but got '" << keyword << "'", Attribute();
-  auto parseOne = [&]() -> ParseResult {
-    Attribute axis = AxisRefAttr::parse(parser, Type());
-    if (!axis)
-      return failure();
-    axes.push_back(cast<AxisRefAttr>(axis));
-    return success();
-  };
-  if (parser.parseCommaSeparatedList(parseOne) || parser.parseRParen())
+  if (parseAxisList(parser, axes) || parser.parseRParen())
     return {};
   return PartialAttr::get(parser.getContext(), *kind, axes);
 }
