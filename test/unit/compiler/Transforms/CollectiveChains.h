@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -12,12 +13,13 @@
 namespace muster::test {
 
 /// Text of a module with an entry @entry of one argument and one result, both of rank 3. With `dynamic` one dim of the
-/// argument is the count t; it is gathered but never cut. `shape` is the argument's; the dynamic dim has 3 elements.
+/// argument is the count t. `shape` is the argument's, the dynamic dim's size included. A group has its axes in any
+/// order; only sizes that a group divides are cut.
 struct CollectiveChain {
   std::string text;
   std::vector<int64_t> shape;
   int64_t ranks = 1;
-  int64_t collectives = 0, transposes = 0;
+  int64_t transposes = 0;
 
   CollectiveChain(std::mt19937 &random, bool dynamic) : random(random) {
     const char *names[] = {"dp", "tp", "pp"};
@@ -33,7 +35,7 @@ struct CollectiveChain {
       shape.push_back((dim == 0 ? 12 : 1) * (1 + pick(3)) * (pick(2) ? ranks : 1));
     open = dynamic ? static_cast<int>(pick(3)) : -1;
     if (dynamic)
-      shape[open] = 3;
+      shape[open] = pick(2) ? 3 : 2 * ranks;
     current = shape;
     std::string argument = type();
     for (int64_t op = 0, count = 2 + pick(7); op < count; ++op)
@@ -41,7 +43,7 @@ struct CollectiveChain {
     // All that may grow stays small.
     text = "muster.mesh @mesh <[" + mesh + "]>\nfunc.func @entry(%v0: " + argument +
            " {muster.layout = #muster.layout<[" + dimNames() + "]>}) -> (" + type() +
-           " {muster.layout = #muster.layout<[x, y, z]>}) attributes {muster.bounds = {t = 5 : i64}} {\n" + body +
+           " {muster.layout = #muster.layout<[x, y, z]>}) attributes {muster.bounds = {t = 40 : i64}} {\n" + body +
            "  return %v" + std::to_string(value) + " : " + type() + "\n}\n";
   }
 
@@ -70,22 +72,24 @@ private:
   void emit(const std::string &op, const std::string &rest) {
     body += "  %v" + std::to_string(value + 1) + " = muster." + op + " %v" + std::to_string(value) + " " + rest + "\n";
     ++value;
-    ++collectives;
   }
 
   void add() {
-    // A group: some axes in the order of the mesh, at least one.
+    // A group: some axes in some order, at least one.
+    std::vector<size_t> order(axes.size());
+    std::iota(order.begin(), order.end(), size_t(0));
+    std::shuffle(order.begin(), order.end(), random);
+    order.resize(1 + pick(static_cast<int64_t>(axes.size())));
     std::string group;
-    int64_t size = 1, members = 0;
-    for (size_t axis = 0; axis < axes.size(); ++axis)
-      if (pick(2) || (axis + 1 == axes.size() && members == 0)) {
-        group += (members++ ? ", " : "") + quoted(axes[axis]);
-        size *= sizes[axis];
-      }
-    std::string on = "on " + (members == 1 ? group : "[" + group + "]");
+    int64_t size = 1;
+    for (size_t axis : order) {
+      group += (group.empty() ? "" : ", ") + quoted(axes[axis]);
+      size *= sizes[axis];
+    }
+    std::string on = "on " + (order.size() == 1 ? group : "[" + group + "]");
     std::string before = type();
     int from = static_cast<int>(pick(3)), to = static_cast<int>(pick(3));
-    bool cuts = from != open && current[from] % size == 0;
+    bool cuts = current[from] % size == 0;
     int64_t elements = current[0] * current[1] * current[2];
     switch (pick(9)) {
     case 0:
@@ -102,18 +106,19 @@ private:
       if (!cuts)
         return;
       current[from] /= size;
-      return emit("reduce_scatter", "sum " + on + " dim " + std::to_string(from) + " : " + before + " -> " + type());
+      return emit("reduce_scatter", std::string(pick(2) ? "sum " : "max ") + on + " dim " + std::to_string(from) +
+                                        " : " + before + " -> " + type());
     case 3:
       return emit("all_reduce", std::string(pick(2) ? "sum " : "max ") + on + " : " + before);
     case 4:
     case 5:
-      if (!cuts || from == to)
+      if (!cuts)
         return;
       current[from] /= size, current[to] *= size;
       return emit("all_to_all", on + " split " + std::to_string(from) + " concat " + std::to_string(to) + " : " +
                                     before + " -> " + type());
     case 6:
-      if (open == 0 || current[0] % size)
+      if (current[0] % size)
         return;
       return emit("exchange", on + " : " + before);
     case 7: {
@@ -121,8 +126,7 @@ private:
         return emit("broadcast", "from " + std::to_string(pick(size)) + " " + on + " : " + before);
       std::string sources;
       for (int64_t position = 0; position < size; ++position)
-        sources +=
-            (position ? ", " : "") + std::to_string((position + 1) % size == 0 && pick(2) ? -1 : (position + 1) % size);
+        sources += (position ? ", " : "") + std::to_string(pick(size + 1) - 1); // -1: nothing
       return emit("permute", "sources [" + sources + "] " + on + " : " + before);
     }
     default: {
