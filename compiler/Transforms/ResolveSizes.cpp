@@ -174,6 +174,10 @@ void SizeResolver::eraseDeadSizes() {
 }
 
 void SizeResolver::erase(Operation *op) {
+  // Not an assertion: MLIR as it is packaged has none, and a use that is left writes to freed memory later.
+  if (!op->use_empty())
+    llvm::reportFatalInternalError("cannot erase '" + Twine(op->getName().getStringRef()) +
+                                   "' because it still has users");
   for (Value result : op->getResults())
     if (auto type = dyn_cast<RankedTensorType>(result.getType()))
       for (int64_t dim = 0; dim < type.getRank(); ++dim)

@@ -27,7 +27,8 @@ public:
   /// stay.
   void eraseDeadSizes();
 
-  /// Erases an operation and what is known of its results, whose addresses other operations may get.
+  /// Erases an operation that nobody uses and what is known of its results, whose addresses other operations may get.
+  /// Ends the process where somebody still uses it.
   void erase(mlir::Operation *op);
 
 private:
