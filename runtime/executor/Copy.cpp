@@ -2,15 +2,14 @@
 #include "runtime/executor/Copy.h"
 
 #include "runtime/executor/Share.h"
+#include "runtime/executor/Stream.h"
 
 #include <algorithm>
 #include <cstring>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace muster::executor {
+
+Stores storesFor(uint64_t receivedBytes) { return receivedBytes >= (4 << 20) ? Stores::streamed : Stores::cached; }
 
 int normalise(std::span<BoxDim> dims) {
   size_t count = 0;
@@ -128,41 +127,44 @@ typedef char Vector64 __attribute__((vector_size(64)));
                                              int64_t destinationPitch, int64_t rows, size_t bytes) {
   copyRowsBy<Vector64>(source, sourcePitch, destination, destinationPitch, rows, bytes);
 }
-
-/// Like copyRowsWide by stores that bypass the caches; destination, its pitch and `bytes` are multiples of 64.
-[[gnu::target("avx512f")]] void streamRows(const std::byte *source, int64_t sourcePitch, std::byte *destination,
-                                           int64_t destinationPitch, int64_t rows, size_t bytes) {
-  for (int64_t row = 0; row != rows; ++row, source += sourcePitch, destination += destinationPitch)
-    for (size_t i = 0; i != bytes; i += 64)
-      _mm512_stream_si512(reinterpret_cast<__m512i *>(destination + i), _mm512_loadu_si512(source + i));
-  _mm_sfence(); // the barrier that follows orders ordinary stores only
-}
-
-/// From here on, a box does not stay in a cache until it is read; memcpy draws its line in the same region.
-constexpr size_t streamedBytes = 6 << 20;
 #endif
 
-void copyRows(const std::byte *source, int64_t sourcePitch, std::byte *destination, int64_t destinationPitch,
-              int64_t rows, size_t bytes) {
+/// Whether rows are copied by vectors of 64 bytes.
+bool isWide() {
 #if defined(__x86_64__)
-  static const bool isWide = __builtin_cpu_supports("avx512f");
-  bool isAligned =
-      (reinterpret_cast<uintptr_t>(destination) | static_cast<uint64_t>(destinationPitch) | bytes) % 64 == 0;
-  if (isWide && isAligned && static_cast<size_t>(rows) * bytes >= streamedBytes)
-    return streamRows(source, sourcePitch, destination, destinationPitch, rows, bytes);
-  if (isWide)
-    return copyRowsWide(source, sourcePitch, destination, destinationPitch, rows, bytes);
+  static const bool result = __builtin_cpu_supports("avx512f");
+  return result;
+#else
+  return false;
 #endif
-  copyRowsBy<Vector16>(source, sourcePitch, destination, destinationPitch, rows, bytes);
 }
 
 /// From here on, a call of memcpy for each run costs nothing beside the run.
 constexpr size_t longRun = 4096;
+/// Rows shorter than this are not worth bypassing the caches: too much of them are parts of lines.
+constexpr size_t shortestStreamed = 256;
+
+void copyRows(const std::byte *source, int64_t sourcePitch, std::byte *destination, int64_t destinationPitch,
+              int64_t rows, size_t bytes, Stores stores) {
+#if defined(MUSTER_HAS_STREAMED_STORES)
+  if (stores == Stores::streamed && bytes >= shortestStreamed)
+    return streamRows(source, sourcePitch, destination, destinationPitch, rows, bytes);
+#endif
+#if defined(__x86_64__)
+  // Ahead of memcpy at all sizes that stay in caches: 45 against 26 GB/s at 2 MiB.
+  if (isWide())
+    return copyRowsWide(source, sourcePitch, destination, destinationPitch, rows, bytes);
+#endif
+  if (bytes < longRun)
+    return copyRowsBy<Vector16>(source, sourcePitch, destination, destinationPitch, rows, bytes);
+  for (int64_t row = 0; row != rows; ++row, source += sourcePitch, destination += destinationPitch)
+    std::memcpy(destination, source, bytes);
+}
 
 } // namespace
 
 void copyBox(const std::byte *source, std::byte *destination, std::span<const BoxDim> dims, uint64_t elementBytes,
-             uint32_t worker, uint32_t workers) {
+             uint32_t worker, uint32_t workers, Stores stores) {
   BoxDim own[ShareLimits::greatestDims];
   Share share = shareOf(dims, own, elementBytes, worker, workers);
   if (share.isEmpty)
@@ -176,16 +178,13 @@ void copyBox(const std::byte *source, std::byte *destination, std::span<const Bo
   }
   if (box.back().sourceStride == 1 && box.back().destinationStride == 1) {
     size_t run = static_cast<size_t>(box.back().extent) * elementBytes;
-    if (box.size() > 1 && run < longRun) {
-      const BoxDim &rows = box[box.size() - 2];
-      int64_t width = static_cast<int64_t>(elementBytes);
-      walk(source, destination, box.first(box.size() - 2), width, [&](const std::byte *from, std::byte *to) {
-        copyRows(from, rows.sourceStride * width, to, rows.destinationStride * width, rows.extent, run);
-      });
-      return;
-    }
-    walk(source, destination, box.first(box.size() - 1), static_cast<int64_t>(elementBytes),
-         [&](const std::byte *from, std::byte *to) { std::memcpy(to, from, run); });
+    int64_t width = static_cast<int64_t>(elementBytes);
+    if (box.size() == 1)
+      return copyRows(source, 0, destination, 0, 1, run, stores);
+    const BoxDim &rows = box[box.size() - 2];
+    walk(source, destination, box.first(box.size() - 2), width, [&](const std::byte *from, std::byte *to) {
+      copyRows(from, rows.sourceStride * width, to, rows.destinationStride * width, rows.extent, run, stores);
+    });
     return;
   }
   switch (elementBytes) {

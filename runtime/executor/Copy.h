@@ -25,10 +25,15 @@ struct BoxDim {
 /// element; -1 for an empty box.
 int normalise(std::span<BoxDim> dims);
 
+/// How copies write. What is too large to stay in a cache until it is read had better not go through one.
+enum class Stores : uint8_t { cached, streamed };
+/// For a copy, of one or several boxes, that brings `receivedBytes` to a rank.
+Stores storesFor(uint64_t receivedBytes);
+
 /// Copies worker `worker`'s share of a normalised box of elements of `elementBytes` (1, 2, 4 or 8). Shares are disjoint
 /// and together the box. Source and destination do not overlap.
 void copyBox(const std::byte *source, std::byte *destination, std::span<const BoxDim> dims, uint64_t elementBytes,
-             uint32_t worker, uint32_t workers);
+             uint32_t worker, uint32_t workers, Stores stores = Stores::cached);
 
 /// destination = sources[0] op sources[1] op ..., from the left, element by element, for worker `worker`'s share of a
 /// normalised box. Sums of F16 and BF16 are accumulated in float and rounded once; a NaN of any source wins. Bits do

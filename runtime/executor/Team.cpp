@@ -209,8 +209,11 @@ void Team::copy(Worker &worker, const PreparedVariant &variant, const PreparedTr
     std::span<const BoxDim> box(dims, static_cast<size_t>(count));
     int64_t from = variant.evaluate(variant.amounts[pull.firstAmount], state.slots) * transfer.elementBytes;
     int64_t to = variant.evaluate(variant.amounts[pull.firstAmount + 1], state.slots) * transfer.elementBytes;
-    if (boxBytes(box, transfer.elementBytes) > wholeBytes)
-      copyBox(pull.source + from, transfer.destination + to, box, transfer.elementBytes, worker.index, workerCount);
+    // Peers' boxes are alike.
+    int64_t bytes = boxBytes(box, transfer.elementBytes);
+    if (bytes > wholeBytes)
+      copyBox(pull.source + from, transfer.destination + to, box, transfer.elementBytes, worker.index, workerCount,
+              storesFor(static_cast<uint64_t>(bytes) * transfer.pullCount));
     else if (i % workerCount == worker.index)
       copyBox(pull.source + from, transfer.destination + to, box, transfer.elementBytes, 0, 1);
   }

@@ -21,6 +21,22 @@ Result<std::byte *> mapBytes(int file, uint64_t sizeBytes, int flags, const char
   return static_cast<std::byte *>(base);
 }
 
+/// Large pages where the system offers them on request; it may say no. Without them a permuted copy misses the TLB at
+/// every row.
+void preferLargePages(std::byte *base, uint64_t sizeBytes) { madvise(base, sizeBytes, MADV_HUGEPAGE); }
+
+/// Gives every page of a mapped memory file its memory now. Through the mapping, since only that has asked for large
+/// pages. Returns 0 or an error number.
+int reservePages(int file, std::byte *base, uint64_t sizeBytes) {
+#if defined(MADV_POPULATE_WRITE)
+  if (madvise(base, sizeBytes, MADV_POPULATE_WRITE) == 0)
+    return 0;
+  if (errno != EINVAL)
+    return errno == EFAULT ? ENOMEM : errno; // EFAULT stands for a fault that found no memory
+#endif
+  return posix_fallocate(file, 0, static_cast<off_t>(sizeBytes)); // kernels before 5.14
+}
+
 } // namespace
 
 Arena &Arena::operator=(Arena &&other) noexcept {
@@ -43,8 +59,7 @@ Result<Arena> Arena::makePrivate(uint64_t sizeBytes, const char *what) {
     return arena;
   MUSTER_ASSIGN_OR_RETURN(arena.base, mapBytes(-1, sizeBytes, MAP_PRIVATE | MAP_ANONYMOUS, what));
   arena.sizeBytes = sizeBytes;
-  // Large pages where the system offers them on request; it may say no.
-  madvise(arena.base, sizeBytes, MADV_HUGEPAGE);
+  preferLargePages(arena.base, sizeBytes);
   return arena;
 }
 
@@ -55,13 +70,16 @@ Result<Arena> Arena::makeShared(uint64_t sizeBytes, const char *what) {
     return Status::error(2404, "cannot make a memory file for {}: {}", what, std::strerror(errno));
   if (sizeBytes == 0)
     return arena;
-  int failed = sizeBytes > static_cast<uint64_t>(PTRDIFF_MAX)
-                   ? ENOMEM
-                   : posix_fallocate(arena.descriptor, 0, static_cast<off_t>(sizeBytes));
+  // A size beyond off_t is negative there, and refused.
+  int failed = ftruncate(arena.descriptor, static_cast<off_t>(sizeBytes)) == 0 ? 0 : errno;
+  if (failed == 0) {
+    MUSTER_ASSIGN_OR_RETURN(arena.base, mapBytes(arena.descriptor, sizeBytes, MAP_SHARED, what));
+    arena.sizeBytes = sizeBytes;
+    preferLargePages(arena.base, sizeBytes);
+    failed = reservePages(arena.descriptor, arena.base, sizeBytes);
+  }
   if (failed != 0)
     return Status::error(2404, "cannot reserve {} bytes for {}: {}", sizeBytes, what, std::strerror(failed));
-  MUSTER_ASSIGN_OR_RETURN(arena.base, mapBytes(arena.descriptor, sizeBytes, MAP_SHARED, what));
-  arena.sizeBytes = sizeBytes;
   return arena;
 }
 
@@ -71,6 +89,11 @@ Result<Arena> Arena::mapShared(int file, uint64_t sizeBytes, const char *what) {
     return arena;
   MUSTER_ASSIGN_OR_RETURN(arena.base, mapBytes(file, sizeBytes, MAP_SHARED, what));
   arena.sizeBytes = sizeBytes;
+  preferLargePages(arena.base, sizeBytes);
+#if defined(MADV_POPULATE_READ)
+  // The pages are there; their faults belong here and not into the first transfer. Older kernels take them then.
+  madvise(arena.base, sizeBytes, MADV_POPULATE_READ);
+#endif
   return arena;
 }
 

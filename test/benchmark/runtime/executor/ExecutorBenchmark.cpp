@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What the executor adds to what it runs: transfers beside one memcpy of the same bytes, a small all-reduce beside a
-// bare barrier, and the cost of a step by itself. Every benchmark checks its result before it measures.
+// What the executor adds to what it runs: a small all-reduce beside a bare barrier, and the cost of a step by itself.
+// Every benchmark checks its result before it measures. See docs/benchmarks.md.
 //
-//   AllGather, AllToAll   bytes that a rank receives per second, of 2 ranks at once; "of_memcpy" compares with ranks
-//   that
-//                         each make one memcpy of as many bytes (the best of interleaved runs)
 //   AllReduce2KB          microseconds of one all-reduce of 512 floats, "barrier_us" of a barrier of the same ranks
 //   EmptySteps            nanoseconds a step of kernels that do nothing, each waiting for the one before
 #include "runtime/comm/control/Progress.h"
+#include "test/benchmark/runtime/executor/Exchange.h"
 #include "test/unit/runtime/executor/SmallPlans.h"
 
 #include <algorithm>
@@ -25,130 +23,8 @@ using namespace muster;
 using namespace muster::test;
 using executor::Executor;
 using executor::ExecutorOptions;
-using schema::Position;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double secondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
-/// The least disturbed run: what else runs on the machine only ever adds time.
-double best(const std::vector<double> &values) { return *std::min_element(values.begin(), values.end()); }
-
-/// An entry of a sharded input of `part` floats a rank and a result of `full` floats a rank, in spans one behind the
-/// other.
-schema::VariantT &exchangeEntry(PlanBuilder &builder, const char *name, int64_t part, int64_t full) {
-  schema::EntryT &entry = builder.addEntry(name);
-  std::vector<AmountPtr> inputDims, resultDims;
-  inputDims.push_back(amount(part * builder.ranks()));
-  resultDims.push_back(amount(full * builder.ranks()));
-  builder.addPort(entry.inputs, "x", std::move(inputDims), {{0}});
-  builder.addPort(entry.results, "y", std::move(resultDims), {{0}});
-  uint64_t inputBytes = static_cast<uint64_t>(part) * 4, resultBytes = static_cast<uint64_t>(full) * 4;
-  schema::VariantT &variant = builder.addVariant(entry, "any", inputBytes + resultBytes);
-  variant.inputs.emplace_back(0, inputBytes);
-  variant.results.emplace_back(inputBytes, resultBytes);
-  return variant;
-}
-
-constexpr uint32_t rounds = 8;
-
-/// Entry 0: all_gather of `part` floats a rank, `rounds` times. Entry 1: all_to_all, heads to sequence, of as many
-/// bytes. Entries 2 and 3: the same bytes by one memcpy.
-std::string exchangePlan(uint32_t ranks, int64_t part) {
-  PlanBuilder builder({{"tp", ranks}});
-  int64_t full = part * ranks;
-  auto repeat = [&](schema::VariantT &variant, auto makeSpec) {
-    std::vector<uint32_t> waits;
-    for (uint32_t round = 0; round != rounds; ++round)
-      waits = {builder.transfer(variant, makeSpec(), waits)};
-  };
-  repeat(exchangeEntry(builder, "all_gather", part, full), [&] {
-    PlanBuilder::TransferSpec spec{"all_gather",
-                                   {0},
-                                   arena(0, static_cast<uint64_t>(part) * 4),
-                                   arena(static_cast<uint64_t>(part) * 4, static_cast<uint64_t>(full) * 4),
-                                   amount(0),
-                                   amountAt(Position::Peer, 0, part),
-                                   {}};
-    spec.box.push_back(dim(amount(part), 1, 1));
-    return spec;
-  });
-  // [s/p, h, d] -> [s, h/p, d] with h = 2 p heads of d = 64.
-  int64_t heads = 2 * ranks, size = 64, rows = full / (heads * size);
-  repeat(exchangeEntry(builder, "all_to_all", full, full), [&] {
-    uint64_t bytes = static_cast<uint64_t>(full) * 4;
-    PlanBuilder::TransferSpec spec{"all_to_all",
-                                   {0},
-                                   arena(0, bytes),
-                                   arena(bytes, bytes),
-                                   amountAt(Position::Own, 0, heads / ranks * size),
-                                   amountAt(Position::Peer, 0, rows * heads / ranks * size),
-                                   {}};
-    spec.box.push_back(dim(amount(rows), heads * size, heads / ranks * size));
-    spec.box.push_back(dim(amount(heads / ranks), size, size));
-    spec.box.push_back(dim(amount(size), 1, 1));
-    return spec;
-  });
-  uint32_t kernel = builder.kernel("copy_bytes", 2, 1), bytes = builder.constant(full * 4);
-  schema::VariantT &plain = exchangeEntry(builder, "memcpy", full, full);
-  std::vector<uint32_t> waits;
-  for (uint32_t round = 0; round != rounds; ++round)
-    waits = {builder.launch(plain, kernel,
-                            {{arena(0, static_cast<uint64_t>(full) * 4)},
-                             {arena(static_cast<uint64_t>(full) * 4, static_cast<uint64_t>(full) * 4), true}},
-                            {bytes}, amount(1), waits)};
-  return builder.write(scratchFolder(), "exchange" + std::to_string(ranks) + "_" + std::to_string(part));
-}
-
-double runEntry(Executor &executor, uint32_t entry, const std::vector<float> &x) {
-  if (!executor.begin(entry, {}).isOk() || !executor.setInput(0, x.data(), executor.inputBytes(0)).isOk())
-    return -1;
-  auto begin = Clock::now();
-  return executor.run().isOk() ? secondsSince(begin) : -1;
-}
-
-void transferBeside(benchmark::State &state, uint32_t entry) {
-  constexpr uint32_t ranks = 2;
-  int64_t part = state.range(0) / 4;
-  auto executor = create(load(exchangePlan(ranks, part)), ExecutorOptions());
-  std::vector<float> small = randomValues(static_cast<size_t>(part) * ranks, 1);
-  std::vector<float> large = randomValues(static_cast<size_t>(part) * ranks * ranks, 2);
-  const std::vector<float> &input = entry == 0 ? small : large;
-  std::vector<float> result(static_cast<size_t>(part) * ranks * ranks);
-  if (runEntry(*executor, entry, input) < 0 || !executor->readResult(0, result.data(), result.size() * 4).isOk())
-    return state.SkipWithError("cannot run");
-  // Gathered: each rank's half of the result is the whole input. Exchanged: heads of the own rank from everyone's rows.
-  bool isRight = true;
-  if (entry == 0) {
-    for (uint32_t rank = 0; rank != ranks; ++rank)
-      isRight &= std::equal(small.begin(), small.end(), result.begin() + static_cast<ptrdiff_t>(rank * small.size()));
-  } else {
-    size_t heads = 2 * ranks, rows = static_cast<size_t>(part) * ranks / (heads * 64);
-    for (size_t rank = 0; rank != ranks; ++rank)
-      for (size_t row = 0; row != rows * ranks; ++row)
-        isRight &= std::equal(&result[(rank * rows * ranks + row) * 128],
-                              &result[(rank * rows * ranks + row) * 128] + 128, &large[(row * heads + rank * 2) * 64]);
-  }
-  if (!isRight)
-    return state.SkipWithError("wrong result");
-  std::vector<double> own, plain;
-  for (auto _ : state) {
-    double seconds = runEntry(*executor, entry, input);
-    state.SetIterationTime(seconds / rounds);
-    own.push_back(seconds);
-    plain.push_back(runEntry(*executor, 2, large));
-  }
-  double bytes = static_cast<double>(part) * ranks * 4;
-  state.counters["bytes/s"] = benchmark::Counter(bytes * rounds / best(own), benchmark::Counter::kDefaults);
-  state.counters["memcpy_bytes/s"] = bytes * rounds / best(plain);
-  state.counters["of_memcpy"] = best(plain) / best(own);
-}
-
-void AllGather(benchmark::State &state) { transferBeside(state, 0); }
-void AllToAll(benchmark::State &state) { transferBeside(state, 1); }
-BENCHMARK(AllGather)->Arg(128 << 10)->Arg(1 << 20)->Arg(8 << 20)->UseManualTime()->Iterations(60);
-BENCHMARK(AllToAll)->Arg(128 << 10)->Arg(1 << 20)->Arg(8 << 20)->UseManualTime()->Iterations(60);
 
 // ---- small all-reduces
 
@@ -177,7 +53,7 @@ bool isReduced(Executor &executor, uint32_t ranks) {
   std::vector<float> tiny(512 * ranks), sums(512 * ranks);
   for (size_t i = 0; i != tiny.size(); ++i)
     tiny[i] = i % 512 == 3 ? std::ldexp(1.0f, -126) : 0.0f;
-  if (runEntry(executor, 0, tiny) < 0 || !executor.readResult(0, sums.data(), sums.size() * 4).isOk())
+  if (!runEntry(executor, 0, tiny).isFine() || !executor.readResult(0, sums.data(), sums.size() * 4).isOk())
     return false;
   double expected = std::ldexp(1.0, -126) * std::pow(static_cast<double>(ranks), static_cast<double>(reductions));
   for (size_t i = 0; i != sums.size(); ++i)
@@ -221,7 +97,7 @@ void AllReduce2KBThreads(benchmark::State &state) {
   std::vector<float> x(512 * ranks);
   std::vector<double> seconds;
   for (auto _ : state) {
-    seconds.push_back(runEntry(*executor, 0, x) / reductions);
+    seconds.push_back(runEntry(*executor, 0, x).wall / reductions);
     state.SetIterationTime(seconds.back());
   }
   state.counters["us"] = best(seconds) * 1e6;
@@ -253,7 +129,7 @@ void AllReduce2KBProcesses(benchmark::State &state) {
       std::vector<float> x(512 * ranks);
       std::vector<double> own;
       for (int run = 0; run != runs; ++run)
-        own.push_back(runEntry(*executor, 0, x) / reductions);
+        own.push_back(runEntry(*executor, 0, x).wall / reductions);
       seconds[rank] = best(own);
       return 0;
     });
@@ -287,7 +163,7 @@ void EmptySteps(benchmark::State &state) {
   std::vector<float> x(16 * ranks);
   std::vector<double> seconds;
   for (auto _ : state) {
-    seconds.push_back(runEntry(*executor, 0, x));
+    seconds.push_back(runEntry(*executor, 0, x).wall);
     state.SetIterationTime(seconds.back());
   }
   if (*std::min_element(seconds.begin(), seconds.end()) < 0)

@@ -28,8 +28,10 @@ Buffer makeBuffer(size_t bytes, uint32_t seed) {
   return buffer;
 }
 
-/// A box of these extents whose source is permuted by `order`, copied by copyBox and element by element.
-void compare(std::vector<int64_t> extents, std::vector<size_t> order, uint64_t width, uint32_t workers) {
+/// A box of these extents whose source is permuted by `order`, copied by copyBox and element by element. Source and
+/// destination begin `sourceShift` and `shift` bytes behind a cache line; what lies around the destination must stay.
+void compare(std::vector<int64_t> extents, std::vector<size_t> order, uint64_t width, uint32_t workers,
+             Stores stores = Stores::cached, size_t sourceShift = 0, size_t shift = 0) {
   std::vector<BoxDim> dims(extents.size());
   int64_t destinationStride = 1, sourceStride = 1;
   for (size_t i = extents.size(); i-- != 0;) {
@@ -42,21 +44,24 @@ void compare(std::vector<int64_t> extents, std::vector<size_t> order, uint64_t w
     sourceStride *= extents[order[i]];
   }
   size_t bytes = static_cast<size_t>(destinationStride) * width;
-  Buffer source = makeBuffer(bytes, 1), result = makeBuffer(bytes, 2), expected = makeBuffer(bytes, 2);
+  size_t around = 128;
+  Buffer source = makeBuffer(bytes + around, 1), result = makeBuffer(bytes + around, 2),
+         expected = makeBuffer(bytes + around, 2);
   for (int64_t element = 0; element != destinationStride; ++element) {
     int64_t from = 0, rest = element;
     for (size_t i = extents.size(); i-- != 0; rest /= extents[i])
       from += rest % extents[i] * dims[i].sourceStride;
-    std::memcpy(expected.get() + static_cast<size_t>(element) * width, source.get() + static_cast<size_t>(from) * width,
-                width);
+    std::memcpy(expected.get() + shift + static_cast<size_t>(element) * width,
+                source.get() + sourceShift + static_cast<size_t>(from) * width, width);
   }
   int count = normalise(dims);
   ASSERT_GE(count, 0);
   for (uint32_t worker = 0; worker != workers; ++worker)
-    copyBox(source.get(), result.get(), std::span(dims.data(), static_cast<size_t>(count)), width, worker, workers);
-  EXPECT_EQ(std::memcmp(result.get(), expected.get(), bytes), 0)
+    copyBox(source.get() + sourceShift, result.get() + shift, std::span(dims.data(), static_cast<size_t>(count)), width,
+            worker, workers, stores);
+  EXPECT_EQ(std::memcmp(result.get(), expected.get(), bytes + around), 0)
       << testing::PrintToString(extents) << " by " << testing::PrintToString(order) << " of " << width << " bytes, "
-      << workers;
+      << workers << " workers, shifts " << sourceShift << " and " << shift;
 }
 
 TEST(Copy, EqualsElementByElement) {
@@ -73,10 +78,25 @@ TEST(Copy, EqualsElementByElement) {
     }
 }
 
-// Long enough to be streamed past the caches, aligned and not.
-TEST(Copy, LargeBoxesOfShortRuns) {
-  compare({2, 16384, 128}, {1, 0, 2}, 4, 1);
-  compare({2, 16384, 127}, {1, 0, 2}, 4, 1);
+// Past the caches: every other row, short rows, rows of several pieces, one run; parts of lines at either end.
+TEST(Copy, StreamedEqualsElementByElement) {
+  for (uint32_t workers : {1u, 3u})
+    for (size_t sourceShift : {0u, 4u, 36u})
+      for (size_t shift : {0u, 4u, 60u}) {
+        for (int64_t run : {63, 64, 65, 127, 128, 1000, 1024, 1037, 2048, 2049, 5000}) {
+          compare({2, 7, run}, {1, 0, 2}, 4, workers, Stores::streamed, sourceShift, shift);
+          compare({3, 5, run}, {1, 0, 2}, 4, workers, Stores::streamed, sourceShift, shift);
+        }
+        compare({40009}, {0}, 4, workers, Stores::streamed, sourceShift, shift);
+        compare({5, 7, 11}, {2, 1, 0}, 4, workers, Stores::streamed, sourceShift, shift);
+      }
+}
+
+// What a rank receives in one transfer decides, not the size of each box.
+TEST(Copy, LargeTransfersAreStreamed) {
+  EXPECT_EQ(storesFor(0), Stores::cached);
+  EXPECT_EQ(storesFor((4 << 20) - 1), Stores::cached);
+  EXPECT_EQ(storesFor(4 << 20), Stores::streamed);
 }
 
 TEST(Copy, NormalFormIsSmall) {
