@@ -275,11 +275,11 @@ void PlanWriter::writeKernels() {
 fb::Binding PlanWriter::makeBinding(Value span) {
   if (auto arena = span.getDefiningOp<plan::SpanOp>())
     return fb::Binding(*arena.getOffset(), arena->getAttrOfType<IntegerAttr>("bytes").getInt(), 0, fb::Memory::Arena);
-  if (auto weight = span.getDefiningOp<plan::WeightRefOp>()) {
+  if (auto weight = span.getDefiningOp<plan::WeightSpanOp>()) {
     uint32_t index = weightIndex.lookup(weight.getWeight());
     return fb::Binding(0, index < plan->weights.size() ? plan->weights[index]->length : 0, index, fb::Memory::Weight);
   }
-  auto state = span.getDefiningOp<plan::StateRefOp>();
+  auto state = span.getDefiningOp<plan::StateSpanOp>();
   return fb::Binding(0, 0, stateIndex.lookup(state.getState()), fb::Memory::State);
 }
 
@@ -302,7 +302,7 @@ uint32_t PlanWriter::locationOf(Location loc) {
 
 std::unique_ptr<fb::StepT> PlanWriter::makeStep(Operation &op) {
   auto step = std::make_unique<fb::StepT>();
-  if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
+  if (auto launch = dyn_cast<plan::LaunchStepOp>(op)) {
     fb::LaunchT action;
     auto found = kernelIndex.find(launch.getKernel());
     if (found == kernelIndex.end()) {
@@ -325,45 +325,45 @@ std::unique_ptr<fb::StepT> PlanWriter::makeStep(Operation &op) {
       action.grid = kernel.gridSize < 0 ? makeAmount(kernel.gridFactor)
                                         : makeAmount(0, kernel.gridFactor, action.sizes[kernel.gridSize]);
     step->action.Set(std::move(action));
-  } else if (auto product = dyn_cast<plan::ProductOp>(op)) {
+  } else if (auto matmul = dyn_cast<plan::MatmulStepOp>(op)) {
     fb::MatmulT action;
-    RankedTensorType weight = product.getWeight().getType().getTensor(),
-                     source = product.getSource().getType().getTensor();
-    action.rows = product.getRows() ? makeAmount(0, 1, slotOf(product.getRows()))
-                                    : makeAmount(source.getNumElements() / weight.getDimSize(1));
+    RankedTensorType weight = matmul.getWeight().getType().getTensor(),
+                     source = matmul.getSource().getType().getTensor();
+    action.rows = matmul.getRows() ? makeAmount(0, 1, slotOf(matmul.getRows()))
+                                   : makeAmount(source.getNumElements() / weight.getDimSize(1));
     action.n = weight.getDimSize(0);
     action.k = weight.getDimSize(1);
-    action.source = std::make_unique<fb::Binding>(makeBinding(product.getSource()));
-    action.weight = std::make_unique<fb::Binding>(makeBinding(product.getWeight()));
-    action.result = std::make_unique<fb::Binding>(makeBinding(product.getResult()));
+    action.source = std::make_unique<fb::Binding>(makeBinding(matmul.getSource()));
+    action.weight = std::make_unique<fb::Binding>(makeBinding(matmul.getWeight()));
+    action.result = std::make_unique<fb::Binding>(makeBinding(matmul.getResult()));
     action.source_stride = action.k;
     action.result_stride = action.n;
     action.element = makeElement(weight.getElementType());
-    action.accumulate = product.getAccumulate();
+    action.accumulate = matmul.getAccumulate();
     step->action.Set(std::move(action));
-  } else if (auto pull = dyn_cast<plan::PullOp>(op)) {
+  } else if (auto transfer = dyn_cast<plan::TransferStepOp>(op)) {
     fb::TransferT action;
-    action.name = pull.getKind().str();
-    for (StringRef axis : pull.getAxes().getAsValueRange<StringAttr>())
+    action.name = transfer.getKind().str();
+    for (StringRef axis : transfer.getAxes().getAsValueRange<StringAttr>())
       action.group.push_back(mesh.findAxis(axis));
-    if (std::optional<ReductionKind> kind = pull.getReduction())
+    if (std::optional<ReductionKind> kind = transfer.getReduction())
       action.reduction = *kind == ReductionKind::Sum   ? fb::Reduction::Sum
                          : *kind == ReductionKind::Max ? fb::Reduction::Maximum
                                                        : fb::Reduction::Minimum;
-    action.element = makeElement(pull.getSource().getType().getTensor().getElementType());
-    action.source = std::make_unique<fb::Binding>(makeBinding(pull.getSource()));
-    action.destination = std::make_unique<fb::Binding>(makeBinding(pull.getDestination()));
-    action.source_offset = makeAmount(pull.getSourceOffset().getResult(0), pull.getSizes());
-    action.destination_offset = makeAmount(pull.getDestinationOffset().getResult(0), pull.getSizes());
-    for (unsigned dim = 0; dim < pull.getExtents().getNumResults(); ++dim) {
+    action.element = makeElement(transfer.getSource().getType().getTensor().getElementType());
+    action.source = std::make_unique<fb::Binding>(makeBinding(transfer.getSource()));
+    action.destination = std::make_unique<fb::Binding>(makeBinding(transfer.getDestination()));
+    action.source_offset = makeAmount(transfer.getSourceOffset().getResult(0), transfer.getSizes());
+    action.destination_offset = makeAmount(transfer.getDestinationOffset().getResult(0), transfer.getSizes());
+    for (unsigned dim = 0; dim < transfer.getExtents().getNumResults(); ++dim) {
       auto box = std::make_unique<fb::BoxDimT>();
-      box->extent = makeAmount(pull.getExtents().getResult(dim), pull.getSizes());
-      box->source_stride = makeAmount(pull.getSourceStrides().getResult(dim), pull.getSizes());
-      box->destination_stride = makeAmount(pull.getDestinationStrides().getResult(dim), pull.getSizes());
+      box->extent = makeAmount(transfer.getExtents().getResult(dim), transfer.getSizes());
+      box->source_stride = makeAmount(transfer.getSourceStrides().getResult(dim), transfer.getSizes());
+      box->destination_stride = makeAmount(transfer.getDestinationStrides().getResult(dim), transfer.getSizes());
       action.box.push_back(std::move(box));
     }
-    if (pull.getSources())
-      action.sources.assign(pull.getSources()->begin(), pull.getSources()->end());
+    if (transfer.getSources())
+      action.sources.assign(transfer.getSources()->begin(), transfer.getSources()->end());
     step->action.Set(std::move(action));
   }
   auto numbers = [&](StringRef name) {
@@ -433,7 +433,7 @@ std::unique_ptr<fb::VariantT> PlanWriter::makeVariant(plan::VariantOp op, size_t
         continue;
       fb::Span place(*span.getOffset(), span->getAttrOfType<IntegerAttr>("bytes").getInt());
       (*span.getRole() == "input" ? variant->inputs : variant->results)[*span.getIndex()] = place;
-    } else if (isa<plan::LaunchOp, plan::ProductOp, plan::PullOp>(step)) {
+    } else if (isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp>(step)) {
       variant->steps.push_back(makeStep(step));
     }
   }

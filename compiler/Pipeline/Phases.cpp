@@ -108,13 +108,13 @@ StringRef getViolation(Operation *op, Phase phase) {
   if (phase >= Phase::Formed && isa<func::FuncOp>(op->getParentOp()) && !isPlan && !isa<LoadOp, func::ReturnOp>(op) &&
       !(op->getNumResults() == 1 && op->getResult(0).getType().isIndex()) &&
       !isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op))
-    return "expected transfers, library calls and dispatches only";
+    return "expected transfers, library calls and launches only";
   if (phase >= Phase::Buffered && isa<func::FuncOp>(op) && !cast<func::FuncOp>(op).isExternal())
     return "expected functions to be entries on spans";
   if (phase >= Phase::Planned) {
     if (auto span = dyn_cast<plan::SpanOp>(op); span && !span.getOffset())
       return "expected spans to have offsets";
-    if (isa<plan::LaunchOp, plan::ProductOp, plan::PullOp>(op) && !op->hasAttr("waits"))
+    if (isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp>(op) && !op->hasAttr("waits"))
       return "expected steps to say what they wait for";
   }
   return {};

@@ -7,7 +7,7 @@
 // counted     | no redistribute: every collective is explicit                 | expand-redistribute | | proved      |
 // nothing rewritten                                             | (proofs; before any canonicalisation)        | |
 // transferred | sizes are counts; transfers in the place of collectives       | resolve-sizes, lower-collectives | |
-// formed      | functions hold transfers, library calls and dispatches only   | select-library-calls, lower-nn,
+// formed      | functions hold transfers, library calls and launches only   | select-library-calls, lower-nn,
 // form-kernels | | buffered    | no tensor outside kernels: entries work on spans              | assign-spans | |
 // planned     | every span has an offset, every step its waits                | plan-memory, schedule-steps |
 //

@@ -78,7 +78,7 @@ private:
 
 /// muster: collectives, positions, weights and counts.
 GlobalResults interpretMusterOp(mlir::Operation *op, const Frame &frame, Execution &execution);
-/// plan on tensors: transfers, library calls, dispatches of kernels. A kernel's cache append changes `frame`.
+/// plan on tensors: transfers, library calls, launches of kernels. A kernel's cache append changes `frame`.
 GlobalResults interpretPlanOp(mlir::Operation *op, Frame &frame, Execution &execution);
 /// nn: all operations; states are the rank's.
 LocalResults interpretNNOp(mlir::Operation *op, const RankView &view, Execution &execution);

@@ -138,11 +138,11 @@ private:
 } // namespace
 
 //===----------------------------------------------------------------------===//
-// Dispatches
+// Launches
 //===----------------------------------------------------------------------===//
 
-/// What a dispatch's operand holds now: states are memory, whatever was read of them before.
-static llvm::Expected<RankValues> getOperand(plan::DispatchOp op, Value operand, const Frame &frame,
+/// What a launch's operand holds now: states are memory, whatever was read of them before.
+static llvm::Expected<RankValues> getOperand(plan::LaunchOp op, Value operand, const Frame &frame,
                                              Execution &execution) {
   auto state = operand.getDefiningOp<plan::StateOp>();
   if (!state)
@@ -157,7 +157,7 @@ static llvm::Expected<RankValues> getOperand(plan::DispatchOp op, Value operand,
   return values;
 }
 
-static GlobalResults dispatch(plan::DispatchOp op, const Frame &frame, Execution &execution) {
+static GlobalResults launch(plan::LaunchOp op, const Frame &frame, Execution &execution) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<plan::KernelOp>(op, op.getKernelAttr());
   std::vector<RankValues> arguments;
   for (Value operand : op->getOperands()) {
@@ -268,8 +268,8 @@ static llvm::Expected<Tensor> computeLocally(Operation *operation, const RankVie
 GlobalResults muster::reference::interpretPlanOp(Operation *operation, Frame &frame, Execution &execution) {
   if (auto op = dyn_cast<plan::TransferOp>(operation))
     return Transfer(op, frame, execution).run();
-  if (auto op = dyn_cast<plan::DispatchOp>(operation))
-    return dispatch(op, frame, execution);
+  if (auto op = dyn_cast<plan::LaunchOp>(operation))
+    return launch(op, frame, execution);
   if (auto op = dyn_cast<plan::CacheAppendOp>(operation))
     return append(op, frame, execution);
   RankValues values;

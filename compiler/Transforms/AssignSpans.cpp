@@ -115,24 +115,24 @@ LogicalResult SpanAssigner::assign(Operation *op) {
   }
   if (auto load = dyn_cast<LoadOp>(op)) {
     auto type = plan::SpanType::get(context, cast<RankedTensorType>(load.getType()));
-    spans[load.getResult()] = plan::WeightRefOp::create(steps, loc, type, load.getWeightAttr());
+    spans[load.getResult()] = plan::WeightSpanOp::create(steps, loc, type, load.getWeightAttr());
     return success();
   }
   if (auto state = dyn_cast<plan::StateOp>(op)) {
     auto type = plan::SpanType::get(context, cast<RankedTensorType>(state.getType()));
-    spans[state.getResult()] = plan::StateRefOp::create(steps, loc, type, state.getStateAttr());
+    spans[state.getResult()] = plan::StateSpanOp::create(steps, loc, type, state.getStateAttr());
     return success();
   }
   if (isa<plan::PackedViewOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op)) {
     spans[op->getResult(0)] = spanOf(op->getOperand(0));
     return success();
   }
-  if (auto dispatch = dyn_cast<plan::DispatchOp>(op)) {
+  if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
     SmallVector<Value> operands;
-    SmallVector<int64_t> writes(dispatch.getWrites());
-    for (Value input : dispatch.getInputs())
+    SmallVector<int64_t> writes(launch.getWrites());
+    for (Value input : launch.getInputs())
       operands.push_back(spanOf(input));
-    for (Value result : dispatch.getResults()) {
+    for (Value result : launch.getResults()) {
       FailureOr<Value> span = makeSpan(result, loc);
       if (failed(span))
         return failure();
@@ -140,21 +140,21 @@ LogicalResult SpanAssigner::assign(Operation *op) {
       writes.push_back(operands.size());
       operands.push_back(*span);
     }
-    plan::LaunchOp::create(steps, loc, dispatch.getKernelAttr(), operands, mapSizes(dispatch.getSizes()),
-                           DenseI64ArrayAttr::get(context, writes), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+    plan::LaunchStepOp::create(steps, loc, launch.getKernelAttr(), operands, mapSizes(launch.getSizes()),
+                               DenseI64ArrayAttr::get(context, writes), DenseI64ArrayAttr(), DenseI64ArrayAttr());
     return success();
   }
-  if (auto product = dyn_cast<plan::MatmulOp>(op)) {
-    Value accumulator = product.getAccumulator();
-    FailureOr<Value> span = accumulator ? FailureOr<Value>(spanOf(accumulator)) : makeSpan(product.getResult(), loc);
-    FailureOr<OpFoldResult> rows = resolver.getSize(product.getInput(), 0);
+  if (auto matmul = dyn_cast<plan::MatmulOp>(op)) {
+    Value accumulator = matmul.getAccumulator();
+    FailureOr<Value> span = accumulator ? FailureOr<Value>(spanOf(accumulator)) : makeSpan(matmul.getResult(), loc);
+    FailureOr<OpFoldResult> rows = resolver.getSize(matmul.getInput(), 0);
     if (failed(span) || failed(rows))
       return failure();
-    spans[product.getResult()] = *span;
+    spans[matmul.getResult()] = *span;
     Value dynamicRows = dyn_cast<Value>(*rows);
-    plan::ProductOp::create(steps, loc, spanOf(product.getInput()), spanOf(product.getWeight()), *span,
-                            dynamicRows ? sizes.lookupOrDefault(dynamicRows) : Value(), accumulator != nullptr,
-                            DenseI64ArrayAttr(), DenseI64ArrayAttr());
+    plan::MatmulStepOp::create(steps, loc, spanOf(matmul.getInput()), spanOf(matmul.getWeight()), *span,
+                               dynamicRows ? sizes.lookupOrDefault(dynamicRows) : Value(), accumulator != nullptr,
+                               DenseI64ArrayAttr(), DenseI64ArrayAttr());
     return success();
   }
   if (auto transfer = dyn_cast<plan::TransferOp>(op)) {
@@ -162,14 +162,14 @@ LogicalResult SpanAssigner::assign(Operation *op) {
     if (failed(span))
       return failure();
     spans[transfer.getResult()] = *span;
-    plan::PullOp::create(steps, loc, spanOf(transfer.getSource()), *span, mapSizes(transfer.getSizes()),
-                         transfer.getKindAttr(), transfer.getAxesAttr(), transfer.getReductionAttr(),
-                         transfer.getExtentsAttr(), transfer.getSourceOffsetAttr(), transfer.getSourceStridesAttr(),
-                         transfer.getDestinationOffsetAttr(), transfer.getDestinationStridesAttr(),
-                         transfer.getSourcesAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+    plan::TransferStepOp::create(
+        steps, loc, spanOf(transfer.getSource()), *span, mapSizes(transfer.getSizes()), transfer.getKindAttr(),
+        transfer.getAxesAttr(), transfer.getReductionAttr(), transfer.getExtentsAttr(), transfer.getSourceOffsetAttr(),
+        transfer.getSourceStridesAttr(), transfer.getDestinationOffsetAttr(), transfer.getDestinationStridesAttr(),
+        transfer.getSourcesAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
     return success();
   }
-  return op->emitOpError() << "E4009 expected transfers, products and dispatches only, once kernels are formed";
+  return op->emitOpError() << "E4009 expected transfers, matrix products and launches only, once kernels are formed";
 }
 
 /// Marks the spans of results; a result that is an argument, a weight or another result too is copied.
@@ -199,10 +199,10 @@ LogicalResult SpanAssigner::assignResults(Operation *terminator) {
       auto map = [&](AffineExpr result) { return AffineMapAttr::get(AffineMap::get(dims, symbols, result)); };
       AffineExpr zero = builder.getAffineConstantExpr(0), one = builder.getAffineConstantExpr(1);
       AffineExpr elements = product ? builder.getAffineSymbolExpr(0) * factor : builder.getAffineConstantExpr(factor);
-      plan::PullOp::create(steps, loc, span, *copy, product ? ValueRange(product) : ValueRange(),
-                           builder.getStringAttr("copy"), builder.getStrArrayAttr({}), ReductionKindAttr(),
-                           map(elements), map(zero), map(one), map(zero), map(one), DenseI64ArrayAttr(),
-                           DenseI64ArrayAttr(), DenseI64ArrayAttr());
+      plan::TransferStepOp::create(steps, loc, span, *copy, product ? ValueRange(product) : ValueRange(),
+                                   builder.getStringAttr("copy"), builder.getStrArrayAttr({}), ReductionKindAttr(),
+                                   map(elements), map(zero), map(one), map(zero), map(one), DenseI64ArrayAttr(),
+                                   DenseI64ArrayAttr(), DenseI64ArrayAttr());
       made = copy->getDefiningOp<plan::SpanOp>();
     }
     made.setRole("result");

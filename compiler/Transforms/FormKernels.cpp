@@ -50,7 +50,7 @@ public:
       : function(function), symbols(symbols), resolver(function) {}
 
   LogicalResult run();
-  unsigned kernels = 0, dispatches = 0;
+  unsigned kernels = 0, launches = 0;
 
 private:
   void materialiseViews();
@@ -296,12 +296,12 @@ FailureOr<DictionaryAttr> describeSizes(Value tensor, SizeResolver &resolver, Sm
       builder.getNamedAttr(plan::attribute::sizes, builder.getDenseI64ArrayAttr(positions)));
 }
 
-/// Views of a kernel's result that stood between its first and its last operation go behind the dispatch; real users
+/// Views of a kernel's result that stood between its first and its last operation go behind the launch; real users
 /// stand there already.
-void moveViewsBehind(Operation *dispatch, Value value) {
+void moveViewsBehind(Operation *launch, Value value) {
   for (Operation *user : value.getUsers())
-    if (user->getBlock() == dispatch->getBlock() && isFree(user) && user->isBeforeInBlock(dispatch)) {
-      user->moveAfter(dispatch);
+    if (user->getBlock() == launch->getBlock() && isFree(user) && user->isBeforeInBlock(launch)) {
+      user->moveAfter(launch);
       for (Value result : user->getResults())
         moveViewsBehind(user, result);
     }
@@ -335,7 +335,7 @@ LogicalResult collectBody(Operation *op, const SetVector<Operation *> &members, 
 }
 
 /// Erases `op` with the views of it that only its kernel used: the kernel has copies of them. Every other user reads
-/// the dispatch by now.
+/// the launch by now.
 void eraseWithViews(Operation *op, SizeResolver &resolver) {
   for (Value result : op->getResults())
     while (!result.use_empty() && isFree(*result.user_begin()))
@@ -408,15 +408,15 @@ LogicalResult KernelFormer::outline(Group &group) {
   kernel = getOrInsert(kernel, nameOf(group));
 
   builder.setInsertionPointAfter(last);
-  auto dispatch = plan::DispatchOp::create(builder, last->getLoc(), resultTypes, kernel.getSymName(),
-                                           inputs.getArrayRef(), ordered, ArrayRef<int64_t>());
-  for (auto [old, fresh] : llvm::zip_equal(results, dispatch.getResults())) {
+  auto launch = plan::LaunchOp::create(builder, last->getLoc(), resultTypes, kernel.getSymName(), inputs.getArrayRef(),
+                                       ordered, ArrayRef<int64_t>());
+  for (auto [old, fresh] : llvm::zip_equal(results, launch.getResults())) {
     old.replaceAllUsesWith(fresh);
-    moveViewsBehind(dispatch, fresh);
+    moveViewsBehind(launch, fresh);
   }
   for (Operation *op : llvm::reverse(group.ops))
     eraseWithViews(op, resolver);
-  ++dispatches;
+  ++launches;
   return success();
 }
 
@@ -489,11 +489,10 @@ LogicalResult KernelFormer::outlineRegionOp(Operation *op) {
     plan::ReturnOp::create(outer, loc, ValueRange());
   }
   kernel = getOrInsert(kernel, op->getName().stripDialect());
-  auto dispatch =
-      plan::DispatchOp::create(builder, loc, op->getResultTypes(), kernel.getSymName(), inputs, sizes, writes);
-  op->replaceAllUsesWith(dispatch);
+  auto launch = plan::LaunchOp::create(builder, loc, op->getResultTypes(), kernel.getSymName(), inputs, sizes, writes);
+  op->replaceAllUsesWith(launch);
   resolver.erase(op);
-  ++dispatches;
+  ++launches;
   return success();
 }
 
@@ -528,7 +527,7 @@ struct FormKernels : muster::impl::FormKernelsPassBase<FormKernels> {
       if (failed(former.run()))
         return signalPassFailure();
       kernelsFormed += former.kernels;
-      dispatchesMade += former.dispatches;
+      launchesMade += former.launches;
     }
   }
 };

@@ -90,13 +90,13 @@ def FormKernelsPass : Pass<"muster-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Group tensor arithmetic into kernels and outline them";
   let description = [{
     Attention and cache appends become kernels by themselves; linalg operations that walk the same rows and feed each other become one. Equal
-    kernels are shared; locations of layers stay on the dispatches.
+    kernels are shared; locations of layers stay on the launches.
 
     *Requires*: sizes are resolved, nn is lowered.
-    *Guarantees*: functions hold transfers, library calls, dispatches, loads and sizes only.
+    *Guarantees*: functions hold transfers, library calls, launches, loads and sizes only.
   }];
   let dependentDialects = ["::muster::plan::PlanDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
-  let statistics = [Statistic<"kernelsFormed", "kernels", "different kernels">, Statistic<"dispatchesMade", "dispatches", "dispatches">];
+  let statistics = [Statistic<"kernelsFormed", "kernels", "different kernels">, Statistic<"launchesMade", "launches", "launches">];
 }
 
 def AssignSpansPass : Pass<"muster-assign-spans", "::mlir::ModuleOp"> {

@@ -82,7 +82,7 @@ struct Lifetime {
   int64_t offset = -1;
 };
 
-bool isStep(Operation &op) { return isa<plan::LaunchOp, plan::ProductOp, plan::PullOp>(op); }
+bool isStep(Operation &op) { return isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp>(op); }
 
 /// Places the spans of one variant, largest first, each at the lowest offset that no living neighbour holds.
 LogicalResult placeSpans(plan::VariantOp variant) {

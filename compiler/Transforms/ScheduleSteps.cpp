@@ -43,7 +43,7 @@ std::optional<Access> getAccess(Value span, bool write) {
     int64_t begin = *arena.getOffset(), bytes = arena->getAttrOfType<IntegerAttr>("bytes").getInt();
     return Access{{}, begin, begin + bytes, write};
   }
-  if (auto state = span.getDefiningOp<plan::StateRefOp>())
+  if (auto state = span.getDefiningOp<plan::StateSpanOp>())
     return Access{state.getStateAttr(), 0, 0, write};
   return std::nullopt;
 }
@@ -56,17 +56,17 @@ SmallVector<Step> collectSteps(plan::VariantOp variant) {
   };
   for (Operation &op : variant.getBody().front()) {
     Step step{&op, {}, {}, {}, {}};
-    if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
+    if (auto launch = dyn_cast<plan::LaunchStepOp>(op)) {
       for (auto [index, span] : llvm::enumerate(launch.getSpans()))
         add(step, span, llvm::is_contained(launch.getWrites(), static_cast<int64_t>(index)));
-    } else if (auto product = dyn_cast<plan::ProductOp>(op)) {
-      add(step, product.getSource(), false);
-      add(step, product.getResult(), true);
-    } else if (auto pull = dyn_cast<plan::PullOp>(op)) {
-      add(step, pull.getSource(), false);
-      add(step, pull.getDestination(), true);
-      if (!pull.getAxes().empty())
-        step.pulled = getAccess(pull.getSource(), false);
+    } else if (auto matmul = dyn_cast<plan::MatmulStepOp>(op)) {
+      add(step, matmul.getSource(), false);
+      add(step, matmul.getResult(), true);
+    } else if (auto transfer = dyn_cast<plan::TransferStepOp>(op)) {
+      add(step, transfer.getSource(), false);
+      add(step, transfer.getDestination(), true);
+      if (!transfer.getAxes().empty())
+        step.pulled = getAccess(transfer.getSource(), false);
     } else {
       continue;
     }

@@ -10,7 +10,7 @@ def Plan_Dialect : Dialect {
   let summary = "What a rank executes";
   let description = [{
     The way from a model graph to a plan file has two halves here. On *tensors* (phases transferred and formed) a program consists of
-    transfers, library calls and dispatches of kernels. On *spans* (phases buffered and planned) the same steps read and write memory that
+    transfers, library calls and launches of kernels. On *spans* (phases buffered and planned) the same steps read and write memory that
     has a place: `plan.span` has an offset in the arena of each variant, and each step says what it waits for.
 
     Amounts (extents, strides, offsets of a transfer) are affine maps `(own coordinates, peer coordinates)[sizes]`: one dim for each axis of

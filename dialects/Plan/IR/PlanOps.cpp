@@ -104,7 +104,7 @@ LogicalResult PackedViewOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
-// kernel, dispatch
+// kernel, launch
 //===----------------------------------------------------------------------===//
 
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -125,7 +125,7 @@ int64_t KernelOp::getTensorCount() {
   return llvm::count_if(getArgumentTypes(), [](Type type) { return isa<RankedTensorType>(type); });
 }
 
-LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (!kernel) // (C1)
     return emitOpError() << "references unknown kernel " << getKernelAttr();
@@ -139,7 +139,7 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
-LogicalResult DispatchOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult LaunchOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (!kernel)
     return failure();

@@ -110,7 +110,7 @@ def Plan_PackedViewOp : Plan_Op<"packed_view", [Pure]> {
 }
 
 def Plan_StateOp : Plan_Op<"state", [NoMemoryEffect]> {
-  let summary = "The rank's part of a state, as an operand of dispatches";
+  let summary = "The rank's part of a state, as an operand of launches";
   let description = [{
     ```mlir
     %k = plan.state @l0.k : tensor<?x16x1x64xf32>
@@ -121,7 +121,7 @@ def Plan_StateOp : Plan_Op<"state", [NoMemoryEffect]> {
   let assemblyFormat = "$state attr-dict `:` type($result)";
 }
 
-def Plan_DispatchOp : Plan_Op<"dispatch", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>, Plan_Reify]> {
+def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>, Plan_Reify]> {
   let summary = "Run a kernel";
   let description = [{
     Operands are the kernel's tensors, `sizes` its index arguments. Operands listed in `writes` (states) are updated in place; all others
@@ -133,7 +133,7 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [AttrSizedOperandSegments, DeclareOpIn
     Created by `form-kernels`.
 
     ```mlir
-    %y = plan.dispatch @silu(%x) sizes(%t) : (tensor<?x1024xf32>) -> tensor<?x512xf32>
+    %y = plan.launch @silu(%x) sizes(%t) : (tensor<?x1024xf32>) -> tensor<?x512xf32>
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyRankedTensor>:$inputs, Variadic<Index>:$sizes,
@@ -237,14 +237,14 @@ def Plan_SpanOp : Plan_Op<"span", [MemoryEffects<[MemAlloc]>]> {
   let assemblyFormat = "`(` $sizes `)` (`offset` $offset^)? (`role` $role^ $index)? attr-dict `:` type($result)";
 }
 
-def Plan_WeightRefOp : Plan_Op<"weight", [Pure]> {
+def Plan_WeightSpanOp : Plan_Op<"weight_span", [Pure]> {
   let summary = "A weight's memory";
   let arguments = (ins FlatSymbolRefAttr:$weight);
   let results = (outs Plan_SpanType:$result);
   let assemblyFormat = "$weight attr-dict `:` type($result)";
 }
 
-def Plan_StateRefOp : Plan_Op<"state_ref", [Pure]> {
+def Plan_StateSpanOp : Plan_Op<"state_span", [Pure]> {
   let summary = "A state's memory";
   let arguments = (ins FlatSymbolRefAttr:$state);
   let results = (outs Plan_SpanType:$result);
@@ -255,8 +255,8 @@ def Plan_StateRefOp : Plan_Op<"state_ref", [Pure]> {
 // source it overwrites. Both are filled by schedule-steps.
 class Plan_Step<string mnemonic, list<Trait> traits = []> : Plan_Op<mnemonic, traits # [HasParent<"VariantOp">]>;
 
-def Plan_LaunchOp : Plan_Step<"launch", [AttrSizedOperandSegments]> {
-  let summary = "A step that runs a kernel on spans";
+def Plan_LaunchStepOp : Plan_Step<"launch_step", [AttrSizedOperandSegments]> {
+  let summary = "A step that runs a kernel on spans, as `plan.launch`";
   let description = "`spans` in the order of the kernel's bindings; `writes` are the positions of those that it writes.";
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Plan_SpanType>:$spans, Variadic<Index>:$sizes, DenseI64ArrayAttr:$writes,
                        OptionalAttr<DenseI64ArrayAttr>:$waits, OptionalAttr<DenseI64ArrayAttr>:$acknowledgements);
@@ -265,8 +265,8 @@ def Plan_LaunchOp : Plan_Step<"launch", [AttrSizedOperandSegments]> {
     `:` type($spans)
   }];
 }
-def Plan_ProductOp : Plan_Step<"product"> {
-  let summary = "A step that multiplies matrices through the library";
+def Plan_MatmulStepOp : Plan_Step<"matmul_step"> {
+  let summary = "A step that multiplies matrices through the library, as `plan.matmul`";
   let arguments = (ins Plan_SpanType:$source, Plan_SpanType:$weight, Plan_SpanType:$result, Optional<Index>:$rows, UnitAttr:$accumulate,
                        OptionalAttr<DenseI64ArrayAttr>:$waits, OptionalAttr<DenseI64ArrayAttr>:$acknowledgements);
   let assemblyFormat = [{
@@ -274,8 +274,8 @@ def Plan_ProductOp : Plan_Step<"product"> {
     (`acknowledgements` $acknowledgements^)? attr-dict `:` type($source) `,` type($weight) `->` type($result)
   }];
 }
-def Plan_PullOp : Plan_Step<"pull"> {
-  let summary = "A step that transfers between spans, as `plan.transfer`";
+def Plan_TransferStepOp : Plan_Step<"transfer_step"> {
+  let summary = "A step that moves elements between spans, as `plan.transfer`";
   let arguments = (ins Plan_SpanType:$source, Plan_SpanType:$destination, Variadic<Index>:$sizes, StrAttr:$kind,
                        StrArrayAttr:$axes, OptionalAttr<Muster_ReductionKindAttr>:$reduction, AffineMapAttr:$extents,
                        AffineMapAttr:$source_offset, AffineMapAttr:$source_strides, AffineMapAttr:$destination_offset,

@@ -7,7 +7,7 @@
 // RUN: FileCheck %s --input-file=%t.model
 // RUN: FileCheck %s --input-file=%t.formed
 
-// FORMED-DAG: plan.dispatch
+// FORMED-DAG: plan.launch
 // FORMED-DAG: plan.matmul
 // FORMED-DAG: plan.transfer
 // FORMED-NOT: nn.

@@ -29,20 +29,20 @@ plan.kernel @append(%s: tensor<?x4x1x2xf32> {plan.sizes = array<i64: -1>}, %r: t
 // CHECK-NEXT: %[[X:.*]] = plan.span(%[[T]]) role "input" 0 : <tensor<?x5xf32>>
 // CHECK-NEXT: %[[ROWS:.*]] = plan.span(%[[T]]) role "input" 1 : <tensor<?x1x2xf32>>
 // CHECK-NEXT: %[[SLOTS:.*]] = plan.span(%[[T]]) role "input" 2 : <tensor<?xi32>>
-// CHECK-NEXT: %[[W:.*]] = plan.weight @w : <tensor<7x5xf32>>
+// CHECK-NEXT: %[[W:.*]] = plan.weight_span @w : <tensor<7x5xf32>>
 // CHECK-NEXT: %[[P:.*]] = plan.span(%[[T]]) : <tensor<?x7xf32>>
-// CHECK-NEXT: plan.product %[[X]], %[[W]] -> %[[P]] rows %[[T]] :
-// CHECK-NEXT: plan.product %[[X]], %[[W]] -> %[[P]] rows %[[T]] accumulate :
+// CHECK-NEXT: plan.matmul_step %[[X]], %[[W]] -> %[[P]] rows %[[T]] :
+// CHECK-NEXT: plan.matmul_step %[[X]], %[[W]] -> %[[P]] rows %[[T]] accumulate :
 // CHECK-NEXT: %[[R:.*]] = plan.span(%[[T]]) : <tensor<?x7xf32>>
-// CHECK-NEXT: plan.pull "all_reduce" %[[P]] -> %[[R]] on ["tp"] reduce <sum> sizes(%[[T]])
-// CHECK-NEXT: %[[K:.*]] = plan.state_ref @k : <tensor<?x4x1x2xf32>>
-// CHECK-NEXT: plan.launch @append(%[[K]], %[[ROWS]], %[[SLOTS]]) sizes(%[[T]]) writes [0]
+// CHECK-NEXT: plan.transfer_step "all_reduce" %[[P]] -> %[[R]] on ["tp"] reduce <sum> sizes(%[[T]])
+// CHECK-NEXT: %[[K:.*]] = plan.state_span @k : <tensor<?x4x1x2xf32>>
+// CHECK-NEXT: plan.launch_step @append(%[[K]], %[[ROWS]], %[[SLOTS]]) sizes(%[[T]]) writes [0]
 // CHECK-NEXT: %[[S:.*]] = plan.span(%[[T]]) role "result" 0 : <tensor<?x7xf32>>
-// CHECK-NEXT: plan.launch @add(%[[R]], %[[P]], %[[S]]) sizes(%[[T]]) writes [2]
+// CHECK-NEXT: plan.launch_step @add(%[[R]], %[[P]], %[[S]]) sizes(%[[T]]) writes [2]
 // CHECK-NEXT: %[[Z:.*]] = plan.span(%[[T]]) role "result" 1 : <tensor<?x5xf32>>
-// CHECK-NEXT: plan.pull "copy" %[[X]] -> %[[Z]] on [] sizes(%[[T]])
+// CHECK-NEXT: plan.transfer_step "copy" %[[X]] -> %[[Z]] on [] sizes(%[[T]])
 // CHECK-NEXT: %[[AGAIN:.*]] = plan.span(%[[T]]) role "result" 2 : <tensor<?x7xf32>>
-// CHECK-NEXT: plan.pull "copy" %[[S]] -> %[[AGAIN]] on [] sizes(%[[T]])
+// CHECK-NEXT: plan.transfer_step "copy" %[[S]] -> %[[AGAIN]] on [] sizes(%[[T]])
 // CHECK-NOT: func.func
 #extents = affine_map<(d0, d1)[s0] -> (s0, 7)>
 #zero = affine_map<(d0, d1)[s0] -> (0)>
@@ -63,8 +63,8 @@ func.func @step(%x: tensor<?x5xf32> {muster.name = "x", muster.layout = #muster.
   %c = tensor.expand_shape %r [[0], [1, 2]] output_shape [%t, 7, 1] : tensor<?x7xf32> into tensor<?x7x1xf32>
   %d = tensor.collapse_shape %c [[0], [1, 2]] : tensor<?x7x1xf32> into tensor<?x7xf32>
   %k = plan.state @k : tensor<?x4x1x2xf32>
-  plan.dispatch @append(%k, %rows, %slots) sizes(%t) writes [0] : (tensor<?x4x1x2xf32>, tensor<?x1x2xf32>, tensor<?xi32>) -> ()
-  %s = plan.dispatch @add(%d, %q) sizes(%t) : (tensor<?x7xf32>, tensor<?x7xf32>) -> tensor<?x7xf32>
+  plan.launch @append(%k, %rows, %slots) sizes(%t) writes [0] : (tensor<?x4x1x2xf32>, tensor<?x1x2xf32>, tensor<?xi32>) -> ()
+  %s = plan.launch @add(%d, %q) sizes(%t) : (tensor<?x7xf32>, tensor<?x7xf32>) -> tensor<?x7xf32>
   return %s, %x, %s : tensor<?x7xf32>, tensor<?x5xf32>, tensor<?x7xf32>
 }
 
@@ -92,7 +92,7 @@ func.func @negative_segmented_port(%x: tensor<3xf32> {muster.layout = #muster.la
 // -----
 muster.mesh @mesh <["tp" = 2]>
 func.func @negative_no_step(%x: tensor<3xf32> {muster.layout = #muster.layout<[t]>}) {
-  // expected-error @+1 {{E4009 expected transfers, products and dispatches only, once kernels are formed}}
+  // expected-error @+1 {{E4009 expected transfers, matrix products and launches only, once kernels are formed}}
   %y = linalg.exp ins(%x : tensor<3xf32>) outs(%x : tensor<3xf32>) -> tensor<3xf32>
   return
 }
@@ -105,7 +105,7 @@ muster.mesh @mesh <["tp" = 2]>
 // CHECK-DAG: %[[T:.*]] = plan.count "t"
 // CHECK-DAG: %[[S:.*]] = plan.count "s"
 // CHECK: %[[N:.*]] = arith.muli %[[T]], %[[S]] : index
-// CHECK: plan.pull "copy" %{{.*}} -> %{{.*}} on [] sizes(%[[N]]) box #[[$ELEMENTS]] from
+// CHECK: plan.transfer_step "copy" %{{.*}} -> %{{.*}} on [] sizes(%[[N]]) box #[[$ELEMENTS]] from
 func.func @copy(%x: tensor<3x?x?xf32> {muster.layout = #muster.layout<[a, t, s]>})
     -> (tensor<3x?x?xf32> {muster.layout = #muster.layout<[a, t, s]>}) attributes {muster.bounds = {t = 5 : i64, s = 7 : i64}} {
   return %x : tensor<3x?x?xf32>

@@ -9,7 +9,7 @@ muster.mesh @mesh <["tp" = 2]>
 // CHECK: linalg.negf ins(%[[HEADS]] :
 // CHECK-LABEL: func.func @expanded
 // CHECK-NOT: tensor.expand_shape
-// CHECK: %[[RESULT:.*]] = plan.dispatch @exp_negf(%{{.*}}) sizes(
+// CHECK: %[[RESULT:.*]] = plan.launch @exp_negf(%{{.*}}) sizes(
 // CHECK-NOT: tensor.expand_shape
 // CHECK: return %[[RESULT]]
 func.func @expanded(%x: tensor<?x15xf32> {muster.layout = #muster.layout<[t, i]>}) -> tensor<?x3x5xf32>
@@ -33,7 +33,7 @@ muster.mesh @mesh <["tp" = 2]>
 // CHECK-LABEL: func.func @sliced
 // CHECK-NOT: tensor.extract_slice
 // CHECK-NOT: tensor.collapse_shape
-// CHECK: %[[RESULT:.*]] = plan.dispatch @exp_add(%{{.*}}) sizes(
+// CHECK: %[[RESULT:.*]] = plan.launch @exp_add(%{{.*}}) sizes(
 // CHECK-NOT: tensor.extract_slice
 // CHECK-NOT: tensor.collapse_shape
 // CHECK: return %[[RESULT]]
@@ -53,9 +53,9 @@ func.func @sliced(%x: tensor<?x3x10xf32> {muster.layout = #muster.layout<[t, h, 
 
 // -----
 muster.mesh @mesh <["tp" = 2]>
-// Both sides of the limit: the view is used behind the kernel too, so it reads the dispatch there.
+// Both sides of the limit: the view is used behind the kernel too, so it reads the launch there.
 // CHECK-LABEL: func.func @negative_used_outside
-// CHECK: %[[BOTH:.*]]:2 = plan.dispatch @exp_negf(%{{.*}}) sizes(
+// CHECK: %[[BOTH:.*]]:2 = plan.launch @exp_negf(%{{.*}}) sizes(
 // CHECK: %[[HEADS:.*]] = tensor.expand_shape %[[BOTH]]#0
 // CHECK: return %[[HEADS]], %[[BOTH]]#1
 func.func @negative_used_outside(%x: tensor<?x15xf32> {muster.layout = #muster.layout<[t, i]>})

@@ -4,7 +4,7 @@
 muster.mesh @mesh <["tp" = 2]>
 
 // A sum and its norm are one kernel with two results, because the sum is wanted too. The second layer's kernel is equal and shared; the
-// layers' names stay on the dispatches.
+// layers' names stay on the launches.
 // CHECK: plan.kernel @add_rms_norm(
 // CHECK-SAME: tensor<?x7xf32> {plan.sizes = array<i64: 0>}
 // CHECK-SAME: tensor<?x7xf32> {plan.sizes = array<i64: 0>}
@@ -16,9 +16,9 @@ muster.mesh @mesh <["tp" = 2]>
 // CHECK-NOT: plan.kernel
 // CHECK-LABEL: func.func @shared
 // CHECK: %[[T:.*]] = plan.count "t"
-// CHECK-NEXT: %[[FIRST:.*]]:2 = plan.dispatch @add_rms_norm(%{{.*}}, %{{.*}}, %{{.*}}) sizes(%[[T]]) {{.*}} loc("layer 0")
+// CHECK-NEXT: %[[FIRST:.*]]:2 = plan.launch @add_rms_norm(%{{.*}}, %{{.*}}, %{{.*}}) sizes(%[[T]]) {{.*}} loc("layer 0")
 // CHECK-NEXT: %[[PRODUCT:.*]] = plan.matmul %[[FIRST]]#1, %{{.*}}
-// CHECK-NEXT: %[[SECOND:.*]]:2 = plan.dispatch @add_rms_norm(%[[FIRST]]#0, %[[PRODUCT]], %{{.*}}) sizes(%[[T]]) {{.*}} loc("layer 1")
+// CHECK-NEXT: %[[SECOND:.*]]:2 = plan.launch @add_rms_norm(%[[FIRST]]#0, %[[PRODUCT]], %{{.*}}) sizes(%[[T]]) {{.*}} loc("layer 1")
 // CHECK-NEXT: return %[[SECOND]]#0, %[[SECOND]]#1
 func.func @shared(%x: tensor<?x7xf32> {muster.layout = #muster.layout<[t, i]>}, %y: tensor<?x7xf32> {muster.layout = #muster.layout<[t, i]>},
                   %scale: tensor<7xf32> {muster.layout = #muster.layout<[i]>}, %w: tensor<7x7xf32>)
@@ -39,8 +39,8 @@ muster.mesh @mesh <["tp" = 2]>
 // CHECK-DAG: plan.kernel @exp(%{{.*}}: tensor<3x7xf32>
 // CHECK-DAG: plan.kernel @exp_0(%{{.*}}: tensor<5x7xf32>
 // CHECK-LABEL: func.func @negative_other_shape
-// CHECK-DAG: plan.dispatch @exp({{.*}} -> tensor<3x7xf32>
-// CHECK-DAG: plan.dispatch @exp_0({{.*}} -> tensor<5x7xf32>
+// CHECK-DAG: plan.launch @exp({{.*}} -> tensor<3x7xf32>
+// CHECK-DAG: plan.launch @exp_0({{.*}} -> tensor<5x7xf32>
 func.func @negative_other_shape(%x: tensor<3x7xf32>, %y: tensor<5x7xf32>) -> (tensor<3x7xf32>, tensor<5x7xf32>) {
   %e = tensor.empty() : tensor<3x7xf32>
   %a = linalg.exp ins(%x : tensor<3x7xf32>) outs(%e : tensor<3x7xf32>) -> tensor<3x7xf32>
@@ -55,8 +55,8 @@ muster.mesh @mesh <["tp" = 2]>
 // CHECK-LABEL: func.func @negative_other_rows
 // CHECK-DAG: %[[T:.*]] = plan.count "t"
 // CHECK-DAG: %[[R:.*]] = plan.count "r"
-// CHECK: %[[EXP:.*]] = plan.dispatch @exp(%{{.*}}) sizes(%[[T]])
-// CHECK: plan.dispatch @gather_rows(%{{.*}}, %[[EXP]]) sizes(%[[R]], %[[T]])
+// CHECK: %[[EXP:.*]] = plan.launch @exp(%{{.*}}) sizes(%[[T]])
+// CHECK: plan.launch @gather_rows(%{{.*}}, %[[EXP]]) sizes(%[[R]], %[[T]])
 func.func @negative_other_rows(%x: tensor<?x7xf32> {muster.layout = #muster.layout<[t, i]>}, %rows: tensor<?xi32> {muster.layout = #muster.layout<[r]>})
     -> tensor<?x7xf32> attributes {muster.bounds = {t = 64 : i64, r = 8 : i64}} {
   %t = plan.count "t" bound 64
@@ -70,10 +70,10 @@ func.func @negative_other_rows(%x: tensor<?x7xf32> {muster.layout = #muster.layo
 muster.mesh @mesh <["tp" = 2]>
 // The first user is no kernel and stands in between.
 // CHECK-LABEL: func.func @negative_product_between
-// CHECK: %[[EXP:.*]] = plan.dispatch @exp
+// CHECK: %[[EXP:.*]] = plan.launch @exp
 // CHECK-NOT: tensor.dim
 // CHECK: %[[PRODUCT:.*]] = plan.matmul %[[EXP]]
-// CHECK: plan.dispatch @add(%[[EXP]], %[[PRODUCT]])
+// CHECK: plan.launch @add(%[[EXP]], %[[PRODUCT]])
 func.func @negative_product_between(%x: tensor<?x7xf32> {muster.layout = #muster.layout<[t, i]>}, %w: tensor<7x7xf32>)
     -> tensor<?x7xf32> attributes {muster.bounds = {t = 64 : i64, r = 8 : i64}} {
   %t = plan.count "t" bound 64
@@ -90,8 +90,8 @@ muster.mesh @mesh <["tp" = 2]>
 #t = affine_map<(i, j) -> (j, i)>
 #d = affine_map<(i, j) -> (i, j)>
 // CHECK-LABEL: func.func @negative_reads_other_rows
-// CHECK: %[[EXP:.*]] = plan.dispatch @exp(
-// CHECK: plan.dispatch @generic(%[[EXP]])
+// CHECK: %[[EXP:.*]] = plan.launch @exp(
+// CHECK: plan.launch @generic(%[[EXP]])
 func.func @negative_reads_other_rows(%x: tensor<7x7xf32>)
     -> tensor<7x7xf32> {
   %e = tensor.empty() : tensor<7x7xf32>
@@ -113,9 +113,9 @@ muster.mesh @mesh <["tp" = 2]>
 // CHECK: tensor.extract_slice %{{.*}}[0, 5] [%{{.*}}, 7] [1, 1]
 // CHECK-LABEL: func.func @slices
 // CHECK-SAME: (%[[X:[^:]*]]: tensor<?x12xf32>
-// CHECK: %[[COPY:.*]] = plan.dispatch @copy(%[[X]])
+// CHECK: %[[COPY:.*]] = plan.launch @copy(%[[X]])
 // CHECK: plan.matmul %[[COPY]],
-// CHECK: plan.dispatch @exp(%[[X]])
+// CHECK: plan.launch @exp(%[[X]])
 func.func @slices(%x: tensor<?x12xf32> {muster.layout = #muster.layout<[t, i]>}, %w: tensor<7x5xf32>)
     -> (tensor<?x7xf32>, tensor<?x7xf32>) attributes {muster.bounds = {t = 64 : i64}} {
   %t = plan.count "t" bound 64
@@ -143,11 +143,11 @@ muster.state @v : tensor<?x4x2x2xf32> layout <[page, slot, kv/tp, d]>
 // CHECK-DAG: %[[T:.*]] = plan.count "t"
 // CHECK-DAG: %[[S:.*]] = plan.count "s"
 // CHECK: %[[K:.*]] = plan.state @k
-// CHECK: plan.dispatch @cache_append(%[[K]], %{{.*}}) sizes(%[[T]]) writes [0]
+// CHECK: plan.launch @cache_append(%[[K]], %{{.*}}) sizes(%[[T]]) writes [0]
 // CHECK: %[[V:.*]] = plan.state @v
-// CHECK: plan.dispatch @cache_append(%[[V]], %{{.*}}) sizes(%[[T]]) writes [0]
+// CHECK: plan.launch @cache_append(%[[V]], %{{.*}}) sizes(%[[T]]) writes [0]
 // CHECK-NOT: tensor.dim
-// CHECK: plan.dispatch @attention({{.*}}) sizes(%[[T]], %[[S]]) :
+// CHECK: plan.launch @attention({{.*}}) sizes(%[[T]], %[[S]]) :
 func.func @region_ops(%rows: tensor<?x1x2xf32> {muster.layout = #muster.layout<[t, kv/tp, d]>},
                 %positions: tensor<?xi32> {muster.layout = #muster.layout<[t]>},
                 %starts: tensor<?xi32> {muster.layout = #muster.layout<[starts]>},

@@ -23,11 +23,11 @@ plan.entry @chain inputs [] results [] {
     %c = plan.span() : !plan.span<tensor<29xf32>>
     %out = plan.span() role "result" 0 : !plan.span<tensor<17xf32>>
     %early = plan.span() role "result" 1 : !plan.span<tensor<1xi8>>
-    plan.launch @k(%in, %early) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<1xi8>>
-    plan.launch @k(%in, %a) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<31xf32>>
-    plan.launch @k(%a, %b) sizes() writes [1] : !plan.span<tensor<31xf32>>, !plan.span<tensor<30xf32>>
-    plan.launch @k(%b, %c) sizes() writes [1] : !plan.span<tensor<30xf32>>, !plan.span<tensor<29xf32>>
-    plan.launch @k(%c, %out) sizes() writes [1] : !plan.span<tensor<29xf32>>, !plan.span<tensor<17xf32>>
+    plan.launch_step @k(%in, %early) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<1xi8>>
+    plan.launch_step @k(%in, %a) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<31xf32>>
+    plan.launch_step @k(%a, %b) sizes() writes [1] : !plan.span<tensor<31xf32>>, !plan.span<tensor<30xf32>>
+    plan.launch_step @k(%b, %c) sizes() writes [1] : !plan.span<tensor<30xf32>>, !plan.span<tensor<29xf32>>
+    plan.launch_step @k(%c, %out) sizes() writes [1] : !plan.span<tensor<29xf32>>, !plan.span<tensor<17xf32>>
   }
 }
 

@@ -10,22 +10,22 @@ plan.kernel @k1(%a: tensor<32xf32>) -> tensor<32xf32> {
 
 // 1 reads what 0 wrote; 2 overwrites what 1 reads, and its wait on 1 implies 0; 3 overwrites what 2 wrote; 4 touches nothing of theirs.
 // CHECK-LABEL: plan.entry @order
-// CHECK: plan.launch @k1({{.*}} writes [1] waits [] :
-// CHECK-NEXT: plan.launch @k1({{.*}} writes [1] waits [0] :
-// CHECK-NEXT: plan.launch @k1({{.*}} writes [0] waits [1] :
-// CHECK-NEXT: plan.launch @k1({{.*}} writes [0] waits [2] :
-// CHECK-NEXT: plan.launch @k1({{.*}} writes [] waits [] :
+// CHECK: plan.launch_step @k1({{.*}} writes [1] waits [] :
+// CHECK-NEXT: plan.launch_step @k1({{.*}} writes [1] waits [0] :
+// CHECK-NEXT: plan.launch_step @k1({{.*}} writes [0] waits [1] :
+// CHECK-NEXT: plan.launch_step @k1({{.*}} writes [0] waits [2] :
+// CHECK-NEXT: plan.launch_step @k1({{.*}} writes [] waits [] :
 plan.entry @order inputs [] results [] {
   plan.variant "all" bounds {} arena 512 {
     %in = plan.span() offset 384 role "input" 0 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
     %a = plan.span() offset 0 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
     %b = plan.span() offset 128 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
     %a1 = plan.span() offset 0 {bytes = 64 : i64} : !plan.span<tensor<16xf32>>
-    plan.launch @k1(%in, %a) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
-    plan.launch @k1(%a, %b) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
-    plan.launch @k1(%a1) sizes() writes [0] : !plan.span<tensor<16xf32>>
-    plan.launch @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
-    plan.launch @k1(%in) sizes() writes [] : !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%in, %a) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%a, %b) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%a1) sizes() writes [0] : !plan.span<tensor<16xf32>>
+    plan.launch_step @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%in) sizes() writes [] : !plan.span<tensor<32xf32>>
   }
 }
 
@@ -38,9 +38,9 @@ plan.entry @negative_neighbours inputs [] results [] {
     %a = plan.span() offset 0 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
     %b = plan.span() offset 128 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
     %c = plan.span() offset 256 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
-    plan.launch @k1(%a, %c) sizes() writes [0] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
-    plan.launch @k1(%b, %c) sizes() writes [0] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
-    plan.launch @k1(%c) sizes() writes [] : !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%a, %c) sizes() writes [0] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%b, %c) sizes() writes [0] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%c) sizes() writes [] : !plan.span<tensor<32xf32>>
   }
 }
 
@@ -51,12 +51,12 @@ plan.entry @negative_neighbours inputs [] results [] {
 // CHECK-NEXT: writes [0] waits [] :
 plan.entry @states inputs [] results [] {
   plan.variant "all" bounds {} arena 0 {
-    %k = plan.state_ref @k : !plan.span<tensor<?x4x2xf32>>
-    %same = plan.state_ref @k : !plan.span<tensor<?x4x2xf32>>
-    %v = plan.state_ref @v : !plan.span<tensor<?x4x2xf32>>
-    plan.launch @k1(%k) sizes() writes [0] : !plan.span<tensor<?x4x2xf32>>
-    plan.launch @k1(%same) sizes() writes [] : !plan.span<tensor<?x4x2xf32>>
-    plan.launch @k1(%v) sizes() writes [0] : !plan.span<tensor<?x4x2xf32>>
+    %k = plan.state_span @k : !plan.span<tensor<?x4x2xf32>>
+    %same = plan.state_span @k : !plan.span<tensor<?x4x2xf32>>
+    %v = plan.state_span @v : !plan.span<tensor<?x4x2xf32>>
+    plan.launch_step @k1(%k) sizes() writes [0] : !plan.span<tensor<?x4x2xf32>>
+    plan.launch_step @k1(%same) sizes() writes [] : !plan.span<tensor<?x4x2xf32>>
+    plan.launch_step @k1(%v) sizes() writes [0] : !plan.span<tensor<?x4x2xf32>>
   }
 }
 
@@ -66,24 +66,24 @@ plan.entry @states inputs [] results [] {
 // The source of pull 1 is overwritten by 2, which waits for every peer's acknowledgement; 3 overwrites it again, behind 2: no second one.
 // CHECK-LABEL: plan.entry @acknowledgements
 // CHECK: writes [0] waits [] :
-// CHECK-NEXT: plan.pull "all_gather" {{.*}} waits [0] :
+// CHECK-NEXT: plan.transfer_step "all_gather" {{.*}} waits [0] :
 // CHECK-NEXT: writes [0] waits [1] acknowledgements [1] :
 // CHECK-NEXT: writes [0] waits [2] :
 plan.entry @acknowledgements inputs [] results [] {
   plan.variant "all" bounds {} arena 512 {
     %a = plan.span() offset 0 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
     %b = plan.span() offset 128 {bytes = 256 : i64} : !plan.span<tensor<64xf32>>
-    plan.launch @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
-    plan.pull "all_gather" %a -> %b on ["tp"] sizes() box #box from #zero #one to affine_map<(d0, d1) -> (d1 * 32)> #one : !plan.span<tensor<32xf32>> -> !plan.span<tensor<64xf32>>
-    plan.launch @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
-    plan.launch @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
+    plan.transfer_step "all_gather" %a -> %b on ["tp"] sizes() box #box from #zero #one to affine_map<(d0, d1) -> (d1 * 32)> #one : !plan.span<tensor<32xf32>> -> !plan.span<tensor<64xf32>>
+    plan.launch_step @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
   }
 }
 
 // Nobody pulls over no axes, a read overwrites nothing, and what else the pull touches is its own.
 // CHECK-LABEL: plan.entry @negative_acknowledgements
-// CHECK: plan.pull "slice" {{.*}} waits [] :
-// CHECK-NEXT: plan.pull "all_reduce" {{.*}} waits [0] :
+// CHECK: plan.transfer_step "slice" {{.*}} waits [] :
+// CHECK-NEXT: plan.transfer_step "all_reduce" {{.*}} waits [0] :
 // CHECK-NEXT: writes [0] waits [1] :
 // CHECK-NEXT: writes [1] waits [2] :
 // CHECK-NOT: acknowledgements [
@@ -92,9 +92,9 @@ plan.entry @negative_acknowledgements inputs [] results [] {
     %a = plan.span() offset 0 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
     %b = plan.span() offset 128 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
     %c = plan.span() offset 256 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
-    plan.pull "slice" %a -> %b on [] sizes() box #box from #zero #one to #zero #one : !plan.span<tensor<32xf32>> -> !plan.span<tensor<32xf32>>
-    plan.pull "all_reduce" %b -> %c on ["tp"] reduce <sum> sizes() box #box from #zero #one to #zero #one : !plan.span<tensor<32xf32>> -> !plan.span<tensor<32xf32>>
-    plan.launch @k1(%c) sizes() writes [0] : !plan.span<tensor<32xf32>>
-    plan.launch @k1(%c, %a) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
+    plan.transfer_step "slice" %a -> %b on [] sizes() box #box from #zero #one to #zero #one : !plan.span<tensor<32xf32>> -> !plan.span<tensor<32xf32>>
+    plan.transfer_step "all_reduce" %b -> %c on ["tp"] reduce <sum> sizes() box #box from #zero #one to #zero #one : !plan.span<tensor<32xf32>> -> !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%c) sizes() writes [0] : !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%c, %a) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
   }
 }

@@ -83,9 +83,9 @@ func.func @packed_view_c1_shape(%w: tensor<65x17xf32>) -> tensor<1x2x16x64xf32> 
 }
 
 // -----
-func.func @dispatch_c1_unknown_kernel(%x: tensor<3xf32>) {
+func.func @launch_c1_unknown_kernel(%x: tensor<3xf32>) {
   // expected-error @+1 {{references unknown kernel @none}}
-  %0 = plan.dispatch @none(%x) sizes() : (tensor<3xf32>) -> tensor<3xf32>
+  %0 = plan.launch @none(%x) sizes() : (tensor<3xf32>) -> tensor<3xf32>
   return
 }
 
@@ -94,8 +94,8 @@ func.func @dispatch_c1_unknown_kernel(%x: tensor<3xf32>) {
 plan.kernel @k(%x: tensor<3xf32>) -> tensor<3xf32> {
   plan.return %x : tensor<3xf32>
 }
-func.func @dispatch_c1_type(%x: tensor<5xf32>) {
+func.func @launch_c1_type(%x: tensor<5xf32>) {
   // expected-error @+1 {{expected the kernel's type '(tensor<3xf32>) -> tensor<3xf32>'}}
-  %0 = plan.dispatch @k(%x) sizes() : (tensor<5xf32>) -> tensor<5xf32>
+  %0 = plan.launch @k(%x) sizes() : (tensor<5xf32>) -> tensor<5xf32>
   return
 }

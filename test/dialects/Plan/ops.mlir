@@ -36,8 +36,8 @@ func.func @on_tensors(%x: tensor<?x17xf32>, %rows: tensor<?x1x2xf32>, %slots: te
       : tensor<?x65xf32> -> tensor<?x65xf32>
   // CHECK: %[[K:.*]] = plan.state @k : tensor<?x4x1x2xf32>
   %k = plan.state @k : tensor<?x4x1x2xf32>
-  // CHECK: plan.dispatch @append(%[[K]], %{{.*}}, %{{.*}}) sizes(%[[T]]) writes [0] : (tensor<?x4x1x2xf32>, tensor<?x1x2xf32>, tensor<?xi32>) -> ()
-  plan.dispatch @append(%k, %rows, %slots) sizes(%t) writes [0] : (tensor<?x4x1x2xf32>, tensor<?x1x2xf32>, tensor<?xi32>) -> ()
+  // CHECK: plan.launch @append(%[[K]], %{{.*}}, %{{.*}}) sizes(%[[T]]) writes [0] : (tensor<?x4x1x2xf32>, tensor<?x1x2xf32>, tensor<?xi32>) -> ()
+  plan.launch @append(%k, %rows, %slots) sizes(%t) writes [0] : (tensor<?x4x1x2xf32>, tensor<?x1x2xf32>, tensor<?xi32>) -> ()
   return
 }
 
@@ -50,16 +50,16 @@ plan.entry @on_spans inputs [] results [] {
     %x = plan.span(%t) offset 128 role "input" 0 : !plan.span<tensor<?x17xf32>>
     // CHECK: %[[Y:.*]] = plan.span(%{{.*}}) : <tensor<?x65xf32>>
     %y = plan.span(%t) : !plan.span<tensor<?x65xf32>>
-    // CHECK: %[[W:.*]] = plan.weight @w : <tensor<65x17xf32>>
-    %w = plan.weight @w : !plan.span<tensor<65x17xf32>>
-    // CHECK: plan.state_ref @k : <tensor<?x4x1x2xf32>>
-    %k = plan.state_ref @k : !plan.span<tensor<?x4x1x2xf32>>
-    // CHECK: plan.product %[[X]], %[[W]] -> %[[Y]] rows %{{.*}} accumulate waits [] :
-    plan.product %x, %w -> %y rows %t accumulate waits [] : !plan.span<tensor<?x17xf32>>, !plan.span<tensor<65x17xf32>> -> !plan.span<tensor<?x65xf32>>
-    // CHECK: plan.launch @double(%[[Y]]) sizes(%{{.*}}) writes [0] waits [0] acknowledgements [0] :
-    plan.launch @double(%y) sizes(%t) writes [0] waits [0] acknowledgements [0] : !plan.span<tensor<?x65xf32>>
-    // CHECK: plan.pull "all_reduce" %[[Y]] -> %[[Y]] on ["tp"] reduce <max> sizes(%{{.*}}) box
-    plan.pull "all_reduce" %y -> %y on ["tp"] reduce <max> sizes(%t) box affine_map<(a, b)[n] -> (n)> from affine_map<(a, b)[n] -> (0)>
+    // CHECK: %[[W:.*]] = plan.weight_span @w : <tensor<65x17xf32>>
+    %w = plan.weight_span @w : !plan.span<tensor<65x17xf32>>
+    // CHECK: plan.state_span @k : <tensor<?x4x1x2xf32>>
+    %k = plan.state_span @k : !plan.span<tensor<?x4x1x2xf32>>
+    // CHECK: plan.matmul_step %[[X]], %[[W]] -> %[[Y]] rows %{{.*}} accumulate waits [] :
+    plan.matmul_step %x, %w -> %y rows %t accumulate waits [] : !plan.span<tensor<?x17xf32>>, !plan.span<tensor<65x17xf32>> -> !plan.span<tensor<?x65xf32>>
+    // CHECK: plan.launch_step @double(%[[Y]]) sizes(%{{.*}}) writes [0] waits [0] acknowledgements [0] :
+    plan.launch_step @double(%y) sizes(%t) writes [0] waits [0] acknowledgements [0] : !plan.span<tensor<?x65xf32>>
+    // CHECK: plan.transfer_step "all_reduce" %[[Y]] -> %[[Y]] on ["tp"] reduce <max> sizes(%{{.*}}) box
+    plan.transfer_step "all_reduce" %y -> %y on ["tp"] reduce <max> sizes(%t) box affine_map<(a, b)[n] -> (n)> from affine_map<(a, b)[n] -> (0)>
         affine_map<(a, b)[n] -> (65)> to affine_map<(a, b)[n] -> (0)> affine_map<(a, b)[n] -> (65)>
         : !plan.span<tensor<?x65xf32>> -> !plan.span<tensor<?x65xf32>>
   }

@@ -83,7 +83,7 @@ TEST(CollectiveChains, everyRankKeepsItsElements) {
             << "rank " << rank << ": expected " << expected[rank]->getText() << " but got " << got[rank]->getText();
     }
     transposes += program.transposes;
-    module->walk([&](plan::DispatchOp) { ++left; });
+    module->walk([&](plan::LaunchOp) { ++left; });
   }
   EXPECT_LT(left, transposes * 3 / 4) << "transpositions are absorbed";
   for (StringRef collective :

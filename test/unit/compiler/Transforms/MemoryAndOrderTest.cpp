@@ -57,13 +57,13 @@ std::string makeEntry(Random &random) {
       std::string state = states[pick(random, 2)];
       bool writes = pick(random, 2) == 0;
       size_t to = addSpan(role);
-      steps += "    plan.launch @kernel(" + names[a] + ", " + state + ", " + names[to] + ") sizes() writes [" +
+      steps += "    plan.launch_step @kernel(" + names[a] + ", " + state + ", " + names[to] + ") sizes() writes [" +
                (writes ? "1, " : "") + "2] : " + types[a] + ", !plan.span<tensor<?x3xi8>>, " + types[to] + "\n";
       break;
     }
     case 1: { // a launch with two results
       size_t to = addSpan(role), second = addSpan("");
-      steps += "    plan.launch @kernel(" + names[a] + ", " + names[b] + ", " + names[to] + ", " + names[second] +
+      steps += "    plan.launch_step @kernel(" + names[a] + ", " + names[b] + ", " + names[to] + ", " + names[second] +
                ") sizes() writes [2, 3] : " + types[a] + ", " + types[b] + ", " + types[to] + ", " + types[second] +
                "\n";
       break;
@@ -71,13 +71,14 @@ std::string makeEntry(Random &random) {
     case 2: {               // in place
       bool isInput = a < 3; // it may be
       size_t target = isInput ? addSpan(role) : a;
-      steps += "    plan.launch @kernel(" + names[target] + ") sizes() writes [0] : " + types[target] + "\n";
+      steps += "    plan.launch_step @kernel(" + names[target] + ") sizes() writes [0] : " + types[target] + "\n";
       break;
     }
     default: { // a transfer, of the rank alone or of the group
       size_t to = addSpan(role);
-      steps += "    plan.pull \"move\" " + names[a] + " -> " + names[to] + " on [" + (pick(random, 3) ? "\"tp\"" : "") +
-               "] sizes() box #one from #zero #one to #zero #one : " + types[a] + " -> " + types[to] + "\n";
+      steps += "    plan.transfer_step \"move\" " + names[a] + " -> " + names[to] + " on [" +
+               (pick(random, 3) ? "\"tp\"" : "") + "] sizes() box #one from #zero #one to #zero #one : " + types[a] +
+               " -> " + types[to] + "\n";
     }
     }
   }
@@ -85,7 +86,7 @@ std::string makeEntry(Random &random) {
          "plan.entry @entry inputs [] results [] attributes {muster.bounds = {t = 11 : i64}, muster.variants = [{t = 3 "
          ": i64}]} {\n"
          "  %t = plan.count \"t\" bound 11\n  plan.variant \"all\" bounds {} arena 0 {\n"
-         "    %k = plan.state_ref @k : !plan.span<tensor<?x3xi8>>\n    %v = plan.state_ref @v : "
+         "    %k = plan.state_span @k : !plan.span<tensor<?x3xi8>>\n    %v = plan.state_span @v : "
          "!plan.span<tensor<?x3xi8>>\n" +
          spans + steps + "  }\n}\n";
 }
@@ -125,7 +126,7 @@ struct Judge {
           inputs.push_back(places[span]);
         else if (span.getRole() == StringRef("result"))
           results.push_back(places[span]);
-      } else if (auto state = dyn_cast<plan::StateRefOp>(op)) {
+      } else if (auto state = dyn_cast<plan::StateSpanOp>(op)) {
         places[state] = {state.getState().str(), 0, 0, state};
       } else {
         addStep(op);
@@ -135,11 +136,11 @@ struct Judge {
 
   void addStep(Operation &op) {
     Step step;
-    if (auto launch = dyn_cast<plan::LaunchOp>(op)) {
+    if (auto launch = dyn_cast<plan::LaunchStepOp>(op)) {
       for (auto [index, span] : llvm::enumerate(launch.getSpans()))
         (llvm::is_contained(launch.getWrites(), int64_t(index)) ? step.writes : step.reads).push_back(places.at(span));
     } else {
-      auto pull = cast<plan::PullOp>(op);
+      auto pull = cast<plan::TransferStepOp>(op);
       step.reads = {places.at(pull.getSource())};
       step.writes = {places.at(pull.getDestination())};
       if (!pull.getAxes().empty())
