@@ -13,7 +13,7 @@
 
 namespace muster::plan {
 
-/// Owns the mapping; movable. Private pages: what `unprotect` allows to be written never reaches the file.
+/// Owns the mapping; movable. Private pages: what is written while they are writable never reaches the file.
 class MappedFile {
 public:
   MappedFile() = default;
