@@ -22,6 +22,9 @@ public:
     return value && value->kind() != llvm::json::Value::Null ? value : nullptr;
   }
 
+  /// Whether the key is there, be it with null.
+  bool names(llvm::StringRef key) const { return object.get(key) != nullptr; }
+
   template <typename T>
   llvm::Error read(llvm::StringRef key, T &field) const {
     const llvm::json::Value *value = get(key);
@@ -73,7 +76,17 @@ private:
   std::string source;
 };
 
-llvm::Error checkArchitecture(const Fields &fields, const std::string &source) {
+/// What a config means that leaves a key out.
+struct Defaults {
+  std::optional<int64_t> kvHeads; // nothing: as many as heads
+  int64_t contextLength;
+  std::optional<int64_t> window; // nothing: none
+  bool hasBiases;                // whether the family knows keys for them
+};
+constexpr Defaults llamaDefaults = {std::nullopt, 2048, std::nullopt, true};
+constexpr Defaults mistralDefaults = {8, 131072, 4096, false};
+
+llvm::Expected<Defaults> readArchitecture(const Fields &fields, const std::string &source) {
   std::string architecture;
   const llvm::json::Value *list = fields.get("architectures");
   const llvm::json::Array *array = list ? list->getAsArray() : nullptr;
@@ -83,22 +96,24 @@ llvm::Error checkArchitecture(const Fields &fields, const std::string &source) {
     architecture = (*array)[0].getAsString()->str();
   else if (llvm::Error error = fields.read("model_type", architecture))
     return error;
-  const bool isKnown = architecture == "LlamaForCausalLM" || architecture == "MistralForCausalLM" ||
-                       (!array && (architecture == "llama" || architecture == "mistral"));
-  if (!isKnown)
-    return unsupportedInput("E3301 {}: unsupported architecture {}, expected LlamaForCausalLM or MistralForCausalLM",
-                            source, quoted(architecture));
-  return llvm::Error::success();
+  if (architecture == "LlamaForCausalLM" || (!array && architecture == "llama"))
+    return llamaDefaults;
+  if (architecture == "MistralForCausalLM" || (!array && architecture == "mistral"))
+    return mistralDefaults;
+  return unsupportedInput("E3301 {}: unsupported architecture {}, expected LlamaForCausalLM or MistralForCausalLM",
+                          source, quoted(architecture));
 }
 
-llvm::Error readSizes(const Fields &fields, llama::LlamaConfig &config) {
+llvm::Error readSizes(const Fields &fields, const Defaults &defaults, llama::LlamaConfig &config) {
   if (llvm::Error error = fields.read("num_hidden_layers", config.layers))
     return error;
   if (llvm::Error error = fields.read("hidden_size", config.hidden))
     return error;
   if (llvm::Error error = fields.read("num_attention_heads", config.heads))
     return error;
-  if (llvm::Error error = fields.read("num_key_value_heads", config.kvHeads, config.heads))
+  const bool keepsDefault = defaults.kvHeads && !fields.names("num_key_value_heads");
+  const int64_t kvHeads = keepsDefault ? *defaults.kvHeads : config.heads;
+  if (llvm::Error error = fields.read("num_key_value_heads", config.kvHeads, int64_t(kvHeads)))
     return error;
   const int64_t wholeHead = config.heads > 0 ? config.hidden / config.heads : 0;
   if (llvm::Error error = fields.read("head_dim", config.headDim, wholeHead))
@@ -107,14 +122,16 @@ llvm::Error readSizes(const Fields &fields, llama::LlamaConfig &config) {
     return error;
   if (llvm::Error error = fields.read("vocab_size", config.vocabulary))
     return error;
-  if (llvm::Error error = fields.read("max_position_embeddings", config.contextLength, int64_t(2048)))
+  if (llvm::Error error = fields.read("max_position_embeddings", config.contextLength, int64_t(defaults.contextLength)))
     return error;
   if (llvm::Error error = fields.read("rms_norm_eps", config.rmsEpsilon, 1e-6))
     return error;
-  if (llvm::Error error = fields.read("attention_bias", config.attentionBias, false))
-    return error;
-  if (llvm::Error error = fields.read("mlp_bias", config.mlpBias, false))
-    return error;
+  if (defaults.hasBiases) {
+    if (llvm::Error error = fields.read("attention_bias", config.attentionBias, false))
+      return error;
+    if (llvm::Error error = fields.read("mlp_bias", config.mlpBias, false))
+      return error;
+  }
   return fields.read("tie_word_embeddings", config.tiedEmbeddings, false);
 }
 
@@ -172,7 +189,8 @@ llvm::Error readRope(const Fields &fields, const std::string &source, llama::Lla
   return scaleRope(config, *scaling, source);
 }
 
-llvm::Error refuseOtherFeatures(const Fields &fields, const std::string &source, const llama::LlamaConfig &config) {
+llvm::Error refuseOtherFeatures(const Fields &fields, const std::string &source, const Defaults &defaults,
+                                const llama::LlamaConfig &config) {
   std::string activation;
   if (llvm::Error error = fields.read("hidden_act", activation, std::string("silu")))
     return error;
@@ -186,8 +204,10 @@ llvm::Error refuseOtherFeatures(const Fields &fields, const std::string &source,
     return error;
   if (rotatedPart != 1.0)
     return unsupportedInput("E3304 {}: unsupported partial_rotary_factor {}, expected 1", source, rotatedPart);
-  int64_t window = 0;
-  if (llvm::Error error = fields.read("sliding_window", window, config.contextLength))
+  // Left out it is the family's, null says that there is none.
+  int64_t window =
+      fields.names("sliding_window") ? config.contextLength : defaults.window.value_or(config.contextLength);
+  if (llvm::Error error = fields.read("sliding_window", window, int64_t(window)))
     return error;
   if (window < config.contextLength)
     return unsupportedInput("E3304 {}: unsupported sliding_window {}, expected none below the context of {}", source,
@@ -201,13 +221,14 @@ llvm::Expected<llama::LlamaConfig> readConfig(const llvm::json::Object &object, 
   const Fields fields(object, source);
   const std::string name = source.str();
   llama::LlamaConfig config;
-  if (llvm::Error error = checkArchitecture(fields, name))
-    return error;
-  if (llvm::Error error = readSizes(fields, config))
+  llvm::Expected<Defaults> defaults = readArchitecture(fields, name);
+  if (!defaults)
+    return defaults.takeError();
+  if (llvm::Error error = readSizes(fields, *defaults, config))
     return error;
   if (llvm::Error error = readRope(fields, name, config))
     return error;
-  if (llvm::Error error = refuseOtherFeatures(fields, name, config))
+  if (llvm::Error error = refuseOtherFeatures(fields, name, *defaults, config))
     return error;
   return config;
 }

@@ -265,6 +265,39 @@ TEST(CheckpointTest, HeadSizeOfItsOwn) {
   EXPECT_THAT(ggufError(model.gguf()), StartsWith("E3304 ")); // rope.dimension_count is not hidden / heads
 }
 
+TEST(CheckpointTest, WhatFamiliesLeaveOut) {
+  auto read = [](std::initializer_list<llvm::json::Object::KV> fields) {
+    llvm::json::Object object(fields);
+    for (auto [key, size] : {std::pair("hidden_size", 64),
+                             {"num_hidden_layers", 1},
+                             {"num_attention_heads", 16},
+                             {"intermediate_size", 64},
+                             {"vocab_size", 7}})
+      object.try_emplace(key, size);
+    return huggingface::readConfig(object, "config.json");
+  };
+  auto llama = llvm::cantFail(read({{"model_type", "llama"}, {"mlp_bias", true}}));
+  EXPECT_EQ(std::tuple(llama.kvHeads, llama.contextLength, llama.mlpBias), std::tuple(16, 2048, true));
+  EXPECT_EQ(std::tuple(llama.headDim, llama.rmsEpsilon, llama.ropeTheta), std::tuple(4, 1e-6, 10000.0));
+  EXPECT_EQ(std::tuple(llama.attentionBias, llama.tiedEmbeddings), std::tuple(false, false));
+  EXPECT_THAT(llama.ropeFrequencyDivisors, IsEmpty());
+  auto nulls = llvm::cantFail(read({{"model_type", "llama"},
+                                    {"head_dim", nullptr},
+                                    {"num_key_value_heads", nullptr},
+                                    {"rope_scaling", nullptr},
+                                    {"quantization_config", nullptr},
+                                    {"rope_theta", 500000}}));
+  EXPECT_EQ(std::tuple(nulls.headDim, nulls.kvHeads, nulls.ropeTheta), std::tuple(4, 16, 500000.0));
+  // Mistral has a window of 4096 positions unless its config says null.
+  EXPECT_THAT(llvm::toString(read({{"model_type", "mistral"}}).takeError()),
+              HasSubstr("unsupported sliding_window 4096, expected none below the context of 131072"));
+  auto mistral = llvm::cantFail(read({{"model_type", "mistral"}, {"sliding_window", nullptr}, {"mlp_bias", true}}));
+  EXPECT_EQ(std::tuple(mistral.kvHeads, mistral.contextLength, mistral.mlpBias), std::tuple(8, 131072, false));
+  auto null = llvm::cantFail(
+      read({{"model_type", "mistral"}, {"max_position_embeddings", 4096}, {"num_key_value_heads", nullptr}}));
+  EXPECT_EQ(std::tuple(null.kvHeads, null.contextLength), std::tuple(16, 4096));
+}
+
 // Head size 8, base 10000: wavelengths are 2 pi 10^i. By hand from Llama 3.1's reference code.
 TEST(CheckpointTest, RotaryScaling) {
   llama::LlamaConfig config;
