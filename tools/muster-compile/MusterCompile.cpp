@@ -256,13 +256,20 @@ void printSummary(const Options &options, MeshAttr mesh, const CompiledPlan &pla
                << llvm::format("%.1f s", plan.weightSeconds) << "), peak memory " << megabytes(peak) << "\n";
 }
 
-int run(const Options &options) {
-  auto started = std::chrono::steady_clock::now();
+/// The phases to run; `from` is nothing where the module says it.
+struct PhaseRange {
+  std::optional<Phase> from;
+  Phase to = Phase::Planned;
+};
+
+/// Ends the process where options contradict each other.
+PhaseRange checkUsage(const Options &options) {
+  PhaseRange range;
   std::optional<Phase> to = Phase::Planned;
   if (!options.to.empty() && !(to = symbolizePhase(options.to)))
     usageError("E0106 expected --to to be a phase from model to planned but got '" + llvm::Twine(options.to) + "'");
-  std::optional<Phase> from;
-  if (!options.from.empty() && !(from = symbolizePhase(options.from)))
+  range.to = *to;
+  if (!options.from.empty() && !(range.from = symbolizePhase(options.from)))
     usageError("E0106 expected --from to be a phase from model to planned but got '" + llvm::Twine(options.from) + "'");
   if (options.to.empty() && options.output.empty())
     usageError("E0104 expected -o with the plan file to write but got none");
@@ -270,6 +277,72 @@ int run(const Options &options) {
     usageError("E0107 expected " + options.graphOption + " with a checkpoint only but got input " + options.input);
   if (!options.inputIsModule() && !options.checkpoint.empty())
     usageError("E0107 expected --checkpoint with a .mlir file only but got input " + options.input);
+  return range;
+}
+
+/// What a plan carries of its checkpoint beside the weights: its names and its tokenizer, if it has one.
+llvm::Error describeCheckpoint(const Checkpoint &checkpoint, CompilePlanOptions &compile) {
+  llvm::Expected<std::optional<tokenizers::Section>> tokenizer =
+      checkpoint.gguf() ? tokenizers::importGguf(*checkpoint.gguf()) : tokenizers::importHuggingFace(checkpoint.path());
+  if (!tokenizer)
+    return tokenizer.takeError();
+  if (*tokenizer)
+    compile.tokenizer = std::move(**tokenizer);
+  compile.model = {{"architecture", checkpoint.architecture().str()}, {"name", checkpoint.name().str()}};
+  return llvm::Error::success();
+}
+
+/// The checkpoint's graph in the model phase.
+FailureOr<OwningOpRef<ModuleOp>> buildGraph(MLIRContext *context, const Options &options,
+                                            const Checkpoint &checkpoint) {
+  llama::LlamaGraphOptions graph;
+  graph.mesh = parseMesh(options.mesh);
+  graph.maxStepTokens = options.maxStepTokens;
+  graph.maxSequences = options.maxSequences;
+  graph.maxContext = options.maxContext ? options.maxContext : checkpoint.config().contextLength;
+  graph.maxLogitRows = options.maxLogitRows ? options.maxLogitRows : options.maxStepTokens;
+  graph.pageSlots = options.pageSlots;
+  FailureOr<OwningOpRef<ModuleOp>> module = importModel(context, checkpoint, graph);
+  if (succeeded(module))
+    chooseVariants(**module, graph);
+  return module;
+}
+
+/// As text that --from reads again. Returns the exit code.
+int writeModule(ModuleOp module, llvm::StringRef path) {
+  std::string message;
+  auto output = openOutputFile(path.empty() ? "-" : path, &message);
+  if (!output)
+    return report(llvm::createStringError("E4202 cannot write the module because " + message));
+  module->print(output->os(), OpPrintingFlags().enableDebugInfo());
+  output->os() << "\n";
+  output->keep();
+  return 0;
+}
+
+/// Writes the plan and the weights file beside it, prints the summary and returns the exit code.
+int writePlan(ModuleOp module, const Options &options, const Checkpoint *checkpoint, CompilePlanOptions compile,
+              std::chrono::steady_clock::time_point started) {
+  compile.planPath = options.output;
+  llvm::SmallString<128> weightsPath(options.output);
+  llvm::sys::path::replace_extension(weightsPath, "weights");
+  compile.weightsPath = weightsPath.str().str();
+  compile.producer = "muster " MUSTER_VERSION;
+  ModelWeights weights(checkpoint, module);
+  compile.weightSource = [&](WeightOp weight, float *out) { return weights.read(weight, out); };
+  ProgressLine progress("writing weights");
+  compile.progress = [&](uint64_t done, uint64_t all) { progress.update(done, all); };
+  llvm::Expected<CompiledPlan> plan = compilePlan(module, compile);
+  if (!plan)
+    return report(plan.takeError());
+  printSummary(options, getMesh(module), *plan,
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  return 0;
+}
+
+int run(const Options &options) {
+  auto started = std::chrono::steady_clock::now();
+  PhaseRange phases = checkUsage(options);
   llvm::Expected<codegen::HostTarget> target = codegen::HostTarget::parse(options.target);
   if (!target)
     return report(target.takeError());
@@ -282,90 +355,47 @@ int run(const Options &options) {
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false); // One line an error.
-  unsigned threads = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
-
-  // The module: read or built.
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler lines(sources, &context, llvm::errs());
   DiagnosticPrinter diagnostics(&context);
-  OwningOpRef<ModuleOp> module;
-  std::unique_ptr<Checkpoint> checkpoint;
+
   CompilePlanOptions compile;
+  std::unique_ptr<Checkpoint> checkpoint;
   if (std::string path = options.inputIsModule() ? options.checkpoint : options.input; !path.empty()) {
     llvm::Expected<std::unique_ptr<Checkpoint>> opened = openCheckpoint(path);
     if (!opened)
       return report(opened.takeError());
     checkpoint = std::move(*opened);
-    llvm::Expected<std::optional<tokenizers::Section>> tokenizer =
-        checkpoint->gguf() ? tokenizers::importGguf(*checkpoint->gguf())
-                           : tokenizers::importHuggingFace(checkpoint->path());
-    if (!tokenizer)
-      return report(tokenizer.takeError());
-    if (*tokenizer)
-      compile.tokenizer = std::move(**tokenizer);
-    compile.model = {{"architecture", checkpoint->architecture().str()}, {"name", checkpoint->name().str()}};
+    if (llvm::Error error = describeCheckpoint(*checkpoint, compile))
+      return report(std::move(error));
   }
-  if (options.inputIsModule()) {
-    module = parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context));
-    if (!module)
-      return exitWrongInput;
-  } else {
-    llama::LlamaGraphOptions graph;
-    graph.mesh = parseMesh(options.mesh);
-    graph.maxStepTokens = options.maxStepTokens;
-    graph.maxSequences = options.maxSequences;
-    graph.maxContext = options.maxContext ? options.maxContext : checkpoint->config().contextLength;
-    graph.maxLogitRows = options.maxLogitRows ? options.maxLogitRows : options.maxStepTokens;
-    graph.pageSlots = options.pageSlots;
-    FailureOr<OwningOpRef<ModuleOp>> built = importModel(&context, *checkpoint, graph);
-    if (failed(built))
-      return diagnostics.exitCode();
-    module = std::move(*built);
-    chooseVariants(*module, graph);
-  }
-  if (!from && !(from = getPhase(*module)))
+  FailureOr<OwningOpRef<ModuleOp>> module =
+      options.inputIsModule() ? FailureOr(parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context)))
+                              : buildGraph(&context, options, *checkpoint);
+  if (failed(module) || !*module)
+    return diagnostics.exitCode();
+  ModuleOp op = **module;
+  if (!phases.from && !(phases.from = getPhase(op)))
     return report(llvm::createStringError("E4021 expected attribute '" + phaseAttribute +
                                           "' to be a phase from model to planned but got " +
-                                          printed((*module)->getAttr(phaseAttribute))));
-  if (*to < *from)
-    usageError("E0106 expected --to to be " + stringifyPhase(*from) + " or a phase behind it but got " + options.to);
+                                          printed(op->getAttr(phaseAttribute))));
+  if (phases.to < *phases.from)
+    usageError("E0106 expected --to to be " + stringifyPhase(*phases.from) + " or a phase behind it but got " +
+               options.to);
 
   PassManager manager(&context);
   if (options.timing)
     manager.enableTiming();
   LoweringOptions lowering;
   lowering.packWeights = target->packsMatmulWeights();
-  addPhases(manager, *from, *to, lowering);
-  if (failed(manager.run(*module)))
+  addPhases(manager, *phases.from, phases.to, lowering);
+  if (failed(manager.run(op)))
     return diagnostics.exitCode();
-  if (!options.to.empty()) {
-    std::string message;
-    auto output = openOutputFile(options.output.empty() ? "-" : options.output, &message);
-    if (!output)
-      return report(llvm::createStringError("E4202 cannot write the module because " + message));
-    module->print(output->os(), OpPrintingFlags().enableDebugInfo());
-    output->os() << "\n";
-    output->keep();
-    return 0;
-  }
-
+  if (!options.to.empty())
+    return writeModule(op, options.output);
   compile.target = std::move(*target);
-  compile.planPath = options.output;
-  llvm::SmallString<128> weightsPath(options.output);
-  llvm::sys::path::replace_extension(weightsPath, "weights");
-  compile.weightsPath = weightsPath.str().str();
-  compile.producer = "muster " MUSTER_VERSION;
-  compile.threads = threads;
-  ModelWeights weights(checkpoint.get(), *module);
-  compile.weightSource = [&](WeightOp weight, float *out) { return weights.read(weight, out); };
-  ProgressLine progress("writing weights");
-  compile.progress = [&](uint64_t done, uint64_t all) { progress.update(done, all); };
-  llvm::Expected<CompiledPlan> plan = compilePlan(*module, compile);
-  if (!plan)
-    return report(plan.takeError());
-  printSummary(options, getMesh(*module), *plan,
-               std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
-  return 0;
+  compile.threads = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+  return writePlan(op, options, checkpoint.get(), std::move(compile), started);
 }
 
 } // namespace
