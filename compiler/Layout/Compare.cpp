@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Layout/Compare.h"
+
+#include "compiler/Layout/NormalForm.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+namespace muster::layout {
+
+static std::string text(const Universe &universe, const Size &size) { return size.print(universe.symbols.getNames()); }
+
+/// Why the piece [begin, end) of a dim cannot be read as a whole.
+static std::optional<Refusal> refusePiece(const Universe &universe, const Dim &dim, const Digit &last) {
+  if (last.stride.isZero())
+    return Refusal{Refusal::Kind::Wrong, "the rows of " + print(universe, dim) + " are duplicates", ""};
+  if (!last.isMesh() && isAway(last))
+    return Refusal{Refusal::Kind::Wrong,
+                   "in " + print(universe, dim) + " the digit " + print(universe, last) +
+                       " is not followed by the rest of '" + universe.spaces[last.space].name + "'",
+                   ""};
+  return std::nullopt;
+}
+
+static void sortMesh(llvm::SmallVectorImpl<Digit> &mesh) {
+  llvm::sort(mesh, [](const Digit &a, const Digit &b) {
+    if (a.axis != b.axis)
+      return a.axis < b.axis;
+    return !(a.weight == b.weight) && divides(b.weight, a.weight);
+  });
+}
+
+static void mergeFlat(llvm::SmallVectorImpl<Digit> &digits) {
+  for (size_t i = digits.size(); i-- > 1;)
+    if (digits[i - 1].axis == digits[i].axis && continues(digits[i - 1], digits[i]) &&
+        (!digits[i].isMesh() || digits[i - 1].weight == digits[i].count * digits[i].weight)) {
+      digits[i - 1] = [&] {
+        Digit result = digits[i];
+        result.count = digits[i - 1].count * digits[i].count;
+        return result;
+      }();
+      digits.erase(digits.begin() + static_cast<ptrdiff_t>(i));
+    }
+}
+
+Outcome<FlatDim> flatten(const Universe &universe, const Dim &dim) {
+  FlatDim flat;
+  llvm::SmallVector<std::pair<std::string, Size>, 2> tags;
+  bool isTagged = false;
+  // Pieces from the minor end: the weight of each is the extent so far.
+  for (size_t end = dim.digits.size(); end > 0;) {
+    const Digit &last = dim.digits[end - 1];
+    if (auto refusal = refusePiece(universe, dim, last))
+      return *refusal;
+    Size extent = last.count;
+    size_t begin = end - 1;
+    while (begin > 0 && continues(dim.digits[begin - 1], dim.digits[begin]))
+      extent *= dim.digits[--begin].count;
+    for (size_t i = end; i-- > begin;) {
+      Digit digit = dim.digits[i];
+      std::optional<Size> step = divide(digit.stride, last.stride);
+      digit.stride = flat.extent * (step ? *step : Size(1));
+      digit.space = 0;
+      digit.home.reset();
+      digit.isAmbiguous = false;
+      (digit.isMesh() ? flat.mesh.insert(flat.mesh.begin(), digit) : flat.local.insert(flat.local.begin(), digit));
+    }
+    tags.push_back({universe.spaces[last.space].tag, extent});
+    isTagged |= !tags.back().first.empty();
+    flat.extent *= extent;
+    end = begin;
+  }
+  if (isTagged)
+    flat.tags.append(tags.begin(), tags.end());
+  mergeFlat(flat.local);
+  sortMesh(flat.mesh);
+  mergeFlat(flat.mesh);
+  return flat;
+}
+
+static bool sameDigits(llvm::ArrayRef<Digit> a, llvm::ArrayRef<Digit> b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](const Digit &x, const Digit &y) { return x.names(y); });
+}
+
+std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, const Dim &b) {
+  if (sameDigits(a.digits, b.digits))
+    return std::nullopt;
+  Outcome<FlatDim> left = flatten(universe, a);
+  if (!left)
+    return left.getRefusal();
+  Outcome<FlatDim> right = flatten(universe, b);
+  if (!right)
+    return right.getRefusal();
+  std::string both = print(universe, a) + " and " + print(universe, b);
+  if (!(left->extent == right->extent))
+    return Refusal{Refusal::Kind::Wrong,
+                   "one side is a dim of " + text(universe, left->extent) + ", the other of " +
+                       text(universe, right->extent) + ": " + both,
+                   ""};
+  bool tagsDiffer = left->tags.size() != right->tags.size();
+  for (size_t i = 0; !tagsDiffer && i < left->tags.size(); ++i)
+    tagsDiffer = left->tags[i].first != right->tags[i].first || !(left->tags[i].second == right->tags[i].second);
+  if (tagsDiffer)
+    return Refusal{Refusal::Kind::Wrong, "the positions have different orders: " + both, ""};
+  if (!sameDigits(left->local, right->local) || !sameDigits(left->mesh, right->mesh))
+    return Refusal{Refusal::Kind::Wrong, "the same index names different positions: " + both, ""};
+  return std::nullopt;
+}
+
+} // namespace muster::layout

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The rule of operations that compute. Such an operation walks iterators; each dim of an operand or result belongs to
+// one.
+//
+//   - All operand dims of an iterator name the same positions (Compare.h).
+//   - An axis serves one iterator, float or pending reduction: if rows and columns of a product are both sharded over
+//   tp,
+//     only the diagonal blocks are computed.
+//   - Multilinear: a partial operand gives a partial result; a reduced iterator's mesh digits become pending.
+//   - Additive: operands are partial alike (a full value added to a partial one would count once per rank).
+//   - Non-linear: operands are full, and what is reduced or needed whole has no mesh digits.
+//   - What is consumed (reduced, or needed whole) holds a bound space entirely or not at all.
+//
+// Readings: a float may be read as a shard of a dim that holds its anchor, and an ambiguous digit as such a float. The
+// first combination that satisfies the operation stands for it.
+
+#ifndef MUSTER_COMPILER_LAYOUT_COMPUTE_H
+#define MUSTER_COMPILER_LAYOUT_COMPUTE_H
+
+#include "compiler/Layout/Outcome.h"
+#include "compiler/Layout/Value.h"
+
+namespace muster::layout {
+
+enum class IteratorKind : uint8_t { Parallel, Sum, Maximum, Minimum, Product, Whole };
+enum class Linearity : uint8_t { Multilinear, Additive, NonLinear };
+
+/// `iterators` of a dim that is walked by none.
+inline constexpr int64_t noIterator = -1;
+
+struct ComputeRule {
+  llvm::SmallVector<IteratorKind, 6> iterators;
+  llvm::SmallVector<std::string, 6> names; ///< of the iterators, for messages
+  /// By operand or result, by dim: its iterator or noIterator.
+  llvm::SmallVector<llvm::SmallVector<int64_t, 4>, 4> operands, results;
+  Linearity linearity = Linearity::NonLinear;
+  /// NonLinear: bit i where the operation is linear in operand i.
+  uint32_t linearOperands = 0;
+};
+
+/// The results of an operation on `operands`, by result. A result dim of an iterator that no operand has is local, a
+/// plain space of its own (made in `universe`), of size `freshSizes[iterator]` if given.
+Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRule &rule,
+                                             llvm::ArrayRef<const Value *> operands,
+                                             llvm::ArrayRef<std::optional<Size>> freshSizes = {});
+
+/// The readings of a value, the most literal first; at least one, at most `limit`.
+llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &value, size_t limit = 24);
+
+/// Grouped-query attention: q's head dim against the key-value heads that it is paired with on the same rank. Nullopt
+/// where each rank's query head j is paired, by j / (local q heads / local kv heads), with the key-value head of its
+/// group.
+std::optional<Refusal> groupedHeadsDisagreement(const Universe &universe, const Dim &queryHeads, const Dim &kvHeads);
+
+/// The value as a declared result or claim sees it: nullopt where it is `declared`, for some reading.
+/// Declared dims made of the same spaces must be equal digit for digit; dims of other, unnamed spaces by position.
+std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Value &value, const Value &declared);
+
+} // namespace muster::layout
+
+#endif // MUSTER_COMPILER_LAYOUT_COMPUTE_H

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Layout/Evaluate.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+namespace muster::layout {
+
+static int64_t valueOf(const Size &size, const Place &place) { return size.evaluate(place.symbols).value_or(0); }
+
+static void addMesh(const Digit &digit, const Place &place, llvm::SmallVectorImpl<int64_t> &positions) {
+  int64_t coordinate = place.coordinates[digit.axis];
+  int64_t own = coordinate / valueOf(digit.weight, place) % valueOf(digit.count, place);
+  positions[digit.space] += own * valueOf(digit.stride, place);
+}
+
+static void addDim(const Dim &dim, const Place &place, int64_t index, llvm::SmallVectorImpl<int64_t> &positions) {
+  for (const Digit &digit : llvm::reverse(dim.digits)) {
+    if (digit.isMesh()) {
+      addMesh(digit, place, positions);
+      continue;
+    }
+    int64_t count = valueOf(digit.count, place);
+    positions[digit.space] += index % count * valueOf(digit.stride, place);
+    index /= count;
+  }
+}
+
+llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Dim &dim, const Place &place, int64_t index) {
+  llvm::SmallVector<int64_t, 4> positions(universe.spaces.size(), 0);
+  addDim(dim, place, index, positions);
+  return positions;
+}
+
+llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Value &value, const Place &place) {
+  llvm::SmallVector<int64_t, 4> positions(universe.spaces.size(), 0);
+  for (size_t i = 0; i < value.dims.size(); ++i)
+    addDim(value.dims[i], place, place.index[i], positions);
+  for (const Digit &digit : value.floats)
+    addMesh(digit, place, positions);
+  return positions;
+}
+
+} // namespace muster::layout

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Layout/Value.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <numeric>
+
+namespace muster::layout {
+
+Size Universe::sizeOf(llvm::ArrayRef<AxisId> group) const {
+  Size result = 1;
+  for (AxisId axis : group)
+    result *= axes[axis].size;
+  return result;
+}
+
+Size Dim::localSize() const {
+  Size result = 1;
+  for (const Digit &digit : digits)
+    if (!digit.isMesh())
+      result *= digit.count;
+  return result;
+}
+
+llvm::SmallVector<Size, 4> Value::localShape() const {
+  llvm::SmallVector<Size, 4> shape;
+  for (const Dim &dim : dims)
+    shape.push_back(dim.localSize());
+  return shape;
+}
+
+Ratio operator*(const Ratio &a, const Ratio &b) {
+  Ratio result{a.numerator * b.numerator, a.denominator * b.denominator};
+  if (std::optional<Size> whole = divide(result.numerator, result.denominator))
+    return {*whole, 1};
+  if (std::optional<Size> inverse = divide(result.denominator, result.numerator))
+    return {1, *inverse};
+  return result;
+}
+
+bool isSame(const Value &a, const Value &b) {
+  auto equal = [](llvm::ArrayRef<Digit> x, llvm::ArrayRef<Digit> y) {
+    return x.size() == y.size() &&
+           std::equal(x.begin(), x.end(), y.begin(), [](const Digit &p, const Digit &q) { return p.names(q); });
+  };
+  if (a.dims.size() != b.dims.size() || !(a.multiplicity == b.multiplicity) || !equal(a.floats, b.floats) ||
+      a.pending.size() != b.pending.size())
+    return false;
+  for (const Pending &pending : a.pending)
+    if (!llvm::is_contained(b.pending, pending))
+      return false;
+  for (size_t i = 0; i < a.dims.size(); ++i)
+    if (!equal(a.dims[i].digits, b.dims[i].digits))
+      return false;
+  return true;
+}
+
+std::string print(const Universe &universe, const Digit &digit) {
+  llvm::ArrayRef<std::string> names = universe.symbols.getNames();
+  std::string text =
+      "(" + digit.count.print(names) + " : " + digit.stride.print(names) + " @" + universe.spaces[digit.space].name;
+  if (digit.isMesh()) {
+    text += ", " + universe.axes[digit.axis].name;
+    if (!digit.weight.isOne())
+      text += "/" + digit.weight.print(names);
+  }
+  return text + ")";
+}
+
+std::string print(const Universe &universe, const Dim &dim) {
+  std::string text = "[";
+  for (const Digit &digit : dim.digits)
+    text += print(universe, digit);
+  return text + "]";
+}
+
+std::string print(const Universe &universe, const Value &value) {
+  llvm::ArrayRef<std::string> names = universe.symbols.getNames();
+  std::string text;
+  for (const Dim &dim : value.dims)
+    text += (text.empty() ? "" : " ") + print(universe, dim);
+  if (value.dims.empty())
+    text = "scalar";
+  for (const Digit &digit : value.floats)
+    text += " float" + print(universe, digit);
+  for (const Pending &pending : value.pending)
+    text += " partial(" + universe.axes[pending.axis].name + ", " + pending.count.print(names) + ")";
+  if (!value.multiplicity.isOne()) {
+    text += " times " + value.multiplicity.numerator.print(names);
+    if (!value.multiplicity.denominator.isOne())
+      text += "/" + value.multiplicity.denominator.print(names);
+  }
+  return text;
+}
+
+} // namespace muster::layout

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What a tensor of a program that runs on a mesh holds: for each rank and local index, which element of which logical
+// tensor.
+//
+// A *space* is a named, ordered index set: each dim of an entry argument or weight makes one; equal names in one
+// signature are one space. A *digit* `(count : stride @ space)` is a mixed-radix digit of a position in a space: digit
+// value v in [0, count) adds v * stride to the position. A *local* digit is a part of a local index; a *mesh* digit is
+// `(coordinate on axis / weight) mod count`, so its value differs between ranks. A dim of a tensor is an ordered list
+// of digits, major first, local and mesh digits together: a dim owns its shards. The local index along the dim runs
+// over its local digits.
+//
+// Example: `tensor<2x12x4xf32>` with layout [b, s/sp, h] on sp = 4, so s = 48:
+//
+//   | dim | digits                              | says                                           |
+//   | --- | ----------------------------------- | ---------------------------------------------- |
+//   | 0   | (2 : 1 @b)                          | local position = b                             |
+//   | 1   | (4 : 12 @s, sp) (12 : 1 @s)         | s = 12 * (coordinate on sp) + local position   |
+//   | 2   | (4 : 1 @h)                          | local position = h                             |
+//
+// Data movement never changes which element a digit names; it regroups, reorders and swaps digits between a rank's
+// index and the mesh. So a proof compares digit lists, and no size is ever enumerated:
+//
+//   reshape [12, 4] -> [3, 4, 4]   cuts (12 : 1) into (3 : 4)(4 : 1)
+//   transpose                      reorders dims
+//   all_to_all split 2 concat 1    (4 : 1 @h) becomes a mesh digit, (4 : 12 @s, sp) a local one: dim 1 is (48 : 1 @s)
+//
+// Besides its dims a value has *floats* (mesh digits that continue no local digit: a shard of a dim of local size 1,
+// whose dim may vanish in a reshape), *pending* digits (the ranks that differ in them hold parts of a sum that was not
+// taken yet) and a *multiplicity* (after the pending sums, the element times this factor; 1 but for faults).
+//
+// The claim behind a value: let A be the logical tensor of the same program at mesh size 1. Then on rank r, local index
+// i, reducing over the pending digits, the value is multiplicity * A[x] with x_S = sum of digit * stride over digits of
+// S.
+
+#ifndef MUSTER_COMPILER_LAYOUT_VALUE_H
+#define MUSTER_COMPILER_LAYOUT_VALUE_H
+
+#include "compiler/Layout/Size.h"
+
+#include "llvm/ADT/SmallVector.h"
+
+#include <string>
+#include <vector>
+
+namespace muster::layout {
+
+using SpaceId = uint32_t;
+using AxisId = uint32_t;
+
+/// A named index set. A tag says that positions are not the plain order (a chunk order, a batch, padding); spaces with
+/// different tags never agree by position.
+struct Space {
+  std::string name;
+  Size size;
+  std::string tag = {};
+  /// A declared result names it: its digits may not be read otherwise, and it is consumed whole or not at all.
+  bool isBound = false;
+};
+
+struct Axis {
+  std::string name;
+  Size size;
+};
+
+/// What the ids in values refer to. One per function that is analysed.
+struct Universe {
+  std::vector<Axis> axes;
+  std::vector<Space> spaces;
+  Symbols symbols;
+
+  SpaceId addSpace(Space space) {
+    spaces.push_back(std::move(space));
+    return static_cast<SpaceId>(spaces.size() - 1);
+  }
+  Size sizeOf(llvm::ArrayRef<AxisId> group) const;
+};
+
+struct Digit {
+  static constexpr AxisId local = ~AxisId(0);
+
+  Size count;
+  Size stride;
+  SpaceId space = 0;
+  AxisId axis = local;
+  /// Of a mesh digit: its value is (coordinate / weight) mod count.
+  Size weight = 1;
+  /// Set on a digit that is or was on the mesh: the stride down to which the run reached from which it was cut; its own
+  /// stride where nothing lay below it.
+  std::optional<Size> home;
+  /// A mesh digit whose dim is a choice: it stands beside a unit dim that a reshape or exchange made.
+  bool isAmbiguous = false;
+
+  bool isMesh() const { return axis != local; }
+  /// Equal but for home marks.
+  bool names(const Digit &other) const {
+    return count == other.count && stride == other.stride && space == other.space && axis == other.axis &&
+           weight == other.weight;
+  }
+};
+
+/// This digit and then `next`: one run of positions. Duplicates (stride 0) are no run.
+inline bool continues(const Digit &digit, const Digit &next) {
+  return digit.space == next.space && !next.stride.isZero() && digit.stride == next.count * next.stride;
+}
+
+/// "A floating digit of this space and stride may be a shard of this dim."
+struct Anchor {
+  SpaceId space;
+  Size stride;
+};
+
+struct Dim {
+  llvm::SmallVector<Digit, 3> digits;
+  llvm::SmallVector<Anchor, 1> anchors;
+
+  /// Elements along the dim on one rank.
+  Size localSize() const;
+};
+
+enum class Reduction : uint8_t { Sum, Maximum, Minimum, Product };
+
+/// Ranks that differ in (coordinate / weight) mod count of the axis hold parts that are still to be reduced.
+struct Pending {
+  Size count;
+  AxisId axis;
+  Size weight;
+  Reduction reduction;
+  friend bool operator==(const Pending &a, const Pending &b) {
+    return a.count == b.count && a.axis == b.axis && a.weight == b.weight && a.reduction == b.reduction;
+  }
+};
+
+/// numerator / denominator of sizes, in lowest terms as far as monomials go.
+struct Ratio {
+  Size numerator = 1, denominator = 1;
+  bool isOne() const { return numerator == denominator; }
+  friend Ratio operator*(const Ratio &a, const Ratio &b);
+  friend bool operator==(const Ratio &a, const Ratio &b) {
+    return a.numerator * b.denominator == b.numerator * a.denominator;
+  }
+};
+
+struct Value {
+  llvm::SmallVector<Dim, 4> dims;
+  llvm::SmallVector<Digit, 1> floats;
+  llvm::SmallVector<Pending, 1> pending;
+  Ratio multiplicity;
+
+  llvm::SmallVector<Size, 4> localShape() const;
+  /// No pending reduction and multiplicity 1.
+  bool isFull() const { return pending.empty() && multiplicity.isOne(); }
+  /// Calls `visit` for each mesh digit, of dims and floats.
+  template <typename Visit>
+  void forEachMeshDigit(Visit visit) const {
+    for (const Dim &dim : dims)
+      for (const Digit &digit : dim.digits)
+        if (digit.isMesh())
+          visit(digit);
+    for (const Digit &digit : floats)
+      visit(digit);
+  }
+};
+
+/// Whether two values say the same of every element (normal forms; home marks and anchors aside).
+bool isSame(const Value &a, const Value &b);
+
+/// "[(4 : 12 @s, sp)(12 : 1 @s)]" and so on, for messages and tests.
+std::string print(const Universe &universe, const Digit &digit);
+std::string print(const Universe &universe, const Dim &dim);
+std::string print(const Universe &universe, const Value &value);
+
+} // namespace muster::layout
+
+#endif // MUSTER_COMPILER_LAYOUT_VALUE_H
