@@ -19,7 +19,7 @@ struct CollectiveChain {
   std::string text;
   std::vector<int64_t> shape;
   int64_t ranks = 1;
-  int64_t transposes = 0;
+  int64_t collectives = 0, transposes = 0;
 
   CollectiveChain(std::mt19937 &random, bool dynamic) : random(random) {
     const char *names[] = {"dp", "tp", "pp"};
@@ -72,6 +72,7 @@ private:
   void emit(const std::string &op, const std::string &rest) {
     body += "  %v" + std::to_string(value + 1) + " = muster." + op + " %v" + std::to_string(value) + " " + rest + "\n";
     ++value;
+    ++collectives;
   }
 
   void add() {
