@@ -44,6 +44,9 @@ private:
   void writeCount(Operation &op);
   std::unique_ptr<fb::PortT> makePort(DictionaryAttr port);
   std::unique_ptr<fb::VariantT> makeVariant(plan::VariantOp variant, size_t inputs, size_t results);
+  fb::LaunchT makeLaunch(plan::LaunchStepOp launch);
+  fb::MatmulT makeMatmul(plan::MatmulStepOp matmul);
+  fb::TransferT makeTransfer(plan::TransferStepOp transfer);
   std::unique_ptr<fb::StepT> makeStep(Operation &op);
   std::unique_ptr<fb::AmountT> makeAmount(AffineExpr expression, ValueRange sizes);
   std::unique_ptr<fb::AmountT> makeAmount(int64_t constant, int64_t factor = 0, int32_t slot = -1);
@@ -300,72 +303,82 @@ uint32_t PlanWriter::locationOf(Location loc) {
   return found->second;
 }
 
+fb::LaunchT PlanWriter::makeLaunch(plan::LaunchStepOp launch) {
+  fb::LaunchT action;
+  auto found = kernelIndex.find(launch.getKernel());
+  if (found == kernelIndex.end()) {
+    fail("E4203 kernel @{} was not compiled", launch.getKernel().str());
+    return action;
+  }
+  action.kernel = found->second;
+  const CompiledKernel &kernel = parts.kernels[found->second];
+  for (Value span : launch.getSpans())
+    action.bindings.push_back(makeBinding(span));
+  action.written.assign(action.bindings.size(), 0);
+  for (int64_t index : launch.getWrites())
+    action.written[index] = 1;
+  for (Value size : launch.getSizes())
+    action.sizes.push_back(slotOf(size));
+  if (kernel.bindings != action.bindings.size() || kernel.sizes != action.sizes.size())
+    fail("E4203 kernel @{} was compiled for {} bindings and {} sizes but is launched with {} and {}", kernel.name,
+         kernel.bindings, kernel.sizes, action.bindings.size(), action.sizes.size());
+  else
+    action.grid = kernel.gridSize < 0 ? makeAmount(kernel.gridFactor)
+                                      : makeAmount(0, kernel.gridFactor, action.sizes[kernel.gridSize]);
+  return action;
+}
+
+fb::MatmulT PlanWriter::makeMatmul(plan::MatmulStepOp matmul) {
+  fb::MatmulT action;
+  RankedTensorType weight = matmul.getWeight().getType().getTensor(), source = matmul.getSource().getType().getTensor();
+  action.rows = matmul.getRows() ? makeAmount(0, 1, slotOf(matmul.getRows()))
+                                 : makeAmount(source.getNumElements() / weight.getDimSize(1));
+  action.n = weight.getDimSize(0);
+  action.k = weight.getDimSize(1);
+  action.source = std::make_unique<fb::Binding>(makeBinding(matmul.getSource()));
+  action.weight = std::make_unique<fb::Binding>(makeBinding(matmul.getWeight()));
+  action.result = std::make_unique<fb::Binding>(makeBinding(matmul.getResult()));
+  action.source_stride = action.k;
+  action.result_stride = action.n;
+  action.element = makeElement(weight.getElementType());
+  action.accumulate = matmul.getAccumulate();
+  return action;
+}
+
+fb::TransferT PlanWriter::makeTransfer(plan::TransferStepOp transfer) {
+  fb::TransferT action;
+  action.name = transfer.getKind().str();
+  for (StringRef axis : transfer.getAxes().getAsValueRange<StringAttr>())
+    action.group.push_back(mesh.findAxis(axis));
+  if (std::optional<ReductionKind> kind = transfer.getReduction())
+    action.reduction = *kind == ReductionKind::Sum   ? fb::Reduction::Sum
+                       : *kind == ReductionKind::Max ? fb::Reduction::Maximum
+                                                     : fb::Reduction::Minimum;
+  action.element = makeElement(transfer.getSource().getType().getTensor().getElementType());
+  action.source = std::make_unique<fb::Binding>(makeBinding(transfer.getSource()));
+  action.destination = std::make_unique<fb::Binding>(makeBinding(transfer.getDestination()));
+  action.source_offset = makeAmount(transfer.getSourceOffset().getResult(0), transfer.getSizes());
+  action.destination_offset = makeAmount(transfer.getDestinationOffset().getResult(0), transfer.getSizes());
+  for (unsigned dim = 0; dim < transfer.getExtents().getNumResults(); ++dim) {
+    auto box = std::make_unique<fb::BoxDimT>();
+    box->extent = makeAmount(transfer.getExtents().getResult(dim), transfer.getSizes());
+    box->source_stride = makeAmount(transfer.getSourceStrides().getResult(dim), transfer.getSizes());
+    box->destination_stride = makeAmount(transfer.getDestinationStrides().getResult(dim), transfer.getSizes());
+    action.box.push_back(std::move(box));
+  }
+  if (transfer.getSources())
+    action.sources.assign(transfer.getSources()->begin(), transfer.getSources()->end());
+  return action;
+}
+
 std::unique_ptr<fb::StepT> PlanWriter::makeStep(Operation &op) {
   auto step = std::make_unique<fb::StepT>();
-  if (auto launch = dyn_cast<plan::LaunchStepOp>(op)) {
-    fb::LaunchT action;
-    auto found = kernelIndex.find(launch.getKernel());
-    if (found == kernelIndex.end()) {
-      fail("E4203 kernel @{} was not compiled", launch.getKernel().str());
-      return step;
-    }
-    action.kernel = found->second;
-    const CompiledKernel &kernel = parts.kernels[found->second];
-    for (Value span : launch.getSpans())
-      action.bindings.push_back(makeBinding(span));
-    action.written.assign(action.bindings.size(), 0);
-    for (int64_t index : launch.getWrites())
-      action.written[index] = 1;
-    for (Value size : launch.getSizes())
-      action.sizes.push_back(slotOf(size));
-    if (kernel.bindings != action.bindings.size() || kernel.sizes != action.sizes.size())
-      fail("E4203 kernel @{} was compiled for {} bindings and {} sizes but is launched with {} and {}", kernel.name,
-           kernel.bindings, kernel.sizes, action.bindings.size(), action.sizes.size());
-    else
-      action.grid = kernel.gridSize < 0 ? makeAmount(kernel.gridFactor)
-                                        : makeAmount(0, kernel.gridFactor, action.sizes[kernel.gridSize]);
-    step->action.Set(std::move(action));
-  } else if (auto matmul = dyn_cast<plan::MatmulStepOp>(op)) {
-    fb::MatmulT action;
-    RankedTensorType weight = matmul.getWeight().getType().getTensor(),
-                     source = matmul.getSource().getType().getTensor();
-    action.rows = matmul.getRows() ? makeAmount(0, 1, slotOf(matmul.getRows()))
-                                   : makeAmount(source.getNumElements() / weight.getDimSize(1));
-    action.n = weight.getDimSize(0);
-    action.k = weight.getDimSize(1);
-    action.source = std::make_unique<fb::Binding>(makeBinding(matmul.getSource()));
-    action.weight = std::make_unique<fb::Binding>(makeBinding(matmul.getWeight()));
-    action.result = std::make_unique<fb::Binding>(makeBinding(matmul.getResult()));
-    action.source_stride = action.k;
-    action.result_stride = action.n;
-    action.element = makeElement(weight.getElementType());
-    action.accumulate = matmul.getAccumulate();
-    step->action.Set(std::move(action));
-  } else if (auto transfer = dyn_cast<plan::TransferStepOp>(op)) {
-    fb::TransferT action;
-    action.name = transfer.getKind().str();
-    for (StringRef axis : transfer.getAxes().getAsValueRange<StringAttr>())
-      action.group.push_back(mesh.findAxis(axis));
-    if (std::optional<ReductionKind> kind = transfer.getReduction())
-      action.reduction = *kind == ReductionKind::Sum   ? fb::Reduction::Sum
-                         : *kind == ReductionKind::Max ? fb::Reduction::Maximum
-                                                       : fb::Reduction::Minimum;
-    action.element = makeElement(transfer.getSource().getType().getTensor().getElementType());
-    action.source = std::make_unique<fb::Binding>(makeBinding(transfer.getSource()));
-    action.destination = std::make_unique<fb::Binding>(makeBinding(transfer.getDestination()));
-    action.source_offset = makeAmount(transfer.getSourceOffset().getResult(0), transfer.getSizes());
-    action.destination_offset = makeAmount(transfer.getDestinationOffset().getResult(0), transfer.getSizes());
-    for (unsigned dim = 0; dim < transfer.getExtents().getNumResults(); ++dim) {
-      auto box = std::make_unique<fb::BoxDimT>();
-      box->extent = makeAmount(transfer.getExtents().getResult(dim), transfer.getSizes());
-      box->source_stride = makeAmount(transfer.getSourceStrides().getResult(dim), transfer.getSizes());
-      box->destination_stride = makeAmount(transfer.getDestinationStrides().getResult(dim), transfer.getSizes());
-      action.box.push_back(std::move(box));
-    }
-    if (transfer.getSources())
-      action.sources.assign(transfer.getSources()->begin(), transfer.getSources()->end());
-    step->action.Set(std::move(action));
-  }
+  if (auto launch = dyn_cast<plan::LaunchStepOp>(op))
+    step->action.Set(makeLaunch(launch));
+  else if (auto matmul = dyn_cast<plan::MatmulStepOp>(op))
+    step->action.Set(makeMatmul(matmul));
+  else if (auto transfer = dyn_cast<plan::TransferStepOp>(op))
+    step->action.Set(makeTransfer(transfer));
   auto numbers = [&](StringRef name) {
     std::vector<uint32_t> list;
     if (auto attr = op.getAttrOfType<DenseI64ArrayAttr>(name))
