@@ -9,6 +9,7 @@
 #include "tools/muster-run/LoadedModel.h"
 #include "tools/muster-run/RunOptions.h"
 
+#include <atomic>
 #include <functional>
 
 #include <sys/types.h>
@@ -26,6 +27,20 @@ Result<int> runEntry(const RunOptions &options);
 
 /// --bench.
 Result<int> bench(const RunOptions &options);
+
+/// True for one caller of all processes that are forked behind its construction; true for every caller where the system
+/// has no memory for it.
+class OncePerRun {
+public:
+  OncePerRun();
+  ~OncePerRun();
+  OncePerRun(const OncePerRun &) = delete;
+  OncePerRun &operator=(const OncePerRun &) = delete;
+  bool isFirst() { return !isTaken || isTaken->exchange(1) == 0; }
+
+private:
+  std::atomic<uint32_t> *isTaken; // in memory that the processes share
+};
 
 /// --processes: forks one process a rank, each of which runs `body` with its own options, and waits for all of them.
 /// Must be called before anything that starts threads.

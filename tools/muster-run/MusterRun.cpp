@@ -27,13 +27,13 @@ Result<int> runMode(const RunOptions &options) {
   return generate(options);
 }
 
-int runRank(const RunOptions &options) {
+int runRank(const RunOptions &options, OncePerRun &lossIsSaid) {
   Result<int> code = runMode(options);
   if (code.isOk())
     return *code;
-  // All ranks return one error; the first says it. What concerns the connection may differ.
-  bool ownCause = code.status().number() / 100 == 25;
-  if (options.talks() || ownCause)
+  // All ranks return one error, and rank 0 says it. A lost rank may be rank 0: the first that notices says that.
+  bool isLoss = code.status().number() / 100 == 25;
+  if (isLoss ? lossIsSaid.isFirst() : options.talks())
     fail(code.status());
   return static_cast<int>(code.status().exitCode());
 }
@@ -46,8 +46,10 @@ int main(int argc, char **argv) {
     return fail(options.status());
   if (options->plan.empty())
     return 0;
+  OncePerRun lossIsSaid;
+  auto body = [&](const RunOptions &own) { return runRank(own, lossIsSaid); };
   if (!options->processes)
-    return runRank(*options);
-  Result<int> code = inProcesses(*options, runRank);
+    return body(*options);
+  Result<int> code = inProcesses(*options, body);
   return code.isOk() ? *code : fail(code.status());
 }

@@ -10,8 +10,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <thread>
 
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +29,7 @@ constexpr uint32_t graceMs = 5000;
 int waitForAll(std::vector<pid_t> children, uint32_t grace) {
   using Clock = std::chrono::steady_clock;
   int result = 0;
+  bool isKilling = false;
   Clock::time_point failed;
   for (size_t left = children.size(); left != 0;) {
     int state = 0;
@@ -34,10 +37,12 @@ int waitForAll(std::vector<pid_t> children, uint32_t grace) {
     if (ended < 0 && errno != EINTR)
       break;
     if (ended <= 0) {
-      if (Clock::now() - failed > std::chrono::milliseconds(grace))
+      if (Clock::now() - failed > std::chrono::milliseconds(grace)) {
+        isKilling = true;
         for (pid_t child : children)
           if (child != 0)
             kill(child, SIGKILL);
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       continue;
     }
@@ -46,7 +51,7 @@ int waitForAll(std::vector<pid_t> children, uint32_t grace) {
       continue;
     *child = 0;
     --left;
-    if (WIFSIGNALED(state))
+    if (WIFSIGNALED(state) && !isKilling)
       fmt::print(stderr, "muster-run: E2438 rank {} was ended by signal {} ({})\n", child - children.begin(),
                  WTERMSIG(state), strsignal(WTERMSIG(state)));
     int code = WIFEXITED(state) ? WEXITSTATUS(state) : static_cast<int>(ExitCode::runTime);
@@ -59,6 +64,16 @@ int waitForAll(std::vector<pid_t> children, uint32_t grace) {
 }
 
 } // namespace
+
+OncePerRun::OncePerRun() {
+  void *memory = mmap(nullptr, sizeof(*isTaken), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  isTaken = memory == MAP_FAILED ? nullptr : new (memory) std::atomic<uint32_t>(0);
+}
+
+OncePerRun::~OncePerRun() {
+  if (isTaken)
+    munmap(isTaken, sizeof(*isTaken));
+}
 
 Result<int> inProcesses(const RunOptions &options, const std::function<int(const RunOptions &)> &body) {
   uint32_t ranks = 0;

@@ -62,6 +62,7 @@ def check(plan, name, act, code, texts):
         os.kill(pid, signal.SIGKILL)
     assert run.returncode == code, f"{name}: expected exit {code} but got {run.returncode}: {said}"
     assert all(text in said for text in texts), f"{name}: expected {texts} but got {said}"
+    assert said.count(" E25") <= 1, f"{name}: expected the loss to be said once but got {said}"
     assert not left, f"{name}: expected no process to be left but got {left}"
     assert not memory_of(run.pid), f"{name}: expected no shared memory to be left but got {memory_of(run.pid)}"
     print(f"{name}: exit {run.returncode} after {seconds:.2f} s: {'; '.join(said.splitlines())}", flush=True)
