@@ -38,15 +38,18 @@ namespace muster::api {
 /// Fills `*status`, if there is one; returns the number.
 int32_t report(const Status &result, muster_status *status);
 
+/// As `report` for an error of number `number`, in memory that the caller gave: there may be no other.
+int32_t reportText(int32_t number, ExitCode code, const char *text, muster_status *status);
+
 /// Calls `body`, which returns a Status, and reports it. What C++ throws when memory ends becomes E2435.
 template <typename Body>
 int32_t guarded(muster_status *status, Body &&body) {
   try {
     return report(body(), status);
   } catch (const std::bad_alloc &) {
-    return report(Status::error(2435, "cannot get memory for this call"), status);
+    return reportText(2435, ExitCode::runTime, "E2435 cannot get memory for this call", status);
   } catch (...) {
-    return report(Status::error(2435, "cannot finish this call because a library failed"), status);
+    return reportText(2435, ExitCode::runTime, "E2435 cannot finish this call because a library failed", status);
   }
 }
 

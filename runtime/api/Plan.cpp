@@ -13,12 +13,16 @@ using namespace muster::api;
 namespace muster::api {
 
 int32_t report(const Status &result, muster_status *status) {
+  return reportText(result.number(), result.exitCode(), result.text().c_str(), status);
+}
+
+int32_t reportText(int32_t number, ExitCode code, const char *text, muster_status *status) {
   if (status) {
-    status->code = result.number();
-    status->exit_code = static_cast<int32_t>(result.exitCode());
-    std::snprintf(status->text, sizeof(status->text), "%s", result.text().c_str());
+    status->code = number;
+    status->exit_code = static_cast<int32_t>(code);
+    std::snprintf(status->text, sizeof(status->text), "%s", text);
   }
-  return result.number();
+  return number;
 }
 
 namespace {

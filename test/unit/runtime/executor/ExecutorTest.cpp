@@ -241,6 +241,36 @@ TEST(Executor, RefusesBadStepsAndGoesOn) {
   EXPECT_EQ(runOnce(*executor, {3}, x).size(), x.size());
 }
 
+// What a step can be refused for before anything is run; the step behind it is taken as ever.
+TEST(Executor, RefusesStepsThatDoNotFit) {
+  PlanBuilder builder({{"tp", 3}});
+  uint32_t tokens = builder.input("tokens", 64), groups = builder.input("groups", 4);
+  builder.instruction(CountOp::FloorDivide, static_cast<int32_t>(tokens), static_cast<int32_t>(groups));
+  auto check = std::make_unique<schema::CapacityCheckT>();
+  check->slot = tokens;
+  check->bound = 48;
+  check->name = "tokens";
+  builder.plan.counts->checks.push_back(std::move(check));
+  schema::EntryT &entry = builder.addEntry("step");
+  std::vector<AmountPtr> dims;
+  dims.push_back(amountOf(tokens));
+  builder.addPort(entry.inputs, "x", std::move(dims), {{0}});
+  schema::VariantT &variant = builder.addVariant(entry, "small", 64);
+  variant.bounds.emplace_back(24, tokens);
+  variant.inputs.emplace_back(0, 64);
+  auto executor = create(load(builder.write(scratchFolder(), "refusals")), {});
+  ASSERT_NE(executor, nullptr);
+  auto begin = [&](int64_t count, int64_t divisor) {
+    return executor->begin(0, std::vector<int64_t>{count, divisor}).text();
+  };
+  EXPECT_EQ(begin(6, 0), "E2417 expected a divisor of at least 1 in count instruction 2 but got 0");
+  EXPECT_EQ(begin(49, 1), "E2411 expected at most 48 tokens in one step but got 49");
+  EXPECT_EQ(begin(48, 1), "E2412 expected a variant of step with room for this step but none of 1 has");
+  EXPECT_EQ(begin(25, 1), begin(48, 1));
+  EXPECT_EQ(begin(7, 1), "E2413 expected dimension 0 of x to be a multiple of 3 but got 7");
+  EXPECT_EQ(begin(24, 1), "ok");
+}
+
 TEST(Executor, NamesTheRankThatHangs) {
   ExecutorOptions options;
   options.deadlineMs = 150;

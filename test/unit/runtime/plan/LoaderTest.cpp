@@ -58,6 +58,13 @@ struct Case {
 };
 
 const Case cases[] = {
+    {"too many steps", 2122,
+     [](auto &plan) {
+       while (variantOf(plan).steps.size() != 16385) {
+         variantOf(plan).steps.push_back(std::make_unique<schema::StepT>());
+         variantOf(plan).steps.back()->action.Set(schema::LaunchT());
+       }
+     }},
     {"element type", 2101, [](auto &plan) { plan.weights[0]->element = schema::ElementType(9); }},
     {"packing", 2101, [](auto &plan) { plan.weights[0]->packing = schema::Packing(2); }},
     {"count operation", 2101, [](auto &plan) { plan.counts->instructions[1].mutate_op(schema::CountOp(13)); }},
