@@ -3,15 +3,17 @@
 // What the executor adds to what it runs: a small all-reduce beside a bare barrier, and the cost of a step by itself.
 // Every benchmark checks its result before it measures. See docs/benchmarks.md.
 //
-//   AllReduce2KB          microseconds of one all-reduce of 512 floats, "barrier_us" of a barrier of the same ranks
-//   EmptySteps            nanoseconds a step of kernels that do nothing, each waiting for the one before
+//   AllReduce2KB  "us" of one all-reduce of 512 floats, "barrier_us" of a barrier of the same ranks, in batches in
+//   turn:
+//                 medians; "barriers" that one all-reduce costs (median of ratios); both of the least disturbed batch
+//   EmptySteps    nanoseconds a step of kernels that do nothing, each waiting for the one before; ranks, workers
 #include "runtime/comm/control/Progress.h"
+#include "runtime/device/host/Affinity.h"
 #include "test/benchmark/runtime/executor/Exchange.h"
 #include "test/unit/runtime/executor/SmallPlans.h"
 
 #include <algorithm>
 #include <benchmark/benchmark.h>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <sys/mman.h>
@@ -62,31 +64,46 @@ bool isReduced(Executor &executor, uint32_t ranks) {
   return true;
 }
 
-/// Seconds of a barrier of `ranks` parties that do what ranks do, as threads or processes.
-template <typename Start>
-double barrierSeconds(uint32_t ranks, const Start &start) {
-  constexpr uint32_t meetings = 100, batches = 30;
-  struct Shared {
-    comm::ProgressWord words[8];
-    double seconds[batches];
-  };
-  auto *shared =
-      static_cast<Shared *>(mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+constexpr int batches = 40;
+
+/// Seconds of all-reduces and barriers, one batch of each in turn.
+struct Log {
+  comm::ProgressWord words[8];
+  double reduction[batches], barrier[batches];
+};
+
+/// A batch of barriers as ranks make them; returns the seconds of one. Party `rank` of `ranks`.
+double meet(Log &log, uint32_t ranks, uint32_t rank, int batch) {
+  constexpr uint32_t meetings = 100;
   comm::WaitPolicy policy;
-  policy.spins = ranks <= std::thread::hardware_concurrency() ? 2000 : 0;
-  start([=](uint32_t rank) {
-    for (uint32_t batch = 0; batch != batches; ++batch) {
-      auto begin = Clock::now();
-      for (uint32_t meeting = 1; meeting <= meetings; ++meeting) {
-        comm::publish(shared->words[rank], batch * meetings + meeting);
-        for (uint32_t other = 0; other != ranks; ++other)
-          comm::await(shared->words[other], batch * meetings + meeting, policy);
-      }
-      if (rank == 0)
-        shared->seconds[batch] = secondsSince(begin) / meetings;
-    }
-  });
-  return *std::min_element(shared->seconds, shared->seconds + batches);
+  policy.spins = ranks <= std::thread::hardware_concurrency() ? 2000 : 0; // as the executor's
+  auto begin = Clock::now();
+  for (uint32_t meeting = 1; meeting <= meetings; ++meeting) {
+    uint32_t number = static_cast<uint32_t>(batch) * meetings + meeting;
+    comm::publish(log.words[rank], number);
+    for (uint32_t other = 0; other != ranks; ++other)
+      comm::await(log.words[other], number, policy);
+  }
+  return secondsSince(begin) / meetings;
+}
+
+/// Where ranks have a CPU each, they are pinned.
+void pin(const std::vector<uint32_t> &cpus, uint32_t ranks, uint32_t rank) {
+  if (ranks <= cpus.size())
+    device::pinToCpu(cpus[rank]);
+}
+
+void report(benchmark::State &state, const Log &log) {
+  std::vector<double> reduction(log.reduction, log.reduction + batches), barrier(log.barrier, log.barrier + batches);
+  std::vector<double> ratios;
+  for (int batch = 0; batch != batches; ++batch)
+    ratios.push_back(reduction[static_cast<size_t>(batch)] / barrier[static_cast<size_t>(batch)]);
+  state.SetIterationTime(median(reduction));
+  state.counters["us"] = median(reduction) * 1e6;
+  state.counters["barrier_us"] = median(barrier) * 1e6;
+  state.counters["barriers"] = median(ratios);
+  state.counters["best_us"] = best(reduction) * 1e6;
+  state.counters["best_barrier_us"] = best(barrier) * 1e6;
 }
 
 void AllReduce2KBThreads(benchmark::State &state) {
@@ -95,55 +112,58 @@ void AllReduce2KBThreads(benchmark::State &state) {
   if (!isReduced(*executor, ranks))
     return state.SkipWithError("wrong result");
   std::vector<float> x(512 * ranks);
-  std::vector<double> seconds;
+  std::vector<uint32_t> cpus = device::allowedCpus();
+  auto log = std::make_unique<Log>();
   for (auto _ : state) {
-    seconds.push_back(runEntry(*executor, 0, x).wall / reductions);
-    state.SetIterationTime(seconds.back());
+    for (int batch = 0; batch != batches; ++batch) {
+      log->reduction[batch] = runEntry(*executor, 0, x).wall / reductions;
+      std::vector<std::thread> threads;
+      for (uint32_t rank = 0; rank != ranks; ++rank)
+        threads.emplace_back([&, rank] {
+          pin(cpus, ranks, rank);
+          double seconds = meet(*log, ranks, rank, batch);
+          if (rank == 0)
+            log->barrier[batch] = seconds;
+        });
+      for (std::thread &thread : threads)
+        thread.join();
+    }
+    report(state, *log);
   }
-  state.counters["us"] = best(seconds) * 1e6;
-  executor.reset();
-  state.counters["barrier_us"] = 1e6 * barrierSeconds(ranks, [&](auto party) {
-                                   std::vector<std::thread> threads;
-                                   for (uint32_t rank = 0; rank != ranks; ++rank)
-                                     threads.emplace_back(party, rank);
-                                   for (std::thread &thread : threads)
-                                     thread.join();
-                                 });
 }
-BENCHMARK(AllReduce2KBThreads)->Arg(2)->Arg(3)->UseManualTime()->Iterations(30);
+BENCHMARK(AllReduce2KBThreads)->Arg(2)->Arg(3)->UseManualTime()->Iterations(1);
 
 void AllReduce2KBProcesses(benchmark::State &state) {
   uint32_t ranks = static_cast<uint32_t>(state.range(0));
   std::string plan = reducePlan(ranks);
-  constexpr int runs = 30;
-  auto *seconds = static_cast<double *>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  void *shared = mmap(nullptr, sizeof(Log), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  Log &log = *new (shared) Log{};
   for (auto _ : state) {
     std::vector<int> codes = runProcesses(ranks, [&](uint32_t rank) {
       ExecutorOptions options;
       options.transport = executor::TransportKind::shm;
       options.rank = rank;
       options.group = "benchmark" + std::to_string(getppid());
+      std::vector<uint32_t> cpus = device::allowedCpus();
       auto executor = create(load(plan), options);
       if (!executor || !isReduced(*executor, ranks))
         return 1;
+      pin(cpus, ranks, rank);
       std::vector<float> x(512 * ranks);
-      std::vector<double> own;
-      for (int run = 0; run != runs; ++run)
-        own.push_back(runEntry(*executor, 0, x).wall / reductions);
-      seconds[rank] = best(own);
+      for (int batch = 0; batch != batches; ++batch) {
+        double reduction = runEntry(*executor, 0, x).wall / reductions, barrier = meet(log, ranks, rank, batch);
+        if (rank == 0) {
+          log.reduction[batch] = reduction;
+          log.barrier[batch] = barrier;
+        }
+      }
       return 0;
     });
     if (std::any_of(codes.begin(), codes.end(), [](int code) { return code != 0; }))
       return state.SkipWithError("wrong result");
-    state.SetIterationTime(seconds[0]);
+    report(state, log);
   }
-  state.counters["us"] = seconds[0] * 1e6;
-  state.counters["barrier_us"] = 1e6 * barrierSeconds(ranks, [&](auto party) {
-                                   runProcesses(ranks, [&](uint32_t rank) {
-                                     party(rank);
-                                     return 0;
-                                   });
-                                 });
+  munmap(shared, sizeof(Log));
 }
 BENCHMARK(AllReduce2KBProcesses)->Arg(2)->Arg(3)->UseManualTime()->Iterations(1);
 
@@ -168,7 +188,8 @@ void EmptySteps(benchmark::State &state) {
   }
   if (*std::min_element(seconds.begin(), seconds.end()) < 0)
     return state.SkipWithError("cannot run");
-  state.counters["ns/step"] = best(seconds) / steps * 1e9;
+  state.counters["ns/step"] = median(seconds) / steps * 1e9;
+  state.counters["best_ns/step"] = best(seconds) / steps * 1e9;
 }
 BENCHMARK(EmptySteps)->Args({1, 1})->Args({1, 2})->Args({2, 1})->UseManualTime()->Iterations(200);
 

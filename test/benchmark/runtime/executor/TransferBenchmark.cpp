@@ -7,6 +7,7 @@
 //   bytes/s        that a rank receives
 //   of_memcpy      seconds of memcpy / seconds of the transfer
 //   of_memcpy_cpu  the same in CPU seconds of all ranks: what counts where ranks outnumber CPUs, or the machine is busy
+//   of_memcpy_best likewise, of the round that each spent least in: ranks that wait for a peer without a CPU spin
 //   over_packed    seconds of pack + exchange + unpack / seconds of the transfer; over_packed_cpu likewise
 #include "test/benchmark/runtime/executor/Exchange.h"
 
@@ -181,6 +182,8 @@ void report(benchmark::State &state, const Log &log, Entry entry, const Shape &s
   state.counters["bytes/s"] = static_cast<double>(shape.bytes()) * repeats / median(std::move(seconds));
   state.counters["of_memcpy"] = ratio(log.wall[plain], log.wall[entry], rounds);
   state.counters["of_memcpy_cpu"] = ratio(log.cpu[plain], log.cpu[entry], rounds);
+  state.counters["of_memcpy_best"] =
+      best({log.cpu[plain], log.cpu[plain] + rounds}) / best({log.cpu[entry], log.cpu[entry] + rounds});
 }
 
 /// 2 ranks, rows of 512 bytes in the exchange (2 heads of 64 floats a rank).
