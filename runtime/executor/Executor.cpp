@@ -435,10 +435,10 @@ Status PlanExecutor::awaitDone(uint32_t number) {
   for (uint64_t seen = activity();;) {
     comm::WaitOutcome outcome = comm::await(core->run.done, number, policy);
     if (outcome == comm::WaitOutcome::reached)
-      return core->run.isFailed ? describe(core->run.failure) : Status::ok();
+      return core->run.hasFailed() ? describe(core->run.failure) : Status::ok();
     uint64_t now = activity();
     if (now == seen)
-      return core->run.isFailed
+      return core->run.hasFailed()
                  ? describe(core->run.failure)
                  : Status::error(2502, "expected rank {} to go on within {} ms but it did not; a worker of it is stuck",
                                  rankFurthestBehind(), chosen.deadlineMs);

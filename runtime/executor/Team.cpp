@@ -11,9 +11,11 @@
 namespace muster::executor {
 
 void RunState::fail(const Failure &why) {
-  bool expected = false;
-  if (isFailed.compare_exchange_strong(expected, true))
+  uint32_t expected = none;
+  if (failing.compare_exchange_strong(expected, claimed)) {
     failure = why;
+    failing.store(written, std::memory_order_release);
+  }
   stop.store(1, std::memory_order_seq_cst);
 }
 

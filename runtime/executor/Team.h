@@ -52,9 +52,15 @@ struct RunState {
   /// Workers whose threads are ready for the first run, and those whose threads have come to their end.
   comm::ProgressWord ready, left;
 
-  std::atomic<bool> isFailed{false};
-  Failure failure; // valid once isFailed and all waits have ended
+  /// Keeps the first failure and ends all waits. Workers.
   void fail(const Failure &why);
+  /// Whether `failure` is there to read. The caller's thread asks while a stuck run's workers may still fail.
+  bool hasFailed() const { return failing.load(std::memory_order_acquire) == written; }
+  Failure failure;
+
+private:
+  enum : uint32_t { none, claimed, written };
+  std::atomic<uint32_t> failing{none};
 };
 
 /// One rank's workers. Threads begin in `start` and end once `RunState::stop` is set.
