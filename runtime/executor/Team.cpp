@@ -57,7 +57,10 @@ void Team::start(std::vector<uint32_t> cpus, std::shared_ptr<void> keepAlive) {
   }
 }
 
-void Team::wakeAll() { comm::wakeAll(generation); }
+void Team::wakeAll() {
+  for (auto &worker : members)
+    comm::wakeAll(worker->meetings);
+}
 
 void Team::work(Worker &worker, std::optional<uint32_t> cpu) {
   kernels::useOneThread();
@@ -81,12 +84,10 @@ void Team::work(Worker &worker, std::optional<uint32_t> cpu) {
 }
 
 void Team::walk(Worker &worker, const PreparedVariant &variant) {
-  // Everyone has left the last run before a run begins, so the team's count of barriers is at rest.
-  uint32_t meetings = generation.value.load(std::memory_order_acquire);
   if (worker.index == 0)
     comm::publish(state.transport->progress(ownRank), state.base + 1);
   for (const Op &op : variant.ops) {
-    if (op.barrier && !meet(worker, meetings, op))
+    if (op.barrier && !meet(worker, op))
       return;
     if (state.isDelayed && op.kind == OpKind::transfer) {
       worker.random = worker.random * 6364136223846793005u + 1442695040888963407u;
@@ -111,31 +112,33 @@ void Team::walk(Worker &worker, const PreparedVariant &variant) {
   Op end{};
   end.step = state.steps;
   end.publishes = true;
-  meet(worker, meetings, end);
+  meet(worker, end);
 }
 
-bool Team::meet(Worker &worker, uint32_t &meetings, const Op &op) {
-  ++meetings;
-  if (workerCount == 1 || arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == workerCount) {
-    arrived.store(0, std::memory_order_relaxed);
-    if (op.publishes)
-      comm::publish(state.transport->progress(ownRank), state.base + 1 + op.step);
-    if (workerCount != 1)
-      comm::publish(generation, meetings);
-    else
-      generation.value.store(meetings, std::memory_order_relaxed);
-    return true;
+bool Team::meet(Worker &worker, const Op &op) {
+  // Each says that it is here in a word of its own and looks at those of all others: one trip between caches, where a
+  // counter and a signal of the last to come make three.
+  uint32_t meeting = worker.meetings.value.load(std::memory_order_relaxed) + 1;
+  if (workerCount == 1) {
+    worker.meetings.value.store(meeting, std::memory_order_relaxed);
+  } else {
+    comm::publish(worker.meetings, meeting);
+    // Whether peers are there does not matter here: a fellow that waits for one finds out and stops everyone. A peer
+    // that has seen the end of this run may have gone already.
+    comm::WaitPolicy policy = state.policy;
+    policy.isLost = nullptr;
+    for (auto &fellow : members) {
+      comm::WaitOutcome outcome = comm::await(fellow->meetings, meeting, policy);
+      if (outcome == comm::WaitOutcome::reached)
+        continue;
+      if (outcome != comm::WaitOutcome::stopped)
+        state.fail({Failure::late, ownRank, ownRank, op.step});
+      return false;
+    }
   }
-  // Whether peers are there does not matter here: a fellow that waits for one finds out and stops everyone. A peer that
-  // has seen the end of this run may have gone already.
-  comm::WaitPolicy policy = state.policy;
-  policy.isLost = nullptr;
-  comm::WaitOutcome outcome = comm::await(generation, meetings, policy);
-  if (outcome == comm::WaitOutcome::reached)
-    return true;
-  if (outcome != comm::WaitOutcome::stopped)
-    state.fail({Failure::late, ownRank, ownRank, op.step});
-  return false;
+  if (op.publishes && worker.index == 0)
+    comm::publish(state.transport->progress(ownRank), state.base + 1 + op.step);
+  return true;
 }
 
 bool Team::awaitPeers(const PreparedVariant &variant, const Op &op) {

@@ -74,6 +74,8 @@ public:
     uint64_t random = 0;
     /// Step that it is in; steps only ever end, so a worker whose value stays is stuck.
     std::atomic<uint64_t> activity{0};
+    /// Counts the barriers of its team that it has come to.
+    comm::ProgressWord meetings;
     std::thread thread;
   };
 
@@ -98,7 +100,7 @@ private:
   void work(Worker &worker, std::optional<uint32_t> cpu);
   void walk(Worker &worker, const PreparedVariant &variant);
   bool runOp(Worker &worker, const PreparedVariant &variant, const Op &op);
-  bool meet(Worker &worker, uint32_t &generation, const Op &op);
+  bool meet(Worker &worker, const Op &op);
   bool awaitPeers(const PreparedVariant &variant, const Op &op);
   void runTransfer(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);
   void copy(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);
@@ -107,9 +109,6 @@ private:
   uint32_t ownRank;
   uint32_t workerCount;
   RunState &state;
-  alignas(64) std::atomic<uint32_t> arrived{0};
-  /// Counts the barriers of this team.
-  comm::ProgressWord generation;
   std::vector<std::unique_ptr<Worker>> members;
 };
 
