@@ -5,7 +5,8 @@
     check-tiny-models.py WORK-FOLDER [--models 8] [--seed 1] [--bin FOLDER]
 
 Model i has attention groups of 1, 3, 8 or 2 (in turn) and runs on 1, 2, 3, 4 or 5 ranks (in turn). Chance decides tied
-and untied heads, biases, the head size, the encoding of the matrices, Llama 3's scaling, layers, files. What is divided
+and untied heads, biases, the head size, the encoding of the matrices, Llama 3's scaling, layers, files; every third
+model without that has linear scaling, every other one a config without what it may leave out. What is divided
 is the number of ranks times a prime; the hidden width is a prime (a multiple of 32 where blocks of a quantised file ask
 for it), the vocabulary is no multiple of 64; steps hold 1 to 40 tokens of 1 to 4 sequences, pages 1 to 16. Of each model:
 
@@ -63,6 +64,8 @@ def random_options(index, rng):
     flags = [f for f in ("--untied", "--attention-bias", "--mlp-bias", "--new-keys") if rng.random() < 0.5]
     if rng.random() < 0.4:
         flags += ["--llama3-scaling", "8", "1", "4", "32"]
+    scales_all = "--llama3-scaling" not in flags and index % 3 == 0
+    flags += ["--linear-scaling", "4"] * scales_all + ["--terse"] * (index % 2)
     step, sequences, slots = int(rng.choice([1, 7, 24, 24, 40])), int(rng.integers(1, 5)), int(rng.choice([1, 5, 16]))
     capacity = {"max-step-tokens": max(step, sequences), "max-seqs": sequences, "page-slots": slots}
     return ranks, [f"--{name}={value}" for name, value in values.items()] + flags, capacity

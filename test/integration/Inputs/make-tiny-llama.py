@@ -149,8 +149,11 @@ def write_gguf(path, o, tensors):
                 "attention.value_length": o.head_dim, "feed_forward_length": o.feed_forward,
                 "context_length": o.context, "vocab_size": o.vocabulary, "rope.dimension_count": o.head_dim}
     floats = {"attention.layer_norm_rms_epsilon": o.epsilon, "rope.freq_base": o.rope_theta}
-    values = [gguf_text(key) + struct.pack("<I", 8) + gguf_text(text)
-              for key, text in {"general.architecture": "llama", "general.name": "tiny random llama"}.items()]
+    texts = {"general.architecture": "llama", "general.name": "tiny random llama"}
+    if o.linear_scaling:
+        texts["llama.rope.scaling.type"] = "linear"
+        floats["rope.scaling.factor"] = o.linear_scaling
+    values = [gguf_text(key) + struct.pack("<I", 8) + gguf_text(text) for key, text in texts.items()]
     values += [gguf_text("llama." + key) + struct.pack("<II", 4, value) for key, value in integers.items()]
     values += [gguf_text("llama." + key) + struct.pack("<If", 6, value) for key, value in floats.items()]
     values += [gguf_text(f"tokenizer.ggml.{key}_token_id") + struct.pack("<II", 4, value)
@@ -202,11 +205,19 @@ def write_config(path, o):
         factor, low, high, context = o.llama3_scaling
         rope = {"rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high,
                 "original_max_position_embeddings": int(context)}
+    elif o.linear_scaling:
+        rope = {"rope_type" if o.new_keys else "type": "linear", "factor": o.linear_scaling}
     if o.new_keys:  # as transformers 5 writes them
         config |= {"dtype": "float32", "rope_parameters": rope | {"rope_theta": o.rope_theta}}
     else:
-        scaling = rope if o.llama3_scaling else None
+        scaling = rope if o.llama3_scaling or o.linear_scaling else None
         config |= {"torch_dtype": "float32", "rope_theta": o.rope_theta, "rope_scaling": scaling}
+    if o.terse:
+        defaults = {"architectures": ["LlamaForCausalLM"], "attention_bias": False, "bos_token_id": 1, "dtype": "float32",
+                    "eos_token_id": 2, "head_dim": o.hidden // o.heads, "hidden_act": "silu", "mlp_bias": False,
+                    "num_key_value_heads": o.heads, "rms_norm_eps": 1e-6, "rope_scaling": None, "rope_theta": 10000.0,
+                    "tie_word_embeddings": False, "torch_dtype": "float32"}
+        config = {key: value for key, value in config.items() if key not in defaults or value != defaults[key]}
     path.write_text(json.dumps(config, indent=2))
 
 
@@ -242,12 +253,14 @@ def main():
     parser.add_argument("--rope-theta", type=float, default=10000.0)
     parser.add_argument("--epsilon", type=float, default=1e-5)
     parser.add_argument("--llama3-scaling", type=float, nargs=4, metavar=("FACTOR", "LOW", "HIGH", "CONTEXT"))
+    parser.add_argument("--linear-scaling", type=float, metavar="FACTOR")
     parser.add_argument("--untied", dest="tied", action="store_false", help="a head of its own")
     parser.add_argument("--attention-bias", action="store_true")
     parser.add_argument("--mlp-bias", action="store_true")
     parser.add_argument("--byte-tokenizer", action="store_true",
                         help="one token a byte, in the GGUF file; needs a vocabulary of at least 259")
     parser.add_argument("--new-keys", action="store_true", help="rope_parameters and dtype, as transformers 5 writes")
+    parser.add_argument("--terse", action="store_true", help="leave out of config.json what transformers takes by default")
     options = parser.parse_args()
     if options.head_dim is None:
         options.head_dim = options.hidden // options.heads

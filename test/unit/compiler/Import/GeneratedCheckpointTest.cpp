@@ -71,6 +71,8 @@ INSTANTIATE_TEST_SUITE_P(
         "--heads 8 --kv-heads 1 --hidden 32 --head-dim 6 --attention-bias --mlp-bias --shards 3 --new-keys",
         "--hidden 64 --heads 4 --kv-heads 2 --llama3-scaling 8 1 4 64 --rope-theta 500000 --encoding BF16",
         "--hidden 64 --heads 4 --kv-heads 2 --llama3-scaling 8 1 4 64 --new-keys --encoding F16",
+        "--heads 4 --kv-heads 4 --hidden 32 --linear-scaling 4 --epsilon 1e-6 --untied --terse",
+        "--heads 4 --kv-heads 4 --hidden 32 --linear-scaling 2 --new-keys --terse",
         "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q8_0 --untied",
         "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q4_0 --attention-bias",
         "--hidden 64 --heads 8 --kv-heads 4 --feed-forward 96 --encoding Q4_1 --layers 3 --seed 7"));
