@@ -5,6 +5,7 @@
 muster_packages=(
   libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools lld-22 liblld-22-dev clang-22
   cmake ninja-build ccache git ca-certificates pkg-config
+  g++ libasan8 libubsan1
   libflatbuffers-dev flatbuffers-compiler libfmt-dev libdnnl-dev libxxhash-dev libcli11-dev nlohmann-json3-dev
   libpcre2-dev libgtest-dev libgmock-dev libbenchmark-dev zlib1g-dev libzstd-dev
   python3 python3-venv python3-pip unzip
@@ -54,4 +55,19 @@ muster_build() {
   [[ -e build/$preset/build.ninja ]] || { say "configuring ($preset)"; cmake --preset "$preset" >build/configure-$preset.log 2>&1 || { tail -30 build/configure-$preset.log >&2; return 1; }; }
   say "building ($preset)"
   ninja -C "build/$preset" "$@" >build/build-$preset.log 2>&1 || { tail -60 build/build-$preset.log >&2; return 1; }
+}
+
+# Fails where the last build of a preset printed a warning from a file of this repository, and removes the objects that warn, so that the
+# next build says so again.
+muster_refuse_warnings() {
+  local preset=$1 warnings=build/warnings-$1.log object
+  awk -v root="$PWD/" '
+    /^\[[0-9]+\/[0-9]+\] / { object = $NF; next }
+    /: warning: / && (index($0, root) == 1 || $0 !~ /^\//) { print object ": " $0 }' "build/build-$preset.log" >"$warnings"
+  [[ -s $warnings ]] || return 0
+  cut -d: -f2- "$warnings" >&2
+  cut -d: -f1 "$warnings" | sort -u | while read -r object; do
+    [[ ! -f build/$preset/$object ]] || rm "build/$preset/$object"
+  done
+  return 1
 }
