@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Memory of a rank: its arena and its states. Zeroed, page aligned, touched lazily.
+// Memory of a rank: its arena and its states. Zeroed, page aligned, in large pages where the system has them for who
+// asks. Private memory is touched lazily, shared memory is there and mapped from the start.
 
 #ifndef MUSTER_RUNTIME_DEVICE_HOST_ARENA_H
 #define MUSTER_RUNTIME_DEVICE_HOST_ARENA_H
