@@ -63,7 +63,7 @@ muster_refuse_warnings() {
   local preset=$1 warnings=build/warnings-$1.log object
   awk -v root="$PWD/" '
     /^\[[0-9]+\/[0-9]+\] / { object = $NF; next }
-    /: warning: / && (index($0, root) == 1 || $0 !~ /^\//) { print object ": " $0 }' "build/build-$preset.log" >"$warnings"
+    /^[^ ]+:[0-9]+:([0-9]+:)? warning: / && (index($0, root) == 1 || $0 !~ /^\//) { print object ": " $0 }' "build/build-$preset.log" >"$warnings"
   [[ -s $warnings ]] || return 0
   cut -d: -f2- "$warnings" >&2
   cut -d: -f1 "$warnings" | sort -u | while read -r object; do
