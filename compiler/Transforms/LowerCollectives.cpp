@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Collectives become transfers. A box is read off the collective's meaning; a neighbouring transposition only permutes
-// its strides.
+// its strides, a neighbouring slice only shifts and shortens it.
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/ResolveSizes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -95,6 +96,10 @@ public:
     return map(results);
   }
 
+  SmallVector<Amount> fromSizes(ArrayRef<OpFoldResult> sizes) {
+    return llvm::map_to_vector(sizes, [&](OpFoldResult size) { return fromSize(size); });
+  }
+
   OpBuilder &builder;
   Location loc;
   MeshAttr mesh;
@@ -133,12 +138,128 @@ std::optional<Movement> getMovement(Operation *op, int64_t group) {
       .Default([](Operation *) { return std::nullopt; });
 }
 
-/// The transposition behind a collective, where it is the only use.
-linalg::TransposeOp getFollowingTranspose(Value result) {
-  if (!result.hasOneUse())
-    return {};
-  auto transpose = dyn_cast<linalg::TransposeOp>(*result.user_begin());
-  return transpose && transpose.getInput() == result ? transpose : linalg::TransposeOp();
+/// A slice whose place is known when it is compiled; null otherwise.
+tensor::ExtractSliceOp getStaticSlice(Operation *op) {
+  auto slice = dyn_cast_or_null<tensor::ExtractSliceOp>(op);
+  return slice && slice.getOffsets().empty() && slice.getStrides().empty() ? slice : tensor::ExtractSliceOp();
+}
+
+/// For each dim of a slice's result, the dim of its source.
+SmallVector<int64_t> getKeptDims(tensor::ExtractSliceOp slice) {
+  llvm::SmallBitVector dropped = slice.getDroppedDims();
+  SmallVector<int64_t> dims;
+  for (int64_t dim = 0; dim < slice.getSourceType().getRank(); ++dim)
+    if (!dropped.test(dim))
+      dims.push_back(dim);
+  return dims;
+}
+
+/// Where the elements of a value lie: in the memory of `source`, from `offset` (a sum) on.
+struct Place {
+  Value source;
+  SmallVector<Amount> offset;
+  SmallVector<Amount> strides; // of the value's dims
+  unsigned absorbed = 0;       // transpositions and slices between the two
+};
+
+FailureOr<Place> findPlace(Value value, BoxBuilder &box, SizeResolver &resolver) {
+  if (auto transpose = value.getDefiningOp<linalg::TransposeOp>()) {
+    FailureOr<Place> inner = findPlace(transpose.getInput(), box, resolver);
+    if (failed(inner))
+      return failure();
+    Place place{inner->source, inner->offset, {}, inner->absorbed + 1};
+    for (int64_t from : transpose.getPermutation())
+      place.strides.push_back(inner->strides[from]);
+    return place;
+  }
+  if (auto slice = getStaticSlice(value.getDefiningOp())) {
+    FailureOr<Place> inner = findPlace(slice.getSource(), box, resolver);
+    if (failed(inner))
+      return failure();
+    Place place{inner->source, inner->offset, {}, inner->absorbed + 1};
+    for (auto [offset, stride] : llvm::zip_equal(slice.getStaticOffsets(), inner->strides))
+      if (offset != 0)
+        place.offset.push_back(box.multiply({offset, Value()}, stride));
+    for (int64_t dim : getKeptDims(slice))
+      place.strides.push_back(box.multiply({slice.getStaticStride(dim), Value()}, inner->strides[dim]));
+    return place;
+  }
+  FailureOr<SmallVector<OpFoldResult>> sizes = resolver.getSizes(value);
+  if (failed(sizes))
+    return failure();
+  return Place{value, {}, box.strides(box.fromSizes(*sizes)), 0};
+}
+
+/// What becomes of a collective's result: the part of it that is wanted, and the order of its dims in memory.
+struct Destination {
+  Value value; // what the transfer stands for
+  SmallVector<OpFoldResult> sizes;
+  SmallVector<int64_t> dims;           // for each dim of `value`, that of the collective's result
+  SmallVector<int64_t> offsets, steps; // of the wanted part, for each dim of the collective's result
+  // Extents of the wanted part, for each dim of the collective's result that is cut; null for others.
+  SmallVector<OpFoldResult> extents;
+  SmallVector<Operation *> absorbed;
+};
+
+/// Follows transpositions and slices behind a collective, each the only use of what is in front of it. A dim that is
+/// gathered from several ranks is not cut: its parts would be of unequal size.
+FailureOr<Destination> findDestination(Value result, std::optional<int64_t> gathered, SizeResolver &resolver) {
+  FailureOr<SmallVector<OpFoldResult>> sizes = resolver.getSizes(result);
+  if (failed(sizes))
+    return failure();
+  int64_t rank = sizes->size();
+  Destination made{result,
+                   *sizes,
+                   llvm::to_vector(llvm::seq<int64_t>(0, rank)),
+                   SmallVector<int64_t>(rank, 0),
+                   SmallVector<int64_t>(rank, 1),
+                   SmallVector<OpFoldResult>(rank),
+                   {}};
+  auto isKnownEarly = [&](OpFoldResult size) {
+    auto value = dyn_cast<Value>(size);
+    return !value || value.getDefiningOp()->isBeforeInBlock(result.getDefiningOp());
+  };
+  while (made.value.hasOneUse()) {
+    Operation *user = *made.value.user_begin();
+    SmallVector<int64_t> from; // dims of made.value
+    if (auto transpose = dyn_cast<linalg::TransposeOp>(user); transpose && transpose.getInput() == made.value) {
+      from = llvm::to_vector(transpose.getPermutation());
+    } else if (auto slice = getStaticSlice(user)) {
+      ArrayRef<int64_t> offsets = slice.getStaticOffsets(), steps = slice.getStaticStrides();
+      SmallVector<OpFoldResult> wanted = slice.getMixedSizes();
+      for (OpFoldResult &size : wanted) {
+        FailureOr<OpFoldResult> known = resolver.resolve(size);
+        if (failed(known))
+          return failure();
+        size = *known;
+      }
+      auto cuts = [&](size_t position) {
+        return offsets[position] != 0 || steps[position] != 1 ||
+               !isEqualConstantIntOrValue(wanted[position], made.sizes[position]);
+      };
+      bool cutsGathered = false;
+      for (auto [position, dim] : llvm::enumerate(made.dims))
+        cutsGathered |= gathered == dim && cuts(position);
+      if (cutsGathered || !llvm::all_of(wanted, isKnownEarly))
+        break;
+      for (auto [position, dim] : llvm::enumerate(made.dims)) {
+        if (!cuts(position))
+          continue;
+        made.offsets[dim] += offsets[position] * made.steps[dim];
+        made.steps[dim] *= steps[position];
+        made.extents[dim] = wanted[position];
+      }
+      made.sizes = wanted;
+      from = getKeptDims(slice);
+    } else {
+      break;
+    }
+    made.dims = llvm::map_to_vector(from, [&](int64_t dim) { return made.dims[dim]; });
+    made.sizes = llvm::map_to_vector(from, [&](int64_t dim) { return made.sizes[dim]; });
+    made.absorbed.push_back(user);
+    made.value = user->getResult(0);
+  }
+  return made;
 }
 
 struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollectives> {
@@ -179,56 +300,38 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
 
     OpBuilder builder(op);
     BoxBuilder box(builder, loc, mesh);
-    // Shapes of operand and result, and strides of what really lies in memory: transposed neighbours are absorbed.
-    FailureOr<SmallVector<OpFoldResult>> inputSizes = resolver.getSizes(op->getOperand(0)),
-                                         resultSizes = resolver.getSizes(op->getResult(0));
-    if (failed(inputSizes) || failed(resultSizes))
+    FailureOr<SmallVector<OpFoldResult>> inputSizes = resolver.getSizes(op->getOperand(0));
+    FailureOr<Place> source = findPlace(op->getOperand(0), box, resolver);
+    FailureOr<Destination> destination = findDestination(op->getResult(0), movement.concatDim, resolver);
+    if (failed(inputSizes) || failed(source) || failed(destination))
       return failure();
-    auto amounts = [&](ArrayRef<OpFoldResult> sizes) {
-      return llvm::map_to_vector(sizes, [&](OpFoldResult size) { return box.fromSize(size); });
-    };
-    SmallVector<Amount> input = amounts(*inputSizes), result = amounts(*resultSizes);
+    absorbed += source->absorbed + destination->absorbed.size();
 
-    Value source = op->getOperand(0);
-    SmallVector<Amount> sourceStrides = box.strides(input);
-    if (auto transpose = source.getDefiningOp<linalg::TransposeOp>()) {
-      ArrayRef<int64_t> permutation = transpose.getPermutation();
-      SmallVector<Amount> stored(input.size());
-      for (auto [dim, from] : llvm::enumerate(permutation))
-        stored[from] = input[dim];
-      SmallVector<Amount> storedStrides = box.strides(stored);
-      for (auto [dim, from] : llvm::enumerate(permutation))
-        sourceStrides[dim] = storedStrides[from];
-      source = transpose.getInput();
-      ++absorbed;
-    }
-    SmallVector<Amount> destinationStrides = box.strides(result);
-    auto resultType = cast<RankedTensorType>(op->getResult(0).getType());
-    SmallVector<OpFoldResult> finalSizes = *resultSizes;
-    linalg::TransposeOp following = getFollowingTranspose(op->getResult(0));
-    if (following) {
-      ArrayRef<int64_t> permutation = following.getPermutation();
-      SmallVector<Amount> stored;
-      finalSizes.clear();
-      for (int64_t from : permutation) {
-        stored.push_back(result[from]);
-        finalSizes.push_back((*resultSizes)[from]);
-      }
-      SmallVector<Amount> storedStrides = box.strides(stored);
-      for (auto [dim, from] : llvm::enumerate(permutation))
-        destinationStrides[from] = storedStrides[dim];
-      resultType = cast<RankedTensorType>(following->getResult(0).getType());
-      ++absorbed;
-    }
-
-    // The box walks the operand's dims; a split dim is walked over the own part only.
-    SmallVector<Amount> extents = input;
-    AffineExpr sourceOffset = builder.getAffineConstantExpr(0), destinationOffset = builder.getAffineConstantExpr(0);
+    // The box walks the operand's dims. A split dim is walked over the own part only, and of a dim that is not gathered
+    // the wanted part only.
+    SmallVector<Amount> input = box.fromSizes(*inputSizes), extents = input, sourceStrides = source->strides;
+    AffineExpr zero = builder.getAffineConstantExpr(0), sourceOffset = zero, destinationOffset = zero;
+    for (Amount amount : source->offset)
+      sourceOffset = sourceOffset + box.expression(amount);
     if (movement.splitDim) {
-      extents[*movement.splitDim] = box.divide(extents[*movement.splitDim], group);
-      Amount step = box.multiply(extents[*movement.splitDim], sourceStrides[*movement.splitDim]);
-      sourceOffset = box.position(movement.axes, /*peer=*/false) * box.expression(step);
+      Amount part = box.divide(input[*movement.splitDim], group);
+      extents[*movement.splitDim] = part;
+      Amount step = box.multiply(part, sourceStrides[*movement.splitDim]);
+      sourceOffset = sourceOffset + box.position(movement.axes, /*peer=*/false) * box.expression(step);
     }
+    for (auto [dim, wanted] : llvm::enumerate(destination->extents)) {
+      if (!wanted)
+        continue;
+      extents[dim] = box.fromSize(wanted);
+      if (int64_t offset = destination->offsets[dim])
+        sourceOffset = sourceOffset + box.expression(box.multiply({offset, Value()}, sourceStrides[dim]));
+      sourceStrides[dim] = box.multiply({destination->steps[dim], Value()}, sourceStrides[dim]);
+    }
+    // A dim that was dropped has one element.
+    SmallVector<Amount> destinationStrides(extents.size(), Amount{0, Value()}),
+        finalStrides = box.strides(box.fromSizes(destination->sizes));
+    for (auto [position, dim] : llvm::enumerate(destination->dims))
+      destinationStrides[dim] = finalStrides[position];
     if (movement.concatDim) {
       Amount step = box.multiply(extents[*movement.concatDim], destinationStrides[*movement.concatDim]);
       destinationOffset = box.position(movement.axes, /*peer=*/true) * box.expression(step);
@@ -240,23 +343,20 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
         box.expression(amount);
 
     SmallVector<Value> dynamicSizes;
-    for (OpFoldResult size : finalSizes)
+    for (OpFoldResult size : destination->sizes)
       if (auto value = dyn_cast<Value>(size))
         dynamicSizes.push_back(value);
     auto transfer = plan::TransferOp::create(
-        builder, loc, resultType, source, box.symbols, dynamicSizes,
+        builder, loc, destination->value.getType(), source->source, box.symbols, dynamicSizes,
         builder.getStringAttr(op->getName().stripDialect()),
         movement.local ? builder.getStrArrayAttr({}) : movement.axes,
         movement.reduction ? ReductionKindAttr::get(builder.getContext(), *movement.reduction) : ReductionKindAttr(),
         box.map(extents), box.map({sourceOffset}), box.map(sourceStrides), box.map({destinationOffset}),
         box.map(destinationStrides),
         movement.sources.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(movement.sources));
-    if (following) {
-      following->getResult(0).replaceAllUsesWith(transfer.getResult());
-      resolver.erase(following);
-    } else {
-      op->getResult(0).replaceAllUsesWith(transfer.getResult());
-    }
+    destination->value.replaceAllUsesWith(transfer.getResult());
+    for (Operation *behind : llvm::reverse(destination->absorbed))
+      resolver.erase(behind);
     resolver.erase(op);
     ++lowered;
     return success();

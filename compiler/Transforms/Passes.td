@@ -50,14 +50,15 @@ def LowerCollectivesPass : Pass<"muster-lower-collectives", "::mlir::ModuleOp"> 
   let summary = "Turn collectives into transfers";
   let description = [{
     Each collective becomes a `plan.transfer`, a strided box that every rank pulls from its peers. A `linalg.transpose` in front of or behind a
-    collective is absorbed by the box's strides. A collective over a group of one rank is its operand, and a proved
+    collective is absorbed by the box's strides, and a slice at a constant place by its offset and extents: only what is wanted moves. Behind a
+    collective only where nobody else uses its result, and never a slice that cuts the gathered dim. A collective over a group of one rank is its operand, and a proved
     `muster.assert_layout` goes.
 
     *Requires*: no `muster.redistribute`; a mesh of known sizes.
     *Guarantees*: no collective of the muster dialect is left.
   }];
   let dependentDialects = ["::muster::plan::PlanDialect", "::mlir::arith::ArithDialect"];
-  let statistics = [Statistic<"lowered", "lowered", "collectives lowered">, Statistic<"absorbed", "absorbed", "transpositions absorbed">];
+  let statistics = [Statistic<"lowered", "lowered", "collectives lowered">, Statistic<"absorbed", "absorbed", "transpositions and slices absorbed">];
 }
 
 def SelectLibraryCallsPass : Pass<"muster-select-library-calls", "::mlir::ModuleOp"> {

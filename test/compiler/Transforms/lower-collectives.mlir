@@ -192,6 +192,77 @@ func.func @one(%x: tensor<2x5xf32>) -> (tensor<2x5xf32>, tensor<2x5xf32>, tensor
   return %0, %1, %2 : tensor<2x5xf32>, tensor<2x5xf32>, tensor<2x5xf32>
 }
 // -----
+// A slice in front: the box begins in the middle of the rows that lie there.
+// CHECK-DAG: #[[$BOX:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (s0, 7)>
+// CHECK-DAG: #[[$FROM:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (5)>
+// CHECK-DAG: #[[$ROWS:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (20, 1)>
+// CHECK-DAG: #[[$ZERO:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (0)>
+// CHECK-DAG: #[[$OWN:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (7, 1)>
+// CHECK-LABEL: func.func @slice_in_front
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[T:.*]] = plan.count "t" bound 66
+// CHECK-NEXT: %[[V:.*]] = plan.transfer "all_reduce" %[[X]] on ["tp"] reduce <sum> sizes(%[[T]]) result_sizes(%[[T]]) box #[[$BOX]] from #[[$FROM]] #[[$ROWS]] to #[[$ZERO]] #[[$OWN]] : tensor<?x20xf32> -> tensor<?x7xf32>
+// CHECK-NEXT: return %[[V]]
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @slice_in_front(%x: tensor<?x20xf32> {muster.layout = #muster.layout<[t, i]>}) -> tensor<?x7xf32> attributes {muster.bounds = {t = 66 : i64}} {
+  %t = plan.count "t" bound 66
+  %s = tensor.extract_slice %x[0, 5] [%t, 7] [1, 1] : tensor<?x20xf32> to tensor<?x7xf32>
+  %0 = muster.all_reduce %s sum on "tp" : tensor<?x7xf32>
+  return %0 : tensor<?x7xf32>
+}
+// -----
+// A slice behind, and a transposition behind that: only what is wanted moves.
+// CHECK-DAG: #[[$BOX:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (6, 7)>
+// CHECK-DAG: #[[$FROM:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (3)>
+// CHECK-DAG: #[[$ROWS:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (20, 2)>
+// CHECK-DAG: #[[$TO:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d3 * 6)>
+// CHECK-DAG: #[[$OWN:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (1, 18)>
+// CHECK-LABEL: func.func @slice_behind
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V:.*]] = plan.transfer "all_gather" %[[X]] on ["tp"] sizes() result_sizes() box #[[$BOX]] from #[[$FROM]] #[[$ROWS]] to #[[$TO]] #[[$OWN]] : tensor<6x20xf32> -> tensor<7x18xf32>
+// CHECK-NEXT: return %[[V]]
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @slice_behind(%x: tensor<6x20xf32>) -> tensor<7x18xf32> {
+  %0 = muster.all_gather %x on "tp" dim 0 : tensor<6x20xf32> -> tensor<18x20xf32>
+  %s = tensor.extract_slice %0[0, 3] [18, 7] [1, 2] : tensor<18x20xf32> to tensor<18x7xf32>
+  %e = tensor.empty() : tensor<7x18xf32>
+  %u = linalg.transpose ins(%s : tensor<18x7xf32>) outs(%e : tensor<7x18xf32>) permutation = [1, 0]
+  return %u : tensor<7x18xf32>
+}
+// -----
+// A slice that drops a dim, transposed, in front: 1 * 66 + 0 * 11 + 2 = 68.
+// CHECK-DAG: #[[$BOX:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (3, 3)>
+// CHECK-DAG: #[[$FROM:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d1 * 3 + 68)>
+// CHECK-DAG: #[[$ROWS:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (1, 66)>
+// CHECK-LABEL: func.func @slice_dropping_a_dim
+// CHECK-SAME: (%[[X:[^:]*]]:
+// CHECK-NEXT: %[[V:.*]] = plan.transfer "all_to_all" %[[X]] on ["tp"] sizes() result_sizes() box #[[$BOX]] from #[[$FROM]] #[[$ROWS]] to {{.*}} : tensor<5x6x11xf32> -> tensor<3x9xf32>
+// CHECK-NEXT: return %[[V]]
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @slice_dropping_a_dim(%x: tensor<5x6x11xf32>) -> tensor<3x9xf32> {
+  %s = tensor.extract_slice %x[1, 0, 2] [3, 1, 9] [1, 1, 1] : tensor<5x6x11xf32> to tensor<3x9xf32>
+  %e = tensor.empty() : tensor<9x3xf32>
+  %u = linalg.transpose ins(%s : tensor<3x9xf32>) outs(%e : tensor<9x3xf32>) permutation = [1, 0]
+  %0 = muster.all_to_all %u on "tp" split 0 concat 1 : tensor<9x3xf32> -> tensor<3x9xf32>
+  return %0 : tensor<3x9xf32>
+}
+// -----
+// Parts of a gathered dim would be of unequal size, a place that is not constant is no part of a box, and a result that others read is needed
+// as a whole.
+// CHECK-LABEL: func.func @negative_slices
+// CHECK-COUNT-3: tensor.extract_slice
+// CHECK: return
+muster.mesh @mesh <["dp" = 2, "tp" = 3]>
+func.func @negative_slices(%x: tensor<6x20xf32>, %n: index) -> (tensor<17x20xf32>, tensor<6x5xf32>, tensor<6x5xf32>, tensor<6x20xf32>) {
+  %gathered = muster.all_gather %x on "tp" dim 0 : tensor<6x20xf32> -> tensor<18x20xf32>
+  %0 = tensor.extract_slice %gathered[1, 0] [17, 20] [1, 1] : tensor<18x20xf32> to tensor<17x20xf32>
+  %s = tensor.extract_slice %x[0, %n] [6, 5] [1, 1] : tensor<6x20xf32> to tensor<6x5xf32>
+  %1 = muster.all_reduce %s sum on "tp" : tensor<6x5xf32>
+  %whole = muster.all_reduce %x sum on "dp" : tensor<6x20xf32>
+  %2 = tensor.extract_slice %whole[0, 3] [6, 5] [1, 1] : tensor<6x20xf32> to tensor<6x5xf32>
+  return %0, %1, %2, %whole : tensor<17x20xf32>, tensor<6x5xf32>, tensor<6x5xf32>, tensor<6x20xf32>
+}
+// -----
 muster.mesh @mesh <["tp" = ?]>
 func.func @negative_symbolic_mesh(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
   // expected-error @+1 {{E4004 cannot be lowered because the mesh has symbolic sizes}}

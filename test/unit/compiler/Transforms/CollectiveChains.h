@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Random chains of collectives and transpositions over a mesh of several axes.
+// Random chains of collectives, transpositions and slices over a mesh of several axes.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ struct CollectiveChain {
   std::string text;
   std::vector<int64_t> shape;
   int64_t ranks = 1;
-  int64_t collectives = 0, transposes = 0;
+  int64_t collectives = 0, transposes = 0, slices = 0;
 
   CollectiveChain(std::mt19937 &random, bool dynamic) : random(random) {
     const char *names[] = {"dp", "tp", "pp"};
@@ -75,6 +75,33 @@ private:
     ++collectives;
   }
 
+  /// A part of one or two dims, perhaps every second element; the open dim stays whole.
+  void addSlice() {
+    std::vector<int64_t> offsets(3, 0), steps(3, 1), old = current;
+    std::string before = type(), next = std::to_string(value + 1);
+    for (int cut = 0; cut < 2; ++cut) {
+      int dim = static_cast<int>(pick(3));
+      if (dim == open || old[dim] < 4 || current[dim] != old[dim])
+        continue;
+      steps[dim] = 1 + pick(2);
+      current[dim] = 1 + pick(old[dim] / steps[dim] - 1);
+      offsets[dim] = pick(old[dim] - (current[dim] - 1) * steps[dim]);
+    }
+    if (open >= 0)
+      body += "  %c" + next + " = arith.constant " + std::to_string(open) + " : index\n  %d" + next +
+              " = tensor.dim %v" + std::to_string(value) + ", %c" + next + " : " + before + "\n";
+    auto list = [&](const std::vector<int64_t> &values, bool sized) {
+      std::string text;
+      for (int dim = 0; dim < 3; ++dim)
+        text += (dim ? ", " : "") + (sized && dim == open ? "%d" + next : std::to_string(values[dim]));
+      return "[" + text + "]";
+    };
+    body += "  %v" + next + " = tensor.extract_slice %v" + std::to_string(value) + list(offsets, false) +
+            list(current, true) + list(steps, false) + " : " + before + " to " + type() + "\n";
+    ++value;
+    ++slices;
+  }
+
   void add() {
     // A group: some axes in some order, at least one.
     std::vector<size_t> order(axes.size());
@@ -92,7 +119,7 @@ private:
     int from = static_cast<int>(pick(3)), to = static_cast<int>(pick(3));
     bool cuts = current[from] % size == 0;
     int64_t elements = current[0] * current[1] * current[2];
-    switch (pick(9)) {
+    switch (pick(11)) {
     case 0:
       if (elements * size > 20000)
         return;
@@ -130,6 +157,9 @@ private:
         sources += (position ? ", " : "") + std::to_string(pick(size + 1) - 1); // -1: nothing
       return emit("permute", "sources [" + sources + "] " + on + " : " + before);
     }
+    case 8:
+    case 9:
+      return addSlice();
     default: {
       int p[3] = {0, 1, 2};
       std::shuffle(p, p + 3, random);
