@@ -3,7 +3,8 @@
 // Groups what is left of a function's tensor arithmetic into kernels and outlines them.
 //
 // A kernel walks rows: dim 0 of everything that it makes. A producer joins its consumer's kernel where both walk the
-// same rows, the consumer reads row r of it for row r, and every other user stands behind the consumer. Views (slices,
+// same rows, the consumer reads row r of it for row r, and every other user stands behind the consumer. Kernels that
+// walk the same rows and read the same tensor become one launch, where neither waits for the other. Views (slices,
 // reshapes), empty tensors and fills have no kernel of their own: each user gets a copy. An attention or a cache append
 // is a kernel by itself.
 #include "compiler/Transforms/Passes.h"
@@ -55,7 +56,10 @@ public:
 private:
   void materialiseViews();
   void makeGroups();
+  bool joinProducers();
+  bool joinSiblings();
   bool canJoin(Operation *producer, Operation *consumer);
+  void join(unsigned from, unsigned to);
   LogicalResult outline(Group &group);
   LogicalResult outlineRegionOp(Operation *op);
   plan::KernelOp getOrInsert(plan::KernelOp kernel, StringRef name);
@@ -77,29 +81,32 @@ bool isSliced(Value value) {
   return false;
 }
 
-/// Users outside kernels need dense memory: where they would read a slice, they read a copy.
+/// Users outside kernels need dense memory: where they would read a slice, they read a copy. It stands where the slice
+/// stands, so that it can share a kernel with others that read the same tensor.
 void KernelFormer::materialiseViews() {
-  SmallVector<OpOperand *> operands;
+  llvm::MapVector<Value, SmallVector<OpOperand *>> operands;
   for (Operation &op : function.getBody().front())
     if (!isCompute(&op) && !isFree(&op))
       for (OpOperand &operand : op.getOpOperands())
         if (isTensor(operand.get()) && isSliced(operand.get()))
-          operands.push_back(&operand);
-  for (OpOperand *operand : operands) {
-    OpBuilder builder(operand->getOwner());
-    Location loc = operand->get().getLoc();
-    auto type = cast<RankedTensorType>(operand->get().getType());
-    FailureOr<SmallVector<OpFoldResult>> sizes = resolver.getSizes(operand->get());
+          operands[operand.get()].push_back(&operand);
+  for (auto &[view, users] : operands) {
+    OpBuilder builder(function.getContext());
+    builder.setInsertionPointAfterValue(view);
+    Location loc = view.getLoc();
+    auto type = cast<RankedTensorType>(view.getType());
+    FailureOr<SmallVector<OpFoldResult>> sizes = resolver.getSizes(view);
     if (failed(sizes))
       return;
     Value empty = tensor::EmptyOp::create(builder, loc, *sizes, type.getElementType());
     AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
     auto copy = linalg::GenericOp::create(
-        builder, loc, type, operand->get(), empty, ArrayRef<AffineMap>{identity, identity},
+        builder, loc, type, view, empty, ArrayRef<AffineMap>{identity, identity},
         SmallVector<utils::IteratorType>(type.getRank(), utils::IteratorType::parallel),
         [](OpBuilder &b, Location loc, ValueRange args) { linalg::YieldOp::create(b, loc, args[0]); });
     copy->setAttr("plan.name", builder.getStringAttr("copy"));
-    operand->set(copy.getResult(0));
+    for (OpOperand *operand : users)
+      operand->set(copy.getResult(0));
   }
 }
 
@@ -201,14 +208,17 @@ bool KernelFormer::canJoin(Operation *producer, Operation *consumer) {
   return true;
 }
 
-void KernelFormer::makeGroups() {
-  for (auto [index, op] : llvm::enumerate(function.getBody().front()))
-    order[&op] = index;
-  for (Operation &op : function.getBody().front())
-    if (isCompute(&op)) {
-      groupOf[&op] = groups.size();
-      groups.push_back({{&op}});
-    }
+void KernelFormer::join(unsigned from, unsigned to) {
+  for (Operation *member : groups[from].ops)
+    groupOf[member] = to;
+  groups[to].ops.append(groups[from].ops);
+  groups[from].ops.clear();
+  llvm::sort(groups[to].ops, [&](Operation *a, Operation *b) { return order[a] < order[b]; });
+}
+
+/// Each producer joins its first consumer's kernel where it can. Whether one did.
+bool KernelFormer::joinProducers() {
+  bool changed = false;
   // Backwards, so that a consumer's kernel is complete before its producers ask to join.
   for (Operation &op : llvm::reverse(function.getBody().front())) {
     if (!groupOf.count(&op))
@@ -220,19 +230,57 @@ void KernelFormer::makeGroups() {
     SmallVector<Operation *> consumers(users.begin(), users.end());
     llvm::sort(consumers, [&](Operation *a, Operation *b) { return order[a] < order[b]; });
     for (Operation *consumer : consumers) {
-      if (!groupOf.count(consumer) || groupOf[consumer] == groupOf[&op])
+      if (!groupOf.count(consumer) || groupOf[consumer] == groupOf[&op] || !canJoin(&op, consumer))
         continue;
-      if (!canJoin(&op, consumer))
-        continue;
-      Group &from = groups[groupOf[&op]], &to = groups[groupOf[consumer]];
-      for (Operation *member : from.ops)
-        groupOf[member] = groupOf[consumer];
-      to.ops.append(from.ops);
-      from.ops.clear();
-      llvm::sort(to.ops, [&](Operation *a, Operation *b) { return order[a] < order[b]; });
+      join(groupOf[&op], groupOf[consumer]);
+      changed = true;
       break;
     }
   }
+  return changed;
+}
+
+/// Kernels that read one tensor become one launch, at the place of the last. Whether some did.
+bool KernelFormer::joinSiblings() {
+  bool changed = false;
+  for (Operation &op : function.getBody().front()) {
+    if (isFree(&op) || isa<LoadOp>(op))
+      continue;
+    for (Value value : op.getResults()) {
+      if (!isTensor(value))
+        continue;
+      SetVector<Operation *> users;
+      collectUsers(value, users);
+      SmallVector<Operation *> readers =
+          llvm::filter_to_vector(users, [&](Operation *user) { return groupOf.count(user); });
+      llvm::sort(readers, [&](Operation *a, Operation *b) { return order[a] < order[b]; });
+      // The latest first: everybody then asks to join what stands behind it.
+      for (size_t last = readers.size(); last-- > 1;)
+        for (size_t first = last; first-- > 0;) {
+          unsigned from = groupOf[readers[first]], to = groupOf[readers[last]];
+          if (from == to || order[groups[from].ops.back()] > order[groups[to].ops.back()] ||
+              !canJoin(readers[first], readers[last]))
+            continue;
+          join(from, to);
+          changed = true;
+        }
+    }
+  }
+  return changed;
+}
+
+void KernelFormer::makeGroups() {
+  for (auto [index, op] : llvm::enumerate(function.getBody().front()))
+    order[&op] = index;
+  for (Operation &op : function.getBody().front())
+    if (isCompute(&op)) {
+      groupOf[&op] = groups.size();
+      groups.push_back({{&op}});
+    }
+  joinProducers();
+  // What several kernels read may join them, once they are one.
+  if (joinSiblings())
+    joinProducers();
 }
 
 /// What an operation is in its layer: "swiglu" of "layers.3.feed_forward.swiglu"; empty where the location has no such

@@ -90,8 +90,9 @@ def LowerNNPass : Pass<"muster-lower-nn", "::mlir::ModuleOp"> {
 def FormKernelsPass : Pass<"muster-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Group tensor arithmetic into kernels and outline them";
   let description = [{
-    Attention and cache appends become kernels by themselves; linalg operations that walk the same rows and feed each other become one. Equal
-    kernels are shared; locations of layers stay on the launches.
+    Attention and cache appends become kernels by themselves; linalg operations that walk the same rows and feed each other become one, and so do
+    those that read the same tensor where neither waits for the other (the rotations of q and k, and the copy of v). Equal kernels are shared;
+    locations of layers stay on the launches.
 
     *Requires*: sizes are resolved, nn is lowered.
     *Guarantees*: functions hold transfers, library calls, launches, loads and sizes only.

@@ -163,6 +163,68 @@ func.func @region_ops(%rows: tensor<?x1x2xf32> {muster.layout = #muster.layout<[
 
 // -----
 muster.mesh @mesh <["tp" = 2]>
+muster.state @k : tensor<?x4x2x2xf32> layout <[page, slot, kv/tp, d]>
+// Kernels that read slices of one tensor are one launch, and so is the copy of a slice for somebody who needs it dense.
+// CHECK: plan.kernel @copy_exp_tanh(
+// CHECK-SAME: -> (tensor<?x1x2xf32> {plan.sizes = array<i64: 0>}, tensor<?x5xf32> {plan.sizes = array<i64: 0>}, tensor<?x5xf32> {plan.sizes = array<i64: 0>})
+// CHECK-LABEL: func.func @siblings
+// CHECK-SAME: (%[[X:[^:]*]]: tensor<?x12xf32>
+// CHECK: %[[P:.*]] = plan.matmul %[[X]]
+// CHECK-NEXT: %[[ALL:.*]]:3 = plan.launch @copy_exp_tanh(%[[P]])
+// CHECK: plan.launch @cache_append(%{{.*}}, %[[ALL]]#0,
+// CHECK: return %[[ALL]]#1, %[[ALL]]#2
+func.func @siblings(%x: tensor<?x12xf32> {muster.layout = #muster.layout<[t, i]>}, %slots: tensor<?xi32> {muster.layout = #muster.layout<[t]>},
+                    %w: tensor<12x12xf32>)
+    -> (tensor<?x5xf32>, tensor<?x5xf32>) attributes {muster.bounds = {t = 64 : i64}} {
+  %t = plan.count "t" bound 64
+  %p = plan.matmul %x, %w : tensor<?x12xf32>, tensor<12x12xf32> -> tensor<?x12xf32>
+  %q = tensor.extract_slice %p[0, 0] [%t, 5] [1, 1] : tensor<?x12xf32> to tensor<?x5xf32>
+  %k = tensor.extract_slice %p[0, 5] [%t, 5] [1, 1] : tensor<?x12xf32> to tensor<?x5xf32>
+  %v = tensor.extract_slice %p[0, 10] [%t, 2] [1, 1] : tensor<?x12xf32> to tensor<?x2xf32>
+  %heads = tensor.expand_shape %v [[0], [1, 2]] output_shape [%t, 1, 2] : tensor<?x2xf32> into tensor<?x1x2xf32>
+  %e = tensor.empty(%t) : tensor<?x5xf32>
+  %a = linalg.exp ins(%q : tensor<?x5xf32>) outs(%e : tensor<?x5xf32>) -> tensor<?x5xf32>
+  %b = linalg.tanh ins(%k : tensor<?x5xf32>) outs(%e : tensor<?x5xf32>) -> tensor<?x5xf32>
+  nn.cache_append @k, %heads, %slots : tensor<?x1x2xf32>, tensor<?xi32>
+  return %a, %b : tensor<?x5xf32>, tensor<?x5xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+// The second reader waits for the first one's result by way of a product.
+// CHECK-LABEL: func.func @negative_sibling_waits
+// CHECK: %[[EXP:.*]] = plan.launch @exp(%[[P:.*]]) sizes
+// CHECK: %[[Q:.*]] = plan.matmul %[[EXP]]
+// CHECK: plan.launch @add(%[[P]], %[[Q]])
+func.func @negative_sibling_waits(%x: tensor<?x7xf32> {muster.layout = #muster.layout<[t, i]>}, %w: tensor<7x7xf32>)
+    -> tensor<?x7xf32> attributes {muster.bounds = {t = 64 : i64}} {
+  %t = plan.count "t" bound 64
+  %p = plan.matmul %x, %w : tensor<?x7xf32>, tensor<7x7xf32> -> tensor<?x7xf32>
+  %e = tensor.empty(%t) : tensor<?x7xf32>
+  %a = linalg.exp ins(%p : tensor<?x7xf32>) outs(%e : tensor<?x7xf32>) -> tensor<?x7xf32>
+  %q = plan.matmul %a, %w : tensor<?x7xf32>, tensor<7x7xf32> -> tensor<?x7xf32>
+  %b = linalg.add ins(%p, %q : tensor<?x7xf32>, tensor<?x7xf32>) outs(%e : tensor<?x7xf32>) -> tensor<?x7xf32>
+  return %b : tensor<?x7xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+// Readers of one tensor that walk other rows stay apart.
+// CHECK-LABEL: func.func @negative_sibling_rows
+// CHECK-DAG: plan.launch @exp(
+// CHECK-DAG: plan.launch @tanh(
+func.func @negative_sibling_rows(%x: tensor<6x7xf32>, %w: tensor<7x7xf32>) -> (tensor<6x7xf32>, tensor<3x7xf32>) {
+  %p = plan.matmul %x, %w : tensor<6x7xf32>, tensor<7x7xf32> -> tensor<6x7xf32>
+  %half = tensor.extract_slice %p[0, 0] [3, 7] [1, 1] : tensor<6x7xf32> to tensor<3x7xf32>
+  %e = tensor.empty() : tensor<6x7xf32>
+  %f = tensor.empty() : tensor<3x7xf32>
+  %a = linalg.exp ins(%p : tensor<6x7xf32>) outs(%e : tensor<6x7xf32>) -> tensor<6x7xf32>
+  %b = linalg.tanh ins(%half : tensor<3x7xf32>) outs(%f : tensor<3x7xf32>) -> tensor<3x7xf32>
+  return %a, %b : tensor<6x7xf32>, tensor<3x7xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
 func.func @negative_scalar_operand(%x: tensor<5xf32>, %y: tensor<5xf32>) -> tensor<5xf32> {
   %c0 = arith.constant 0 : index
   %v = tensor.extract %x[%c0] : tensor<5xf32>
