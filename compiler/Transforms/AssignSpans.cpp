@@ -37,6 +37,8 @@ private:
   FailureOr<ArrayAttr> describePorts(bool results);
   FailureOr<Value> makeSpan(Value tensor, Location loc, StringAttr role = {}, IntegerAttr index = {});
   LogicalResult assign(Operation *op);
+  bool canOverwriteAccumulator(plan::MatmulOp product);
+  FailureOr<Value> makeCopy(Value tensor, Location loc);
   LogicalResult assignResults(Operation *terminator);
   Value spanOf(Value tensor) { return spans.lookup(tensor); }
   SmallVector<Value> mapSizes(ValueRange values) {
@@ -106,6 +108,67 @@ FailureOr<Value> SpanAssigner::makeSpan(Value tensor, Location loc, StringAttr r
       .getResult();
 }
 
+bool isReshape(Operation *op) {
+  return isa<plan::PackedViewOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op);
+}
+
+/// Whether `value`, by whatever name, is read behind the product `end`, or by it as a factor.
+bool isReadBehind(Value value, plan::MatmulOp end) {
+  return llvm::any_of(value.getUses(), [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (isReshape(user))
+      return isReadBehind(user->getResult(0), end);
+    constexpr unsigned accumulator = 2; // among the operands
+    bool isAddend = user == end && use.getOperandNumber() == accumulator;
+    return !isAddend && !user->isBeforeInBlock(end);
+  });
+}
+
+/// Whether `product` may write over its accumulator: a step made it, and nobody wants it afterwards.
+bool SpanAssigner::canOverwriteAccumulator(plan::MatmulOp product) {
+  // All names of the memory: reshapes, and products that have added to it.
+  for (Value at = product.getAccumulator();;) {
+    Operation *op = at.getDefiningOp();
+    if (!op || isReadBehind(at, product))
+      return false;
+    auto before = dyn_cast<plan::MatmulOp>(op);
+    if (before && before.getAccumulator() && spanOf(before.getAccumulator()) == spanOf(at))
+      at = before.getAccumulator();
+    else if (isReshape(op))
+      at = op->getOperand(0);
+    else
+      return isa<plan::LaunchOp, plan::TransferOp, plan::MatmulOp>(op);
+  }
+}
+
+/// A dense copy of `tensor`: one run of all elements.
+FailureOr<Value> SpanAssigner::makeCopy(Value tensor, Location loc) {
+  FailureOr<Value> copy = makeSpan(tensor, loc);
+  FailureOr<SmallVector<OpFoldResult>> shape = resolver.getSizes(tensor);
+  if (failed(copy) || failed(shape))
+    return failure();
+  int64_t factor = 1;
+  Value product;
+  for (OpFoldResult size : *shape) {
+    if (std::optional<int64_t> constant = getConstantIntValue(size))
+      factor *= *constant;
+    else if (Value dynamic = sizes.lookupOrDefault(cast<Value>(size)); product)
+      product = arith::MulIOp::create(outer, loc, product, dynamic);
+    else
+      product = dynamic;
+  }
+  Builder builder(function.getContext());
+  unsigned dims = 2 * mesh.getAxes().size(), symbols = product ? 1 : 0;
+  auto map = [&](AffineExpr result) { return AffineMapAttr::get(AffineMap::get(dims, symbols, result)); };
+  AffineExpr zero = builder.getAffineConstantExpr(0), one = builder.getAffineConstantExpr(1);
+  AffineExpr elements = product ? builder.getAffineSymbolExpr(0) * factor : builder.getAffineConstantExpr(factor);
+  plan::TransferStepOp::create(steps, loc, spanOf(tensor), *copy, product ? ValueRange(product) : ValueRange(),
+                               builder.getStringAttr("copy"), builder.getStrArrayAttr({}), ReductionKindAttr(),
+                               map(elements), map(zero), map(one), map(zero), map(one), DenseI64ArrayAttr(),
+                               DenseI64ArrayAttr(), DenseI64ArrayAttr());
+  return copy;
+}
+
 LogicalResult SpanAssigner::assign(Operation *op) {
   Location loc = op->getLoc();
   MLIRContext *context = op->getContext();
@@ -123,7 +186,7 @@ LogicalResult SpanAssigner::assign(Operation *op) {
     spans[state.getResult()] = plan::StateSpanOp::create(steps, loc, type, state.getStateAttr());
     return success();
   }
-  if (isa<plan::PackedViewOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op)) {
+  if (isReshape(op)) {
     spans[op->getResult(0)] = spanOf(op->getOperand(0));
     return success();
   }
@@ -146,7 +209,9 @@ LogicalResult SpanAssigner::assign(Operation *op) {
   }
   if (auto matmul = dyn_cast<plan::MatmulOp>(op)) {
     Value accumulator = matmul.getAccumulator();
-    FailureOr<Value> span = accumulator ? FailureOr<Value>(spanOf(accumulator)) : makeSpan(matmul.getResult(), loc);
+    FailureOr<Value> span = !accumulator                      ? makeSpan(matmul.getResult(), loc)
+                            : canOverwriteAccumulator(matmul) ? FailureOr<Value>(spanOf(accumulator))
+                                                              : makeCopy(accumulator, loc);
     FailureOr<OpFoldResult> rows = resolver.getSize(matmul.getInput(), 0);
     if (failed(span) || failed(rows))
       return failure();
@@ -174,35 +239,13 @@ LogicalResult SpanAssigner::assign(Operation *op) {
 
 /// Marks the spans of results; a result that is an argument, a weight or another result too is copied.
 LogicalResult SpanAssigner::assignResults(Operation *terminator) {
-  Builder builder(function.getContext());
   for (auto [index, value] : llvm::enumerate(terminator->getOperands())) {
     Value span = spanOf(value);
     auto made = span.getDefiningOp<plan::SpanOp>();
     if (!made || made.getRole()) {
-      FailureOr<Value> copy = makeSpan(value, terminator->getLoc());
-      FailureOr<SmallVector<OpFoldResult>> shape = resolver.getSizes(value);
-      if (failed(copy) || failed(shape))
+      FailureOr<Value> copy = makeCopy(value, terminator->getLoc());
+      if (failed(copy))
         return failure();
-      // Both lie densely: one run of all elements.
-      Location loc = terminator->getLoc();
-      int64_t factor = 1;
-      Value product;
-      for (OpFoldResult size : *shape) {
-        if (std::optional<int64_t> constant = getConstantIntValue(size))
-          factor *= *constant;
-        else if (Value dynamic = sizes.lookupOrDefault(cast<Value>(size)); product)
-          product = arith::MulIOp::create(outer, loc, product, dynamic);
-        else
-          product = dynamic;
-      }
-      unsigned dims = 2 * mesh.getAxes().size(), symbols = product ? 1 : 0;
-      auto map = [&](AffineExpr result) { return AffineMapAttr::get(AffineMap::get(dims, symbols, result)); };
-      AffineExpr zero = builder.getAffineConstantExpr(0), one = builder.getAffineConstantExpr(1);
-      AffineExpr elements = product ? builder.getAffineSymbolExpr(0) * factor : builder.getAffineConstantExpr(factor);
-      plan::TransferStepOp::create(steps, loc, span, *copy, product ? ValueRange(product) : ValueRange(),
-                                   builder.getStringAttr("copy"), builder.getStrArrayAttr({}), ReductionKindAttr(),
-                                   map(elements), map(zero), map(one), map(zero), map(one), DenseI64ArrayAttr(),
-                                   DenseI64ArrayAttr(), DenseI64ArrayAttr());
       made = copy->getDefiningOp<plan::SpanOp>();
     }
     made.setRole("result");

@@ -67,11 +67,23 @@ def SelectLibraryCallsPass : Pass<"muster-select-library-calls", "::mlir::Module
     Every `nn.matmul` with a weight becomes a `plan.matmul`, which the runtime's library computes, and with `pack-weights` the weight is stored
     in the library's order of elements. A product with another matrix is left to `lower-nn`.
 
+    The sum of a product and of a tensor that nothing reads behind the product becomes a product that accumulates, because the tensor's memory
+    may be overwritten. A sum with an argument or a weight stays, and so does one behind a collective: what a rank's product adds to would be
+    added once for each rank.
+
+    ```mlir
+    %p = nn.matmul %x, %w : tensor<?x5xf32>, tensor<7x5xf32> -> tensor<?x7xf32>
+    %s = linalg.add ins(%residual, %p : tensor<?x7xf32>, tensor<?x7xf32>) outs(%e : tensor<?x7xf32>) -> tensor<?x7xf32>
+    // becomes
+    %s = plan.matmul %x, %w accumulate %residual : tensor<?x7xf32> : tensor<?x5xf32>, tensor<7x5xf32> -> tensor<?x7xf32>
+    ```
+
     *Guarantees*: no `nn.matmul` with a weight is left.
   }];
   let options = [Option<"packWeights", "pack-weights", "bool", "false", "Store weights of products in blocks of 64 outputs by 16 inputs">];
   let dependentDialects = ["::muster::plan::PlanDialect"];
-  let statistics = [Statistic<"selected", "selected", "library calls">];
+  let statistics = [Statistic<"selected", "selected", "library calls">,
+                    Statistic<"accumulating", "accumulating", "library calls that add to a tensor">];
 }
 
 def LowerNNPass : Pass<"muster-lower-nn", "::mlir::ModuleOp"> {
@@ -105,7 +117,7 @@ def AssignSpansPass : Pass<"muster-assign-spans", "::mlir::ModuleOp"> {
   let summary = "From tensors to memory";
   let description = [{
     Each function becomes a `plan.entry` with one variant, each tensor that a step makes a `plan.span`. Reshapes are views of the same span; an
-    accumulating product writes into its accumulator.
+    accumulating product writes into its accumulator, or into a copy of it where the accumulator is read later or is not a step's own memory.
 
     *Requires*: kernels are formed.
     *Guarantees*: no tensor value is left outside kernels.

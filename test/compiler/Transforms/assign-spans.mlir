@@ -110,3 +110,28 @@ func.func @copy(%x: tensor<3x?x?xf32> {muster.layout = #muster.layout<[a, t, s]>
     -> (tensor<3x?x?xf32> {muster.layout = #muster.layout<[a, t, s]>}) attributes {muster.bounds = {t = 5 : i64, s = 7 : i64}} {
   return %x : tensor<3x?x?xf32>
 }
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+muster.weight @w : tensor<5x5xf32> layout <[o, i]>
+// An accumulator that is read later, that is an input or that is the product's own factor keeps what it holds: the product adds to a copy.
+// CHECK-LABEL: plan.entry @accumulator_wanted
+// CHECK: %[[X:.*]] = plan.span(%{{.*}}) role "input" 0
+// CHECK: plan.matmul_step %[[X]], %{{.*}} -> %[[P:.*]] rows
+// CHECK: plan.transfer_step "copy" %[[P]] -> %[[LATER:.*]] on []
+// CHECK-NEXT: plan.matmul_step %[[X]], %{{.*}} -> %[[LATER]] rows %{{.*}} accumulate
+// CHECK: plan.transfer_step "copy" %[[X]] -> %[[INPUT:.*]] on []
+// CHECK-NEXT: plan.matmul_step %[[P]], %{{.*}} -> %[[INPUT]] rows %{{.*}} accumulate
+// CHECK: plan.transfer_step "copy" %[[LATER]] -> %[[FACTOR:.*]] on []
+// CHECK-NEXT: plan.matmul_step %[[LATER]], %{{.*}} -> %[[FACTOR]] rows %{{.*}} accumulate
+func.func @accumulator_wanted(%x: tensor<?x5xf32> {muster.layout = #muster.layout<[t, i]>})
+    -> (tensor<?x5xf32> {muster.layout = #muster.layout<[t, i]>}, tensor<?x5xf32> {muster.layout = #muster.layout<[t, i]>})
+    attributes {muster.bounds = {t = 64 : i64}} {
+  %t = plan.count "t" bound 64
+  %w = muster.load @w : tensor<5x5xf32>
+  %p = plan.matmul %x, %w : tensor<?x5xf32>, tensor<5x5xf32> -> tensor<?x5xf32>
+  %later = plan.matmul %x, %w accumulate %p : tensor<?x5xf32> : tensor<?x5xf32>, tensor<5x5xf32> -> tensor<?x5xf32>
+  %input = plan.matmul %p, %w accumulate %x : tensor<?x5xf32> : tensor<?x5xf32>, tensor<5x5xf32> -> tensor<?x5xf32>
+  %factor = plan.matmul %later, %w accumulate %later : tensor<?x5xf32> : tensor<?x5xf32>, tensor<5x5xf32> -> tensor<?x5xf32>
+  return %input, %factor : tensor<?x5xf32>, tensor<?x5xf32>
+}
