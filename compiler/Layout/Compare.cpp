@@ -43,6 +43,9 @@ static void mergeFlat(llvm::SmallVectorImpl<Digit> &digits) {
 }
 
 Outcome<FlatDim> flatten(const Universe &universe, const Dim &dim) {
+  if (dim.isSegmented())
+    return Refusal{Refusal::Kind::Unknown, "a dim of segments as a whole: " + print(universe, dim),
+                   "which segment is meant (take it out with tensor.extract_slice)"};
   FlatDim flat;
   llvm::SmallVector<std::pair<std::string, Size>, 2> tags;
   bool isTagged = false;
@@ -83,7 +86,13 @@ static bool sameDigits(llvm::ArrayRef<Digit> a, llvm::ArrayRef<Digit> b) {
 }
 
 std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, const Dim &b) {
-  if (sameDigits(a.digits, b.digits))
+  if (a.isSegmented() && a.segments.size() == b.segments.size()) {
+    for (size_t i = 0; i < a.segments.size(); ++i)
+      if (std::optional<Refusal> refusal = disagreement(universe, a.segments[i], b.segments[i]))
+        return refusal;
+    return std::nullopt;
+  }
+  if (!a.isSegmented() && !b.isSegmented() && sameDigits(a.digits, b.digits))
     return std::nullopt;
   Outcome<FlatDim> left = flatten(universe, a);
   if (!left)

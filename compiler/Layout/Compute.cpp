@@ -111,7 +111,9 @@ private:
         return wrong(
             "adds a value that is still to be reduced to one that is not: the latter would count once per rank");
       if (!(first.multiplicity == other.multiplicity))
-        return wrong("adds values of different multiplicity");
+        return wrong("adds a value that is " +
+                     std::string(first.multiplicity.isOne() ? "" : "too large, reduced more than once, ") +
+                     "to one of another multiplicity: one of them was reduced twice");
     }
     return std::nullopt;
   }
@@ -195,7 +197,7 @@ private:
       return std::nullopt;
     };
     for (size_t i = 0; i < dims.size(); ++i)
-      for (const Digit &digit : dims[i].digits)
+      for (const Digit &digit : dims[i].isSegmented() ? dims[i].segments.front().digits : dims[i].digits)
         if (digit.isMesh())
           if (auto refusal = add(
                   {digit.axis, digit.weight, digit.count, static_cast<int64_t>(i), nameOf(static_cast<int64_t>(i))}))
@@ -448,7 +450,13 @@ std::optional<Refusal> groupedHeadsDisagreement(const Universe &universe, const 
 }
 
 static std::optional<Refusal> dimBoundary(const Universe &universe, const Dim &dim, const Dim &declared, size_t index) {
-  bool same = dim.digits.size() == declared.digits.size() &&
+  if (dim.isSegmented() && dim.segments.size() == declared.segments.size()) {
+    for (size_t i = 0; i < dim.segments.size(); ++i)
+      if (std::optional<Refusal> refusal = dimBoundary(universe, dim.segments[i], declared.segments[i], index))
+        return refusal;
+    return std::nullopt;
+  }
+  bool same = !declared.isSegmented() && dim.digits.size() == declared.digits.size() &&
               std::equal(dim.digits.begin(), dim.digits.end(), declared.digits.begin(),
                          [](const Digit &a, const Digit &b) { return a.names(b); });
   if (same)

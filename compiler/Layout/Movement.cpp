@@ -20,6 +20,11 @@ std::string nameOf(const Universe &universe, Group group) {
   return text + ")";
 }
 
+Refusal refuseSegments(const Universe &universe, const Value &value, size_t dim) {
+  return Refusal{Refusal::Kind::Unknown, "moves a dim of segments: " + print(universe, value.dims[dim]),
+                 "which segment is meant (take it out with tensor.extract_slice)"};
+}
+
 bool isIn(Group group, const Digit &digit) { return digit.isMesh() && llvm::is_contained(group, digit.axis); }
 
 std::string sizeText(const Universe &universe, const Size &size) { return size.print(universe.symbols.getNames()); }
@@ -291,6 +296,8 @@ struct Split {
 
 Outcome<Split> splitLeading(const Universe &universe, const Value &value, Group group, unsigned dim) {
   Size size = universe.sizeOf(group);
+  if (value.dims[dim].isSegmented())
+    return refuseSegments(universe, value, dim);
   Size local = value.dims[dim].localSize();
   if (!divides(size, local)) {
     Refusal refusal{Refusal::Kind::Wrong,
@@ -376,7 +383,11 @@ Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::Array
     Dim &first = result.dims[group.outBegin];
     llvm::append_range(first.anchors, carried);
     carried.clear();
+    for (size_t i = group.inBegin; i < group.inEnd; ++i)
+      if (value.dims[i].isSegmented() && (ins > 1 || outs > 1))
+        return refuseSegments(universe, value, i);
     if (ins == 1 && outs == 1) {
+      first.segments = value.dims[group.inBegin].segments;
       llvm::append_range(first.digits, value.dims[group.inBegin].digits);
       llvm::append_range(first.anchors, value.dims[group.inBegin].anchors);
       continue;
@@ -448,6 +459,10 @@ static Refusal cannotOrder(const Universe &universe, Group group) {
 Outcome<Value> allGather(const Universe &universe, const Value &value, Group group, unsigned dim) {
   if (auto refusal = refusePending(universe, value, group, "all_gather"))
     return *refusal;
+  for (size_t i = 0; i < value.dims.size(); ++i)
+    for (const Dim &segment : value.dims[i].segments)
+      if (i == dim || llvm::any_of(segment.digits, [&](const Digit &digit) { return isIn(group, digit); }))
+        return refuseSegments(universe, value, i);
   Value result = value;
   if (!fromMesh(universe, result, group, dim))
     return cannotOrder(universe, group);

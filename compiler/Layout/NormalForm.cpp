@@ -125,6 +125,8 @@ static void sortUniqueAnchors(Dim &dim) {
 void normalise(Value &value) {
   bool hasMesh = !value.floats.empty();
   for (Dim &dim : value.dims) {
+    for (Dim &segment : dim.segments)
+      mergeDigits(segment.digits);
     llvm::erase_if(dim.digits, isTrivial);
     bool hasOwn = llvm::any_of(dim.digits, [](const Digit &digit) { return digit.isMesh(); });
     if (hasOwn)

@@ -15,6 +15,12 @@ Size Universe::sizeOf(llvm::ArrayRef<AxisId> group) const {
 }
 
 Size Dim::localSize() const {
+  if (isSegmented()) {
+    int64_t sum = 0;
+    for (const Dim &segment : segments)
+      sum += segment.localSize().getValue();
+    return sum;
+  }
   Size result = 1;
   for (const Digit &digit : digits)
     if (!digit.isMesh())
@@ -49,9 +55,13 @@ bool isSame(const Value &a, const Value &b) {
   for (const Pending &pending : a.pending)
     if (!llvm::is_contained(b.pending, pending))
       return false;
-  for (size_t i = 0; i < a.dims.size(); ++i)
-    if (!equal(a.dims[i].digits, b.dims[i].digits))
+  for (size_t i = 0; i < a.dims.size(); ++i) {
+    if (!equal(a.dims[i].digits, b.dims[i].digits) || a.dims[i].segments.size() != b.dims[i].segments.size())
       return false;
+    for (size_t s = 0; s < a.dims[i].segments.size(); ++s)
+      if (!equal(a.dims[i].segments[s].digits, b.dims[i].segments[s].digits))
+        return false;
+  }
   return true;
 }
 
@@ -69,6 +79,8 @@ std::string print(const Universe &universe, const Digit &digit) {
 
 std::string print(const Universe &universe, const Dim &dim) {
   std::string text = "[";
+  for (const Dim &segment : dim.segments)
+    text += (text.size() > 1 ? " | " : "") + print(universe, segment);
   for (const Digit &digit : dim.digits)
     text += print(universe, digit);
   return text + "]";

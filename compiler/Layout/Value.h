@@ -113,6 +113,11 @@ struct Anchor {
 struct Dim {
   llvm::SmallVector<Digit, 3> digits;
   llvm::SmallVector<Anchor, 1> anchors;
+  /// Parts side by side (packed q, k and v), each a dim of its own; `digits` is empty then. Operations carry a
+  /// segmented dim, compare it segment by segment, or take whole segments out of it.
+  std::vector<Dim> segments;
+
+  bool isSegmented() const { return !segments.empty(); }
 
   /// Elements along the dim on one rank.
   Size localSize() const;
@@ -153,10 +158,15 @@ struct Value {
   /// Calls `visit` for each mesh digit, of dims and floats.
   template <typename Visit>
   void forEachMeshDigit(Visit visit) const {
-    for (const Dim &dim : dims)
+    for (const Dim &dim : dims) {
+      for (const Dim &segment : dim.segments)
+        for (const Digit &digit : segment.digits)
+          if (digit.isMesh())
+            visit(digit);
       for (const Digit &digit : dim.digits)
         if (digit.isMesh())
           visit(digit);
+    }
     for (const Digit &digit : floats)
       visit(digit);
   }

@@ -41,7 +41,9 @@ std::optional<Phase> muster::getPhase(ModuleOp module) {
 static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &options) {
   switch (phase) {
   case Phase::Model:
+    break;
   case Phase::Proved:
+    manager.addPass(createVerifyLayoutsPass());
     break;
   case Phase::Counted:
     manager.addPass(createExpandRedistributePass());

@@ -4,6 +4,23 @@
 
 include "mlir/Pass/PassBase.td"
 
+def VerifyLayoutsPass : Pass<"muster-verify-layouts", "::mlir::ModuleOp"> {
+  let summary = "Prove that every value is where its layout says";
+  let description = [{
+    From the layouts of a function's arguments, weights and states, infers what every value holds on every rank, and proves each declared result
+    and each `muster.assert_layout`. Nothing between them needs a layout, and nothing is changed.
+
+    Refused: elements at the wrong place (E1104, with a rank, an index, and the two elements), values that are reduced not at all or twice
+    (E1105), operands that do not agree along a dim (E1106), layouts that do not fit their tensor or mesh (E1107). What the rules cannot decide
+    is an error too (E1108, with the fact that would settle it) unless `allow-unknown`.
+
+    *Requires*: no `linalg` on buffers; one block a function.
+    *Guarantees*: for every choice of symbolic sizes that the facts allow, results equal those of the same program on a mesh of one rank.
+  }];
+  let options = [Option<"allowUnknown", "allow-unknown", "bool", "false", "Warn where nothing can be proved instead of failing">];
+  let statistics = [Statistic<"proved", "proved", "results and claims examined">];
+}
+
 def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleOp"> {
   let summary = "Turn redistributions into collectives";
   let description = [{

@@ -312,9 +312,10 @@ IterationRule AttentionOp::getIterationRule() {
   return {{{"t", IteratorKind::Parallel},
            {"h", IteratorKind::Parallel},
            {"d", IteratorKind::Whole},
+           {"starts", IteratorKind::Whole}, // one more than there are sequences
            {"s", IteratorKind::Whole},
            {"u", IteratorKind::Whole}},
-          {{0, 1, 2}, {0}, {3}, {3, 4}},
+          {{0, 1, 2}, {0}, {3}, {4, 5}},
           {{0, 1, 2}},
           Linearity::NonLinear};
 }

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The state of the inference of one entry, which the rules of the dialects share. Private to this room.
+
+#ifndef MUSTER_COMPILER_ANALYSIS_FUNCTIONINFERENCE_H
+#define MUSTER_COMPILER_ANALYSIS_FUNCTIONINFERENCE_H
+
+#include "compiler/Analysis/LayoutInference.h"
+
+#include "compiler/Layout/Compute.h"
+#include "compiler/Layout/Movement.h"
+#include "dialects/NN/IR/NNDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace muster {
+
+/// What is known of an SSA value.
+struct Known {
+  enum class Kind {
+    Digits,  ///< `value` says what it holds
+    Uniform, ///< every element is the same number (constants, fills): it agrees with anything
+    Waiting, ///< `value` says what the operand of a reshape holds that cut inside a digit; `op` is that reshape
+    Pulled,  ///< movement of what waited: known place by place only, by going back through the operations
+    Failed   ///< a finding was reported; nothing that depends on it is judged
+  };
+  Kind kind = Kind::Failed;
+  layout::Value value;
+  mlir::Operation *op = nullptr;
+  std::string reason; ///< of Waiting and Pulled: why the reshape was misaligned
+  /// Of Uniform: the number is zero.
+  bool isZero = false;
+};
+
+class FunctionInference {
+public:
+  FunctionInference(mlir::func::FuncOp entry, LayoutScope scope, LayoutReport &report)
+      : entry(entry), scope(std::move(scope)), report(report) {}
+
+  /// Infers the whole entry. Findings go to the report.
+  void run();
+
+private:
+  // LayoutInference.cpp
+  void inferBlock(mlir::Block &block);
+  void infer(mlir::Operation *op);
+  void markLive(mlir::func::FuncOp function);
+  void checkReturn(mlir::func::ReturnOp op);
+  void checkClaim(AssertLayoutOp op);
+  void checkBoundary(mlir::Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what);
+  void inferCall(mlir::func::CallOp op);
+  void inferRegions(mlir::Operation *op);
+
+  // InferMovement.cpp
+  bool inferMovement(mlir::Operation *op);
+  void inferReshape(mlir::Operation *op, mlir::Value input);
+  void inferRedistribute(RedistributeOp op);
+  void inferSlice(mlir::tensor::ExtractSliceOp op);
+  void inferConcat(mlir::tensor::ConcatOp op);
+  /// The element at a place, followed back to a value of known digits. Nullopt where an operation on the way is no
+  /// movement or has no concrete sizes.
+  std::optional<llvm::SmallVector<int64_t, 4>> pull(mlir::Value value, llvm::SmallVector<int64_t, 4> coordinates,
+                                                    llvm::SmallVector<int64_t, 4> index);
+  std::optional<LayoutFinding> comparePlaces(mlir::Operation *op, mlir::Value value, const layout::Value &declared);
+
+  // InferCompute.cpp
+  bool inferCompute(mlir::Operation *op);
+  void inferRule(mlir::Operation *op, const layout::ComputeRule &rule, llvm::ArrayRef<mlir::Value> operands);
+  void inferLinalg(mlir::linalg::LinalgOp op);
+  void inferAttention(nn::AttentionOp op);
+  void inferCacheAppend(nn::CacheAppendOp op);
+  void inferHeads(mlir::Operation *op, int64_t heads, int64_t headDim, bool isSplit);
+  bool checkFirstRow(nn::GatherRowsOp op);
+
+  /// The digits of an operand; null after a finding, or where it failed before. Uniform and waiting operands are no
+  /// digits.
+  const layout::Value *digitsOf(mlir::Operation *op, mlir::Value value);
+  const Known &get(mlir::Value value);
+  void set(mlir::Value value, layout::Value known);
+  void set(mlir::Value value, Known known) { knowns[value] = std::move(known); }
+  void fail(mlir::Operation *op);
+  void report_(mlir::Operation *op, const layout::Refusal &refusal, int number);
+  /// Sets the result, or reports why there is none.
+  void setOrReport(mlir::Operation *op, mlir::Value result, layout::Outcome<layout::Value> outcome, int number);
+
+  /// An index value as a size.
+  std::optional<layout::Size> sizeOf(mlir::Value index);
+  std::optional<layout::Size> sizeOf(mlir::OpFoldResult size);
+  /// Local sizes of a tensor type, dynamic ones from `reified` or what was inferred.
+  std::optional<layout::Size> localSizeOf(mlir::Value tensor, unsigned dim);
+
+  mlir::func::FuncOp entry;
+  LayoutScope scope;
+  LayoutReport &report;
+  llvm::DenseMap<mlir::Value, Known> knowns;
+  llvm::DenseSet<mlir::Operation *> live;
+  llvm::SmallVector<mlir::Operation *, 4> callStack;
+  llvm::DenseMap<mlir::Operation *, LayoutAttr> stateLayouts;
+};
+
+} // namespace muster
+
+#endif // MUSTER_COMPILER_ANALYSIS_FUNCTIONINFERENCE_H

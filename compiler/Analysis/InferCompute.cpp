@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Layout/Compare.h"
+#include "compiler/Layout/NormalForm.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace muster;
+using layout::ComputeRule;
+using layout::Outcome;
+using layout::Refusal;
+using layout::Size;
+
+//===----------------------------------------------------------------------===//
+// Rules
+//===----------------------------------------------------------------------===//
+
+void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayRef<mlir::Value> operands) {
+  // Uniform operands agree with everything; the rule is asked about the others.
+  ComputeRule own = rule;
+  own.operands.clear();
+  own.linearOperands = 0;
+  SmallVector<layout::Value, 4> values;
+  bool addsUniform = false;
+  for (auto [index, operand] : llvm::enumerate(operands)) {
+    const Known &known = get(operand);
+    if (known.kind == Known::Kind::Uniform) {
+      addsUniform |= !known.isZero;
+      continue;
+    }
+    const layout::Value *value = digitsOf(op, operand);
+    if (!value)
+      return;
+    if (rule.linearOperands >> index & 1)
+      own.linearOperands |= 1u << own.operands.size();
+    own.operands.push_back(rule.operands[index]);
+    values.push_back(*value);
+  }
+  if (values.empty()) {
+    for (mlir::Value result : op->getResults()) {
+      Known uniform;
+      uniform.kind = Known::Kind::Uniform;
+      set(result, uniform);
+    }
+    return;
+  }
+  if (addsUniform && rule.linearity == layout::Linearity::Additive)
+    own.linearity = layout::Linearity::NonLinear; // a constant added to each part would count once per rank
+  SmallVector<const layout::Value *, 4> pointers;
+  for (const layout::Value &value : values)
+    pointers.push_back(&value);
+  // A dim that only a uniform operand walks is as long as the result says.
+  SmallVector<std::optional<Size>, 6> fresh(rule.iterators.size());
+  for (auto [index, result] : llvm::enumerate(op->getResults()))
+    if (index < rule.results.size())
+      if (auto type = dyn_cast<RankedTensorType>(result.getType()))
+        for (unsigned dim = 0; dim < type.getRank(); ++dim)
+          if (int64_t iterator = rule.results[index][dim]; iterator != layout::noIterator && !type.isDynamicDim(dim))
+            fresh[static_cast<size_t>(iterator)] = Size(type.getDimSize(dim));
+  auto results = layout::compute(scope.universe, own, pointers, fresh);
+  if (!results) {
+    const Refusal &refusal = results.getRefusal();
+    bool isReduction =
+        StringRef(refusal.message).contains("reduced") || StringRef(refusal.message).contains("too large");
+    return report_(op, refusal, isReduction ? 1105 : 1106);
+  }
+  for (auto [result, value] : llvm::zip(op->getResults(), *results))
+    set(result, std::move(value));
+}
+
+static layout::IteratorKind kindOf(nn::IteratorKind kind) {
+  switch (kind) {
+  case nn::IteratorKind::Parallel:
+    return layout::IteratorKind::Parallel;
+  case nn::IteratorKind::Sum:
+    return layout::IteratorKind::Sum;
+  case nn::IteratorKind::Maximum:
+    return layout::IteratorKind::Maximum;
+  case nn::IteratorKind::Whole:
+    return layout::IteratorKind::Whole;
+  }
+  llvm_unreachable("unknown iterator kind");
+}
+
+static ComputeRule ruleOf(const nn::IterationRule &declared) {
+  ComputeRule rule;
+  for (const nn::Iterator &iterator : declared.iterators) {
+    rule.iterators.push_back(kindOf(iterator.kind));
+    rule.names.push_back(iterator.name.str());
+  }
+  for (const nn::DimIterators &dims : declared.operands)
+    rule.operands.push_back(llvm::SmallVector<int64_t, 4>(dims));
+  for (const nn::DimIterators &dims : declared.results)
+    rule.results.push_back(llvm::SmallVector<int64_t, 4>(dims));
+  rule.linearity = declared.linearity == nn::Linearity::Multilinear ? layout::Linearity::Multilinear
+                   : declared.linearity == nn::Linearity::Additive  ? layout::Linearity::Additive
+                                                                    : layout::Linearity::NonLinear;
+  rule.linearOperands = declared.linearOperands;
+  return rule;
+}
+
+//===----------------------------------------------------------------------===//
+// linalg
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// How the value that a body yields depends on its arguments: by linear argument sets.
+struct Dependence {
+  enum class Kind { Constant, Linear, Additive, Multilinear, NonLinear } kind = Kind::Constant;
+  SmallVector<BlockArgument, 4> arguments;
+};
+
+Dependence nonLinear() { return {Dependence::Kind::NonLinear, {}}; }
+
+Dependence dependenceOf(mlir::Value value, Block *body) {
+  using Kind = Dependence::Kind;
+  if (auto argument = dyn_cast<BlockArgument>(value); argument && argument.getOwner() == body)
+    return {Kind::Linear, {argument}};
+  Operation *op = value.getDefiningOp();
+  if (!op || op->getBlock() != body)
+    return {};
+  auto of = [&](unsigned i) { return dependenceOf(op->getOperand(i), body); };
+  if (isa<arith::ExtFOp, arith::TruncFOp, arith::NegFOp, arith::SIToFPOp>(op))
+    return of(0);
+  if (isa<arith::AddFOp, arith::SubFOp>(op)) {
+    Dependence a = of(0), b = of(1);
+    if (a.kind == Kind::NonLinear || b.kind == Kind::NonLinear || a.kind == Kind::Constant || b.kind == Kind::Constant)
+      return nonLinear();
+    if (a.kind == Kind::Multilinear || b.kind == Kind::Multilinear)
+      return nonLinear();
+    Dependence sum{Kind::Additive, a.arguments};
+    sum.arguments.append(b.arguments);
+    return sum;
+  }
+  if (isa<arith::MulFOp, arith::DivFOp>(op)) {
+    Dependence a = of(0), b = of(1);
+    if (b.kind == Kind::Constant && a.kind != Kind::NonLinear)
+      return a;
+    if (isa<arith::DivFOp>(op))
+      return a.kind == Kind::Constant && b.kind == Kind::Constant ? Dependence{} : nonLinear();
+    if (a.kind == Kind::Constant && b.kind != Kind::NonLinear)
+      return b;
+    auto isFactor = [](Kind kind) { return kind == Kind::Linear || kind == Kind::Multilinear; };
+    if (!isFactor(a.kind) || !isFactor(b.kind))
+      return nonLinear();
+    for (BlockArgument argument : b.arguments)
+      if (llvm::is_contained(a.arguments, argument))
+        return nonLinear(); // a square
+    Dependence productOf{Kind::Multilinear, a.arguments};
+    productOf.arguments.append(b.arguments);
+    return productOf;
+  }
+  for (mlir::Value operand : op->getOperands())
+    if (dependenceOf(operand, body).kind != Kind::Constant)
+      return nonLinear();
+  return {};
+}
+
+} // namespace
+
+void FunctionInference::inferLinalg(linalg::LinalgOp op) {
+  auto unsupported = [&](const std::string &what) {
+    Refusal refusal{Refusal::Kind::Unknown, what, "a linalg operation of projected permutations"};
+    report_(op, refusal, 1108);
+  };
+  if (op.getNumDpsInits() != 1 || op->getNumResults() != 1)
+    return unsupported("unsupported linalg operation of several results");
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  ComputeRule rule;
+  SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
+  Block *body = op.getBlock();
+  auto yield = body->getTerminator();
+  mlir::Value yielded = yield->getOperand(0);
+  BlockArgument accumulator = body->getArguments().back();
+  bool hasReduction = llvm::is_contained(iterators, utils::IteratorType::reduction);
+  layout::IteratorKind reduction = layout::IteratorKind::Whole;
+  mlir::Value payload = yielded;
+  if (hasReduction) {
+    Operation *combiner = yielded.getDefiningOp();
+    if (combiner && combiner->getNumOperands() == 2 && llvm::is_contained(combiner->getOperands(), accumulator)) {
+      payload = combiner->getOperand(combiner->getOperand(0) == accumulator ? 1 : 0);
+      if (isa<arith::AddFOp, arith::AddIOp>(combiner))
+        reduction = layout::IteratorKind::Sum;
+      else if (isa<arith::MaximumFOp, arith::MaxNumFOp, arith::MaxSIOp>(combiner))
+        reduction = layout::IteratorKind::Maximum;
+      else if (isa<arith::MinimumFOp, arith::MinNumFOp, arith::MinSIOp>(combiner))
+        reduction = layout::IteratorKind::Minimum;
+    }
+  }
+  for (auto [index, kind] : llvm::enumerate(iterators)) {
+    rule.iterators.push_back(kind == utils::IteratorType::parallel ? layout::IteratorKind::Parallel : reduction);
+    rule.names.push_back("d" + std::to_string(index));
+  }
+  Dependence dependence = dependenceOf(payload, body);
+  using Kind = Dependence::Kind;
+  rule.linearity = dependence.kind == Kind::Additive ? layout::Linearity::Additive
+                   : dependence.kind == Kind::Linear || dependence.kind == Kind::Multilinear
+                       ? layout::Linearity::Multilinear
+                       : layout::Linearity::NonLinear;
+  SmallVector<mlir::Value, 4> operands;
+  auto add = [&](OpOperand &operand) -> bool {
+    SmallVector<int64_t, 4> dims;
+    for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults()) {
+      auto dim = dyn_cast<AffineDimExpr>(expr);
+      dims.push_back(dim ? static_cast<int64_t>(dim.getPosition()) : layout::noIterator);
+    }
+    rule.operands.push_back(dims);
+    operands.push_back(operand.get());
+    return true;
+  };
+  for (OpOperand *input : op.getDpsInputOperands())
+    if (isa<RankedTensorType>(input->get().getType()) && !input->get().getType().isIntOrIndexOrFloat())
+      add(*input);
+  OpOperand &init = *op.getDpsInitOperand(0);
+  bool readsInit = op.payloadUsesValueFromOperand(&init);
+  if (readsInit && !hasReduction)
+    add(init); // an update in place: one more operand
+  if (readsInit && hasReduction) {
+    // The start of a sharded reduction is added once per rank, so it must be neutral.
+    const Known &start = get(init.get());
+    bool isNeutral = start.kind == Known::Kind::Uniform && (start.isZero || reduction != layout::IteratorKind::Sum);
+    if (!isNeutral) {
+      if (rule.linearity != layout::Linearity::NonLinear && reduction == layout::IteratorKind::Sum)
+        rule.linearity = layout::Linearity::NonLinear; // whole only
+      if (start.kind == Known::Kind::Digits || start.kind == Known::Kind::Failed)
+        add(init);
+    }
+  }
+  SmallVector<int64_t, 4> resultDims;
+  for (AffineExpr expr : op.getMatchingIndexingMap(&init).getResults()) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    if (!dim)
+      return unsupported("unsupported indexing map of a result");
+    resultDims.push_back(static_cast<int64_t>(dim.getPosition()));
+  }
+  rule.results.push_back(resultDims);
+  inferRule(op, rule, operands);
+}
+
+//===----------------------------------------------------------------------===//
+// nn
+//===----------------------------------------------------------------------===//
+
+void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim, bool isSplit) {
+  const layout::Value *input = digitsOf(op, op->getOperand(0));
+  if (!input)
+    return;
+  SmallVector<Size, 4> shape;
+  Size rows = input->dims[0].localSize();
+  if (isSplit) {
+    std::optional<Size> local = layout::divide(input->dims[1].localSize(), Size(headDim));
+    if (!local) {
+      Refusal refusal{Refusal::Kind::Wrong, "dim 1 is no multiple of head_dim", ""};
+      return report_(op, refusal, 1106);
+    }
+    shape = {rows, *local, Size(headDim)};
+  } else {
+    shape = {rows, input->dims[1].localSize() * Size(headDim)};
+  }
+  // The logical number of heads settles what the shards are: they divide heads, never head_dim.
+  Size logical = 1;
+  if (isSplit) {
+    for (const layout::Digit &digit : input->dims[1].digits)
+      logical *= digit.count;
+    if (!input->dims[1].isSegmented() && !(logical == Size(heads * headDim))) {
+      Refusal refusal{Refusal::Kind::Wrong,
+                      "expected " + std::to_string(heads) + " heads of " + std::to_string(headDim) + " but dim 1 is " +
+                          print(scope.universe, input->dims[1]),
+                      ""};
+      return report_(op, refusal, 1106);
+    }
+  }
+  Outcome<layout::Value> result = layout::reshape(scope.universe, *input, shape);
+  if (result && isSplit && shape[1].isOne()) {
+    // One head a rank: the shards float and belong to the heads.
+    for (layout::Dim &dim : result->dims)
+      dim.anchors.clear();
+    for (const layout::Digit &digit : input->dims[1].digits)
+      if (digit.isMesh())
+        result->dims[1].anchors.push_back({digit.space, digit.stride});
+    SmallVector<layout::Digit, 2> moved;
+    llvm::erase_if(result->dims[2].digits, [&](const layout::Digit &digit) {
+      if (digit.isMesh())
+        moved.push_back(digit);
+      return digit.isMesh();
+    });
+    for (layout::Digit &digit : moved) {
+      digit.home = digit.stride;
+      digit.isAmbiguous = false;
+      result->floats.push_back(digit);
+    }
+  }
+  setOrReport(op, op->getResult(0), std::move(result), 1106);
+}
+
+bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
+  const Known &table = get(op.getTable());
+  if (table.kind != Known::Kind::Digits || !op.getFirst())
+    return true;
+  auto wrong = [&](const std::string &what) {
+    Refusal refusal{Refusal::Kind::Wrong, what, ""};
+    report_(op, refusal, 1106);
+    return false;
+  };
+  // The first row is where the rank's part begins: sum of coordinate * stride over the mesh digits of the rows.
+  SmallVector<std::pair<layout::AxisId, int64_t>, 2> terms;
+  std::function<bool(mlir::Value, int64_t)> collect = [&](mlir::Value value, int64_t factor) {
+    Operation *defining = value.getDefiningOp();
+    if (!defining)
+      return false;
+    if (auto constant = dyn_cast<arith::ConstantIndexOp>(defining))
+      return constant.value() == 0;
+    if (auto coordinate = dyn_cast<CoordinateOp>(defining)) {
+      terms.push_back({*scope.findAxis(coordinate.getAxis()), factor});
+      return true;
+    }
+    if (isa<arith::AddIOp>(defining))
+      return collect(defining->getOperand(0), factor) && collect(defining->getOperand(1), factor);
+    if (isa<arith::MulIOp>(defining))
+      for (unsigned i : {0u, 1u})
+        if (auto constant = defining->getOperand(i).getDefiningOp<arith::ConstantIndexOp>())
+          return collect(defining->getOperand(1 - i), factor * constant.value());
+    return false;
+  };
+  if (!collect(op.getFirst(), 1)) {
+    Refusal refusal{Refusal::Kind::Unknown, "the first row is no sum of coordinates times constants",
+                    "the first row as muster.coordinate times the rows of a rank"};
+    report_(op, refusal, 1108);
+    return false;
+  }
+  SmallVector<std::pair<layout::AxisId, int64_t>, 2> wanted;
+  for (const layout::Digit &digit : table.value.dims[0].digits)
+    if (digit.isMesh()) {
+      if (!digit.weight.isOne() || !digit.stride.isConcrete())
+        return wrong("the table's rows are spread over a part of an axis");
+      wanted.push_back({digit.axis, digit.stride.getValue()});
+    }
+  llvm::erase_if(terms, [&](auto &term) { return scope.universe.axes[term.first].size.isOne(); });
+  llvm::sort(terms);
+  llvm::sort(wanted);
+  if (terms != wanted)
+    return wrong("the first row is not where the rank's part of the table begins: " +
+                 print(scope.universe, table.value.dims[0]));
+  return true;
+}
+
+void FunctionInference::inferCacheAppend(nn::CacheAppendOp op) {
+  auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(op, op.getStateAttr());
+  MeshAttr mesh = getMesh(op);
+  FailureOr<RankedTensorType> local =
+      getLocalType(state.getLogicalType(), state.getLayout(), mesh, [](const Twine &) {});
+  if (failed(local))
+    return;
+  Outcome<layout::Value> held =
+      scope.valueOfSymbol(state.getSymName(), state.getLayout(), state.getLogicalType(), *local);
+  if (!held)
+    return report_(op, held.getRefusal(), 1107);
+  const layout::Value *rows = digitsOf(op, op.getRows()), *slots = rows ? digitsOf(op, op.getSlots()) : nullptr;
+  if (!rows || !slots)
+    return;
+  if (!rows->isFull() || !slots->isFull()) {
+    Refusal refusal{Refusal::Kind::Wrong, "appends rows that are still to be reduced", ""};
+    return report_(op, refusal, 1105);
+  }
+  auto refuse = [&](const Refusal &refusal, const std::string &what) {
+    Refusal own = refusal;
+    own.message = what + ": " + own.message;
+    report_(op, own, 1106);
+  };
+  if (auto refusal = layout::disagreement(scope.universe, rows->dims[0], slots->dims[0]))
+    return refuse(*refusal, "rows and slots do not agree");
+  // Every rank that holds a part of the state sees all rows of its sequences, so rows may be spread only as pages are.
+  for (const layout::Digit &digit : rows->dims[0].digits) {
+    bool isPaged = llvm::any_of(held->dims[0].digits,
+                                [&](const layout::Digit &page) { return page.isMesh() && page.axis == digit.axis; });
+    if (digit.isMesh() && !isPaged) {
+      Refusal refusal{Refusal::Kind::Wrong,
+                      "the rows are spread over '" + scope.universe.axes[digit.axis].name + "' but the state @" +
+                          state.getSymName().str() + " is not: " + print(scope.universe, rows->dims[0]),
+                      ""};
+      return report_(op, refusal, 1106);
+    }
+  }
+  for (const layout::Value &reading : layout::readingsOf(scope.universe, *rows)) {
+    for (const layout::Value &target : layout::readingsOf(scope.universe, *held)) {
+      auto heads = layout::disagreement(scope.universe, reading.dims[1], target.dims[2]);
+      auto dims = layout::disagreement(scope.universe, reading.dims[2], target.dims[3]);
+      if (!heads && !dims && reading.floats.size() == target.floats.size())
+        return;
+    }
+  }
+  if (auto refusal = layout::disagreement(scope.universe, rows->dims[1], held->dims[2]))
+    return refuse(*refusal, "the heads of the rows are not those of the state");
+  if (auto refusal = layout::disagreement(scope.universe, rows->dims[2], held->dims[3]))
+    return refuse(*refusal, "the head dim of the rows is not that of the state");
+  Refusal refusal{Refusal::Kind::Wrong, "the rows vary over another axis than the state", ""};
+  report_(op, refusal, 1106);
+}
+
+void FunctionInference::inferAttention(nn::AttentionOp op) {
+  MeshAttr mesh = getMesh(op);
+  SmallVector<layout::Value, 2> states;
+  for (FlatSymbolRefAttr name : {op.getKeysAttr(), op.getValuesAttr()}) {
+    auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(op, name);
+    FailureOr<RankedTensorType> local =
+        getLocalType(state.getLogicalType(), state.getLayout(), mesh, [](const Twine &) {});
+    if (failed(local))
+      return fail(op);
+    Outcome<layout::Value> held =
+        scope.valueOfSymbol(state.getSymName(), state.getLayout(), state.getLogicalType(), *local);
+    if (!held) {
+      report_(op, held.getRefusal(), 1107);
+      return;
+    }
+    states.push_back(std::move(*held));
+  }
+  const layout::Value *query = digitsOf(op, op.getQuery());
+  if (!query)
+    return;
+  auto refuse = [&](Refusal refusal, const std::string &what) {
+    refusal.message = what + ": " + refusal.message;
+    report_(op, refusal, 1106);
+  };
+  // Keys and values hold the same heads; each query head meets those of its group.
+  if (auto refusal = layout::disagreement(scope.universe, states[0].dims[2], states[1].dims[2]))
+    return refuse(*refusal, "keys and values do not agree");
+  std::optional<Refusal> heads;
+  for (const layout::Value &reading : layout::readingsOf(scope.universe, *query)) {
+    for (const layout::Value &keys : layout::readingsOf(scope.universe, states[0])) {
+      heads = layout::groupedHeadsDisagreement(scope.universe, reading.dims[1], keys.dims[2]);
+      if (!heads)
+        break;
+    }
+    if (!heads)
+      break;
+  }
+  if (heads)
+    return refuse(*heads, "query and key-value heads do not agree");
+  inferRule(op, ruleOf(op.getIterationRule()),
+            {op.getQuery(), op.getPositions(), op.getQueryStarts(), op.getBlockTable()});
+}
+
+//===----------------------------------------------------------------------===//
+// All
+//===----------------------------------------------------------------------===//
+
+bool FunctionInference::inferCompute(Operation *op) {
+  auto uniform = [&](bool isZero) {
+    Known known;
+    known.kind = Known::Kind::Uniform;
+    known.isZero = isZero;
+    set(op->getResult(0), known);
+    return true;
+  };
+  if (auto load = dyn_cast<LoadOp>(op)) {
+    auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(op, load.getWeightAttr());
+    setOrReport(op, load.getResult(),
+                scope.valueOfSymbol(weight.getSymName(), weight.getLayout(), weight.getLogicalType(),
+                                    cast<RankedTensorType>(load.getResult().getType())),
+                1107);
+    return true;
+  }
+  if (isa<tensor::EmptyOp>(op))
+    return uniform(false);
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    auto type = dyn_cast<RankedTensorType>(constant.getType());
+    if (!type)
+      return true;
+    auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+    if (elements && elements.isSplat())
+      return uniform(matchPattern(constant.getResult(), m_AnyZeroFloat()) ||
+                     matchPattern(constant.getResult(), m_Zero()));
+    layout::Value value; // the same numbers on every rank, positions of their own
+    for (int64_t size : type.getShape()) {
+      layout::Dim dim;
+      layout::Digit digit;
+      digit.count = size;
+      digit.stride = 1;
+      digit.space = scope.universe.addSpace({"constant", Size(size)});
+      dim.digits.push_back(digit);
+      value.dims.push_back(dim);
+    }
+    layout::normalise(value);
+    set(op->getResult(0), std::move(value));
+    return true;
+  }
+  if (auto splat = dyn_cast<tensor::SplatOp>(op))
+    return uniform(matchPattern(splat.getInput(), m_AnyZeroFloat()));
+  if (auto fill = dyn_cast<linalg::FillOp>(op))
+    return uniform(matchPattern(fill.getInputs()[0], m_AnyZeroFloat()));
+  if (auto append = dyn_cast<nn::CacheAppendOp>(op)) {
+    inferCacheAppend(append);
+    return true;
+  }
+  if (auto attention = dyn_cast<nn::AttentionOp>(op)) {
+    inferAttention(attention);
+    return true;
+  }
+  if (auto split = dyn_cast<nn::SplitHeadsOp>(op)) {
+    inferHeads(op, static_cast<int64_t>(split.getHeads()), static_cast<int64_t>(split.getHeadDim()), true);
+    return true;
+  }
+  if (auto merge = dyn_cast<nn::MergeHeadsOp>(op)) {
+    inferHeads(op, static_cast<int64_t>(merge.getHeads()), static_cast<int64_t>(merge.getHeadDim()), false);
+    return true;
+  }
+  if (auto gather = dyn_cast<nn::GatherRowsOp>(op); gather && !checkFirstRow(gather))
+    return true;
+  if (auto rule = dyn_cast<nn::IterationRuleOpInterface>(op)) {
+    SmallVector<mlir::Value, 4> operands;
+    for (mlir::Value operand : op->getOperands())
+      if (isa<RankedTensorType>(operand.getType()))
+        operands.push_back(operand);
+    inferRule(op, ruleOf(rule.getIterationRule()), operands);
+    return true;
+  }
+  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
+    inferLinalg(linalgOp);
+    return true;
+  }
+  // Elementwise arithmetic on tensors.
+  if (op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1 &&
+      isa<RankedTensorType>(op->getResult(0).getType())) {
+    ComputeRule rule;
+    auto rank = cast<RankedTensorType>(op->getResult(0).getType()).getRank();
+    SmallVector<int64_t, 4> dims;
+    for (int64_t dim = 0; dim < rank; ++dim) {
+      rule.iterators.push_back(layout::IteratorKind::Parallel);
+      rule.names.push_back("d" + std::to_string(dim));
+      dims.push_back(dim);
+    }
+    SmallVector<mlir::Value, 4> operands;
+    for (mlir::Value operand : op->getOperands())
+      if (isa<RankedTensorType>(operand.getType())) {
+        rule.operands.push_back(dims);
+        operands.push_back(operand);
+      }
+    rule.results.push_back(dims);
+    rule.linearity = isa<arith::AddFOp, arith::SubFOp>(op)                              ? layout::Linearity::Additive
+                     : isa<arith::MulFOp>(op) && op->getOperand(0) != op->getOperand(1) ? layout::Linearity::Multilinear
+                     : isa<arith::NegFOp, arith::ExtFOp, arith::TruncFOp>(op)           ? layout::Linearity::Multilinear
+                                                                                        : layout::Linearity::NonLinear;
+    inferRule(op, rule, operands);
+    return true;
+  }
+  return false;
+}

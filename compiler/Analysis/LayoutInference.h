@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The layout algebra applied to IR: from the layouts of a function's arguments, weights and states, what every value
+// holds on every rank, and whether results and claims hold what they declare.
+//
+// Forward, once through each function, no annotation inside. Private callees are analysed at their calls, once for each
+// set of operand layouts. Operations of which nothing reaches a result, a claim or a state are left out: a fault in
+// dead code is no fault.
+//
+// A reshape that cuts inside a digit does not fail yet: only grouping was lost, and a later reshape may restore it. If
+// another operation comes first, the element at each place is followed back through the operations (concrete sizes),
+// and compared at the boundary place by place.
+
+#ifndef MUSTER_COMPILER_ANALYSIS_LAYOUTINFERENCE_H
+#define MUSTER_COMPILER_ANALYSIS_LAYOUTINFERENCE_H
+
+#include "compiler/Analysis/LayoutScope.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace muster {
+
+/// Where a value is not what it is declared to be: one rank, one index, two elements of the declared logical tensor.
+struct LayoutCounterexample {
+  llvm::SmallVector<std::pair<std::string, int64_t>, 4> coordinates; ///< by axis
+  llvm::SmallVector<int64_t, 4> index;                               ///< local
+  llvm::SmallVector<std::pair<std::string, int64_t>, 4> wanted, got; ///< positions by dim name
+  llvm::SmallVector<std::pair<std::string, int64_t>, 4> symbols;     ///< the sizes chosen, if any are symbolic
+};
+
+struct LayoutFinding {
+  enum class Kind { Refuted, Unknown, Assumed };
+  Kind kind = Kind::Refuted;
+  mlir::Operation *op = nullptr;
+  /// Of Refuted: E1104 for elements at the wrong place, E1105 for reductions, E1106 for operands that do not agree,
+  /// E1107 for a layout that does not fit. Of Unknown: E1108. Of Assumed: none.
+  int number = 0;
+  /// One line without the number.
+  std::string message;
+  /// Of Unknown: the fact that would settle it.
+  std::string missingFact;
+  llvm::SmallVector<std::pair<mlir::Location, std::string>, 2> notes;
+  std::optional<LayoutCounterexample> counterexample;
+};
+
+struct LayoutReport {
+  llvm::SmallVector<LayoutFinding, 4> findings;
+  int64_t functions = 0, operations = 0, claims = 0;
+  /// Whether the proof is for every choice of symbols.
+  bool isSymbolic = false;
+
+  bool has(LayoutFinding::Kind kind) const {
+    return llvm::any_of(findings, [&](const LayoutFinding &finding) { return finding.kind == kind; });
+  }
+};
+
+/// Verifies every function of the module that declares a layout, on its mesh. The module has been verified.
+LayoutReport inferLayouts(mlir::ModuleOp module);
+
+} // namespace muster
+
+#endif // MUSTER_COMPILER_ANALYSIS_LAYOUTINFERENCE_H

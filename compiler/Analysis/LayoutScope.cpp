@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Analysis/LayoutScope.h"
+
+#include "compiler/Layout/NormalForm.h"
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace muster;
+using layout::Digit;
+using layout::Dim;
+using layout::Outcome;
+using layout::Refusal;
+using layout::Size;
+
+static Refusal wrong(std::string message) { return {Refusal::Kind::Wrong, std::move(message), ""}; }
+static Refusal unknown(std::string message, std::string fact = "") {
+  return {Refusal::Kind::Unknown, std::move(message), std::move(fact)};
+}
+
+static std::optional<Size> staticSize(RankedTensorType type, unsigned dim) {
+  if (type.isDynamicDim(dim))
+    return std::nullopt;
+  return Size(type.getDimSize(dim));
+}
+
+std::optional<layout::AxisId> LayoutScope::findAxis(StringRef name) const {
+  for (layout::AxisId axis = 0; axis < universe.axes.size(); ++axis)
+    if (universe.axes[axis].name == name)
+      return axis;
+  return std::nullopt;
+}
+
+SmallVector<layout::AxisId, 2> LayoutScope::groupOf(ArrayAttr axes) const {
+  SmallVector<layout::AxisId, 2> group;
+  for (StringAttr name : axes.getAsRange<StringAttr>())
+    group.push_back(findAxis(name.getValue()).value_or(0));
+  return group;
+}
+
+std::optional<Size> LayoutScope::sizeOf(StringRef name) const {
+  if (std::optional<layout::AxisId> axis = findAxis(name))
+    return universe.axes[*axis].size;
+  auto known = sizes.find(name);
+  if (known == sizes.end())
+    return std::nullopt;
+  return known->second;
+}
+
+Outcome<Size> LayoutScope::axisSize(AxisRefAttr axis) const {
+  std::optional<layout::AxisId> id = findAxis(axis.getName());
+  if (!id)
+    return wrong("references unknown axis '" + axis.getName().str() + "'");
+  return axis.isWholeAxis() ? universe.axes[*id].size : Size(axis.getSize());
+}
+
+Outcome<Size> LayoutScope::divisorOf(LayoutTermAttr term) const {
+  Size divisor = 1;
+  for (AxisRefAttr axis : term.getAxes()) {
+    Outcome<Size> size = axisSize(axis);
+    if (!size)
+      return size;
+    divisor *= *size;
+  }
+  return divisor;
+}
+
+std::optional<Refusal> LayoutScope::learnSizes(LayoutAttr layout, RankedTensorType local) {
+  if (layout.getRank() != local.getRank())
+    return wrong("layout " + layout.getText() + " has " + std::to_string(layout.getRank()) +
+                 " dims but its tensor has " + std::to_string(local.getRank()));
+  for (auto [index, dim] : llvm::enumerate(layout.getDims())) {
+    if (dim.getSegmented() || dim.getTerms().size() != 1)
+      continue;
+    LayoutTermAttr term = dim.getTerms().front();
+    std::optional<Size> size = staticSize(local, static_cast<unsigned>(index));
+    Outcome<Size> divisor = divisorOf(term);
+    if (!divisor)
+      return divisor.getRefusal();
+    if (!size)
+      continue;
+    Size logical = *size * *divisor;
+    if (!logical.isValid())
+      return wrong("dim '" + term.getName().str() + "' has more than 2^63 positions");
+    auto [known, isNew] = sizes.try_emplace(term.getName(), logical);
+    if (!isNew && !(known->second == logical))
+      return wrong("dim '" + term.getName().str() + "' has size " + known->second.print(universe.symbols.getNames()) +
+                   " in one layout and " + logical.print(universe.symbols.getNames()) + " in " + layout.getText());
+  }
+  return std::nullopt;
+}
+
+Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, MeshAttr mesh) {
+  LayoutScope scope;
+  for (MeshAxisAttr axis : mesh.getAxes()) {
+    Size size = axis.getSize();
+    if (ShapedType::isDynamic(axis.getSize())) {
+      std::optional<Size> symbol = scope.universe.symbols.add(axis.getName());
+      if (!symbol)
+        return unknown("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes");
+      size = *symbol;
+    }
+    scope.universe.axes.push_back({axis.getName().str(), size});
+  }
+  SmallVector<std::pair<LayoutAttr, RankedTensorType>, 8> declared;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    if (auto layout = function.getArgAttrOfType<LayoutAttr>(i, attribute::layout))
+      if (auto type = dyn_cast<RankedTensorType>(function.getArgument(i).getType()))
+        declared.push_back({layout, type});
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    if (auto layout = function.getResultAttrOfType<LayoutAttr>(i, attribute::layout))
+      if (auto type = dyn_cast<RankedTensorType>(function.getResultTypes()[i]))
+        declared.push_back({layout, type});
+  function.walk([&](AssertLayoutOp claim) {
+    declared.push_back({claim.getLayout(), cast<RankedTensorType>(claim.getInput().getType())});
+  });
+  for (auto [layout, type] : declared)
+    if (std::optional<Refusal> refusal = scope.learnSizes(layout, type))
+      return *refusal;
+
+  // Names that no type fixes: a symbol, times what the facts and the layouts say divides it. Local sizes of a sharded
+  // dim are whole, so what a layout divides by divides it.
+  llvm::StringMap<Size> divisors;
+  auto noteDivisor = [&](StringRef name, Size divisor) {
+    auto [known, isNew] = divisors.try_emplace(name, divisor);
+    if (isNew || layout::divide(known->second, divisor))
+      return;
+    known->second = layout::divide(divisor, known->second) ? divisor : known->second * divisor;
+  };
+  SmallVector<StringRef, 8> open;
+  for (auto [layout, type] : declared)
+    for (LayoutDimAttr dim : layout.getDims())
+      for (LayoutTermAttr term : dim.getTerms()) {
+        if (dim.getSegmented() || scope.sizes.contains(term.getName()))
+          continue;
+        Outcome<Size> divisor = scope.divisorOf(term);
+        if (!divisor)
+          return divisor.getRefusal();
+        noteDivisor(term.getName(), *divisor);
+        if (!llvm::is_contained(open, term.getName()))
+          open.push_back(term.getName());
+      }
+  if (auto facts = function->getAttrOfType<FactsAttr>(attribute::facts))
+    for (auto [divisor, dividend] : llvm::zip(facts.getDivisors(), facts.getDividends()))
+      if (std::optional<Size> size = scope.sizeOf(divisor.getValue()))
+        if (llvm::is_contained(open, dividend.getValue()))
+          noteDivisor(dividend.getValue(), *size);
+  for (StringRef name : open) {
+    // A product of names of which all but one are known is no choice; the types settle it where the value is made.
+    Size divisor = divisors.lookup(name);
+    std::string symbolName =
+        divisor.isOne() ? name.str() : name.str() + "/" + divisor.print(scope.universe.symbols.getNames());
+    std::optional<Size> symbol = scope.universe.symbols.add(symbolName);
+    if (!symbol)
+      return unknown("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes");
+    scope.sizes[name] = divisor * *symbol;
+  }
+  // Products of names with static sizes: one open name is what is left.
+  for (auto [layout, type] : declared)
+    for (auto [index, dim] : llvm::enumerate(layout.getDims())) {
+      std::optional<Size> local = staticSize(type, static_cast<unsigned>(index));
+      if (dim.getSegmented() || dim.getTerms().size() < 2 || !local)
+        continue;
+      Size left = *local;
+      StringRef missing;
+      for (LayoutTermAttr term : dim.getTerms()) {
+        Size size = scope.sizes.lookup(term.getName());
+        Outcome<Size> divisor = scope.divisorOf(term);
+        left *= *divisor;
+        if (!size.isConcrete() && missing.empty()) {
+          missing = term.getName();
+          continue;
+        }
+        std::optional<Size> rest = layout::divide(left, size);
+        if (!rest)
+          return unknown("the sizes of the dims in " + layout.getText() + " are not known");
+        left = *rest;
+      }
+      if (!missing.empty())
+        scope.sizes[missing] = left;
+    }
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    if (auto layout = function.getResultAttrOfType<LayoutAttr>(i, attribute::layout))
+      for (LayoutDimAttr dim : layout.getDims())
+        for (LayoutTermAttr term : dim.getTerms())
+          if (!dim.getSegmented() && !scope.names.contains(term.getName())) {
+            layout::SpaceId space = scope.universe.addSpace({term.getName().str(), scope.sizes.lookup(term.getName())});
+            scope.universe.spaces[space].isBound = true;
+            scope.names[term.getName()] = space;
+          }
+  return scope;
+}
+
+Outcome<Dim> LayoutScope::termOf(LayoutTermAttr term, std::optional<Size> local, Names &scope,
+                                 const std::string &prefix) {
+  if (term.isRagged())
+    return unknown("ragged dim '" + term.getName().str() + "'", "token counts, which are proved by another pass");
+  Outcome<Size> divisor = divisorOf(term);
+  if (!divisor)
+    return divisor.getRefusal();
+  Size logical = 1;
+  if (local) {
+    logical = *local * *divisor;
+  } else if (prefix.empty() && sizes.contains(term.getName())) {
+    logical = sizes.lookup(term.getName());
+  } else {
+    return unknown("the size of dim '" + term.getName().str() + "' is not known", "its size");
+  }
+  std::optional<Size> part = layout::divide(logical, *divisor);
+  if (!part)
+    return wrong("dim '" + term.getName().str() + "' of size " + logical.print(universe.symbols.getNames()) +
+                 " does not divide by " + divisor->print(universe.symbols.getNames()));
+  std::string name = term.getAnyOrder() ? "any(" + term.getName().str() + ")" : term.getName().str();
+  std::string tag = term.getAnyOrder() ? name : "";
+  if (term.getOrder() == ChunkOrder::ZigZag) {
+    name += " zigzag";
+    tag = "zigzag over " + divisor->print(universe.symbols.getNames());
+  }
+  auto [known, isNew] = scope.try_emplace(name, 0);
+  if (isNew)
+    known->second = universe.addSpace({prefix + name, logical, tag});
+  layout::SpaceId space = known->second;
+  if (!(universe.spaces[space].size == logical))
+    return wrong("dim '" + term.getName().str() + "' has size " +
+                 universe.spaces[space].size.print(universe.symbols.getNames()) + " elsewhere but " +
+                 logical.print(universe.symbols.getNames()) + " here");
+  Dim dim;
+  Digit own;
+  own.count = *part;
+  own.stride = 1;
+  own.space = space;
+  Size stride = *part;
+  if (term.getOrder() == ChunkOrder::Stripe) { // positions are dealt out one by one: the mesh digits are the minor ones
+    own.stride = *divisor;
+    stride = 1;
+  }
+  for (AxisRefAttr axis : llvm::reverse(term.getAxes())) {
+    Outcome<Size> size = axisSize(axis);
+    Digit digit;
+    digit.count = *size;
+    digit.stride = stride;
+    digit.space = space;
+    digit.axis = *findAxis(axis.getName());
+    digit.weight = axis.isWholeAxis() ? Size(1) : Size(axis.getWeight());
+    digit.home = Size(1);
+    dim.digits.insert(dim.digits.begin(), digit);
+    stride *= *size;
+  }
+  if (term.getOrder() == ChunkOrder::Stripe)
+    dim.digits.insert(dim.digits.begin(), own);
+  else
+    dim.digits.push_back(own);
+  return dim;
+}
+
+Outcome<Dim> LayoutScope::dimOf(LayoutDimAttr dim, std::optional<Size> local, Names &scope, const std::string &prefix) {
+  ArrayRef<LayoutTermAttr> terms = dim.getTerms();
+  if (!dim.getSegmented() && terms.size() == 1)
+    return termOf(terms.front(), local, scope, prefix);
+  Dim result;
+  for (LayoutTermAttr term : terms) {
+    std::optional<Size> own;
+    Outcome<Size> divisor = divisorOf(term);
+    if (!divisor)
+      return divisor.getRefusal();
+    if (dim.getSegmented())
+      own = layout::divide(Size(term.getExtent()), *divisor);
+    else if (sizes.contains(term.getName()))
+      own = layout::divide(sizes.lookup(term.getName()), *divisor);
+    if (!own)
+      return unknown("the size of dim '" + term.getName().str() + "' is not known or does not divide", "its size");
+    Outcome<Dim> part = termOf(term, own, scope, prefix);
+    if (!part)
+      return part;
+    if (dim.getSegmented())
+      result.segments.push_back(std::move(*part));
+    else
+      llvm::append_range(result.digits, part->digits);
+  }
+  return result;
+}
+
+Outcome<layout::Value> LayoutScope::valueOf(LayoutAttr layout, RankedTensorType local, Names &scope,
+                                            const std::string &prefix) {
+  if (layout.getRank() != local.getRank())
+    return wrong("layout " + layout.getText() + " has " + std::to_string(layout.getRank()) +
+                 " dims but its tensor has " + std::to_string(local.getRank()));
+  layout::Value value;
+  for (auto [index, dim] : llvm::enumerate(layout.getDims())) {
+    Outcome<Dim> own = dimOf(dim, staticSize(local, static_cast<unsigned>(index)), scope, prefix);
+    if (!own)
+      return own.getRefusal();
+    std::optional<Size> size = staticSize(local, static_cast<unsigned>(index));
+    if (size && !(own->localSize() == *size))
+      return wrong("dim " + std::to_string(index) + " of layout " + layout.getText() + " is " +
+                   own->localSize().print(universe.symbols.getNames()) + " on each rank but its tensor has " +
+                   size->print());
+    value.dims.push_back(std::move(*own));
+  }
+  for (PartialAttr partial : layout.getPartials()) {
+    layout::Reduction reduction = partial.getKind() == ReductionKind::Sum   ? layout::Reduction::Sum
+                                  : partial.getKind() == ReductionKind::Max ? layout::Reduction::Maximum
+                                                                            : layout::Reduction::Minimum;
+    for (AxisRefAttr axis : partial.getAxes()) {
+      Outcome<Size> size = axisSize(axis);
+      if (!size)
+        return size.getRefusal();
+      if (!size->isOne())
+        value.pending.push_back(
+            {*size, *findAxis(axis.getName()), axis.isWholeAxis() ? Size(1) : Size(axis.getWeight()), reduction});
+    }
+  }
+  layout::normalise(value);
+  return value;
+}
+
+Outcome<layout::Value> LayoutScope::valueOfSymbol(StringRef symbol, LayoutAttr layout, RankedTensorType logical,
+                                                  RankedTensorType local) {
+  std::string prefix = symbol.str() + ".";
+  Names &own = symbolNames[symbol];
+  if (!local.hasStaticShape()) {
+    // A state's number of pages is the session's choice.
+    for (int64_t i = 0; i < local.getRank(); ++i)
+      if (local.isDynamicDim(static_cast<unsigned>(i)) &&
+          layout.getDims()[static_cast<size_t>(i)].getTerms().size() == 1) {
+        LayoutTermAttr term = layout.getDims()[static_cast<size_t>(i)].getTerms().front();
+        if (sizes.contains(term.getName()))
+          continue;
+        std::optional<Size> symbolSize = universe.symbols.add(term.getName());
+        if (!symbolSize)
+          return unknown("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes");
+      }
+  }
+  layout::Value value;
+  for (auto [index, dim] : llvm::enumerate(layout.getDims())) {
+    std::optional<Size> size = staticSize(local, static_cast<unsigned>(index));
+    if (!size && dim.getTerms().size() == 1)
+      size = universe.symbols.find(dim.getTerms().front().getName());
+    Outcome<Dim> part = dimOf(dim, size, own, prefix);
+    if (!part)
+      return part.getRefusal();
+    value.dims.push_back(std::move(*part));
+  }
+  (void)logical;
+  layout::normalise(value);
+  return value;
+}
