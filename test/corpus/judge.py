@@ -217,7 +217,10 @@ class Piece:
 
 
 def run(command, text):
-    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True)
+    except FileNotFoundError:
+        sys.exit(f"judge.py: {command[0]} is not on PATH")
     if done.returncode < 0 or done.returncode > 1:
         raise Broken(f"{command[0]} ended with {done.returncode}: {done.stderr[:400]}")
     if done.returncode == 1:

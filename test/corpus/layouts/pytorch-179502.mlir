@@ -6,7 +6,7 @@
 // it stands inside dim 0, not in dim 1: the local parts have the right number of elements and the wrong ones. The sharded part must
 // stay in front of its dim, or the tensor must be redistributed first.
 //
-// The wrong one is right iff sp = 1 (or the dim's inner part is 1).
+// The wrong one is right iff sp = 1.
 
 // (5, 28) sharded on dim 1, viewed as (10, 14). Sizes: u = 2, v = 14.
 muster.mesh @node <["sp" = 2]>

@@ -5,7 +5,7 @@
 // What went wrong: a sharded dim of size c·a is split in two, and the inner one is taken for the sharded one. The shard is the outer
 // part: c is sharded, a is whole.
 //
-// The wrong one is right iff sp = 1.
+// The wrong one is right iff sp = 1 or c/sp = 1.
 
 // Joined along the inner part. Sizes: c = 12, a = 7.
 muster.mesh @node <["sp" = 2]>
