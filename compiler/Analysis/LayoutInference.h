@@ -28,6 +28,15 @@ struct LayoutCounterexample {
   llvm::SmallVector<std::pair<std::string, int64_t>, 4> symbols;     ///< the sizes chosen, if any are symbolic
 };
 
+/// A single edit with which the whole function is proved.
+struct LayoutFix {
+  mlir::Location location;
+  /// "use permutation [1, 2, 0, 3, 4]".
+  std::string text;
+  /// What of the operation's text is to be replaced, and by what; empty where the edit is no replacement of a piece.
+  std::string before, after;
+};
+
 struct LayoutFinding {
   enum class Kind { Refuted, Unknown, Assumed };
   Kind kind = Kind::Refuted;
@@ -41,11 +50,16 @@ struct LayoutFinding {
   std::string missingFact;
   llvm::SmallVector<std::pair<mlir::Location, std::string>, 2> notes;
   std::optional<LayoutCounterexample> counterexample;
+  /// Sizes at which the program would be right ("sp = 1 or b = 1"); empty where that is not known.
+  std::string condition;
+  /// Best first.
+  llvm::SmallVector<LayoutFix, 2> fixes;
 };
 
 struct LayoutReport {
   llvm::SmallVector<LayoutFinding, 4> findings;
-  int64_t functions = 0, operations = 0, claims = 0;
+  /// Declared results and claims that were examined, and operations that reach one.
+  int64_t functions = 0, operations = 0, results = 0, claims = 0;
   /// Whether the proof is for every choice of symbols.
   bool isSymbolic = false;
 

@@ -38,7 +38,7 @@ func.func @negative_head_group_before_sequence(%x: tensor<12x2x5x7xf32> {muster.
   // expected-note @+1 {{dim 1 holds [(2 : 10 @h)], declared [(2 : 1 @b)]}}
   %4 = tensor.expand_shape %3 [[0, 1, 2, 3]] output_shape [3, 2, 20, 7] : tensor<840xf32> into tensor<3x2x20x7xf32>
   // expected-error @+2 {{E1104 result holds the wrong elements: expected layout [s/sp, b, h, d]}}
-  // expected-note @+1 {{rank (sp=0), local index [0, 1, 0, 0]: wanted s=0, b=1, h=0, d=0, got s=0, b=0, h=10, d=0}}
+  // expected-note @+1 {{rank (sp=0), local index [0, 1, 0, 0]: wanted logical [0, 1, 0, 0] of [s, b, h, d], got [0, 0, 10, 0]}}
   return %4 : tensor<3x2x20x7xf32>
 }
 
@@ -56,7 +56,7 @@ func.func @negative_cut_inside_a_digit(%x: tensor<12x3x5x7xf32> {muster.layout =
   // expected-note @+1 {{the maps part here: this reshape to [3, 3, 20, 7] cuts inside a digit}}
   %4 = tensor.expand_shape %3 [[0, 1, 2, 3]] output_shape [3, 3, 20, 7] : tensor<1260xf32> into tensor<3x3x20x7xf32>
   // expected-error @+2 {{E1104 result holds the wrong elements: expected layout [s/sp, b, h, d]}}
-  // expected-note @+1 {{rank (sp=0), local index [0, 0, 5, 0]: wanted s=0, b=0, h=5, d=0, got s=0, b=1, h=0, d=0}}
+  // expected-note @+1 {{rank (sp=0), local index [0, 0, 5, 0]: wanted logical [0, 0, 5, 0] of [s, b, h, d], got [0, 1, 0, 0]}}
   return %4 : tensor<3x3x20x7xf32>
 }
 

@@ -17,7 +17,7 @@ FOLDERS = "compiler|dialects|runtime|models|tools|test|docs"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"(?<![\w/.$-])((?:%s)/[\w./-]*)([<*{]?)" % FOLDERS)
 OPTION = re.compile(r"(?<![\w-])(--[a-z][\w-]*)")
-CALL = re.compile(r"(?:^|[\s`/])(muster-(?:compile|run|inspect|opt))(?=[\s`])")
+CALL = re.compile(r"(?:^|[\s`/])(muster-(?:compile|run|inspect|opt|verify))(?=[\s`])")
 ERROR = re.compile(r"\bE\d{4}\b")
 
 
@@ -79,7 +79,7 @@ def commands(line):
 
 
 def check_options(root):
-    tools = ["muster-compile", "muster-run", "muster-inspect", "muster-opt"]
+    tools = ["muster-compile", "muster-run", "muster-inspect", "muster-opt", "muster-verify"]
     known = {tool: known_options(tool) for tool in tools}
     anywhere = set().union(*known.values())
     faults, checked = [], 0

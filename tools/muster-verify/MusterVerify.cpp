@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// muster-verify FILE: proves the layouts of a program, or says where they do not hold. Nothing is compiled.
+#include "tools/muster-verify/Report.h"
+
+#include "dialects/NN/IR/NNDialect.h"
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Support/FileUtilities.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+
+using namespace mlir;
+using namespace muster;
+using namespace muster::verify;
+
+namespace {
+
+constexpr int exitRefuted = 1, exitUsage = 2, exitUnknown = 3;
+
+struct Options {
+  std::string input, mesh, sarif;
+  bool json = false, allowUnknown = false;
+};
+
+/// Fills `options`; the exit code where the process ends here.
+std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
+  CLI::App app("Prove that every element is where the program's layouts say", "muster-verify");
+  app.set_version_flag("--version", "muster-verify " MUSTER_VERSION);
+  app.add_option("input", options.input, "Program (.mlir); - reads standard input")->required();
+  app.add_option("--mesh", options.mesh, "Sizes of axes that the program leaves open: sp=4, or dp=2,tp=3");
+  app.add_flag("--json", options.json, "Print the answer as JSON");
+  app.add_option("--sarif", options.sarif, "Write the findings as SARIF 2.1.0 to this file");
+  app.add_flag("--allow-unknown", options.allowUnknown, "Warn of what nobody can prove instead of failing");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success &success) { // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError &error) {
+    llvm::errs() << "muster-verify: E0101 " << error.what() << "\n";
+    return exitUsage;
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void usageError(const Twine &text) {
+  llvm::errs() << "muster-verify: " << text << "\n";
+  exit(exitUsage);
+}
+
+llvm::StringMap<int64_t> parseMesh(StringRef text) {
+  llvm::StringMap<int64_t> sizes;
+  SmallVector<StringRef> parts;
+  text.split(parts, ',', -1, /*KeepEmpty=*/!text.empty());
+  for (StringRef part : parts) {
+    auto [name, size] = part.split('=');
+    int64_t value;
+    if (name.empty() || size.getAsInteger(10, value) || value < 1)
+      usageError("E0105 expected --mesh to be like tp=3 but got '" + text + "'");
+    sizes[name] = value;
+  }
+  return sizes;
+}
+
+/// Gives the open axes of the module's meshes their sizes.
+void chooseMesh(ModuleOp module, const llvm::StringMap<int64_t> &sizes) {
+  llvm::StringMap<bool> known;
+  module.walk([&](MeshOp op) {
+    SmallVector<MeshAxisAttr> axes;
+    for (MeshAxisAttr axis : op.getMesh().getAxes()) {
+      known[axis.getName()] |= ShapedType::isDynamic(axis.getSize());
+      auto chosen = sizes.find(axis.getName());
+      bool isChosen = chosen != sizes.end() && ShapedType::isDynamic(axis.getSize());
+      axes.push_back(
+          MeshAxisAttr::get(module.getContext(), axis.getName(), isChosen ? chosen->second : axis.getSize()));
+    }
+    op.setMeshAttr(MeshAttr::get(module.getContext(), axes));
+  });
+  for (const auto &entry : sizes)
+    if (!known.lookup(entry.first()))
+      usageError("E0108 expected --mesh to name an axis whose size the program leaves open but got '" + entry.first() +
+                 "'");
+}
+
+/// What a proof for all sizes takes for granted: the facts of the functions, and what layouts divide by open axes.
+std::vector<std::string> collectFacts(ModuleOp module) {
+  std::vector<std::string> facts;
+  auto add = [&](const Twine &divisor, const Twine &dividend) {
+    std::string fact = (divisor + " | " + dividend).str();
+    if (!llvm::is_contained(facts, fact))
+      facts.push_back(fact);
+  };
+  module.walk([&](func::FuncOp function) {
+    if (auto own = function->getAttrOfType<FactsAttr>(attribute::facts))
+      for (auto [divisor, dividend] : llvm::zip(own.getDivisors(), own.getDividends()))
+        add(divisor.getValue(), dividend.getValue());
+    MeshAttr mesh = getMesh(function);
+    auto addLayout = [&](LayoutAttr layout) {
+      for (LayoutDimAttr dim : layout &&mesh ? layout.getDims() : ArrayRef<LayoutDimAttr>())
+        for (LayoutTermAttr term : dim.getTerms())
+          for (AxisRefAttr axis : term.getAxes())
+            if (mesh.findAxis(axis.getName()) >= 0 && ShapedType::isDynamic(mesh.getAxisSize(axis.getName())))
+              add(axis.getName(), term.getName());
+    };
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      addLayout(function.getArgAttrOfType<LayoutAttr>(i, attribute::layout));
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      addLayout(function.getResultAttrOfType<LayoutAttr>(i, attribute::layout));
+  });
+  return facts;
+}
+
+std::string counted(int64_t count, StringRef what) {
+  return llvm::formatv("{0} {1}{2}", count, what, count == 1 ? "" : "s");
+}
+
+void printSummary(const Answer &answer) {
+  const LayoutReport &report = answer.report;
+  auto count = [&](LayoutFinding::Kind kind) {
+    return llvm::count_if(report.findings, [&](const LayoutFinding &finding) { return finding.kind == kind; });
+  };
+  std::string verdict = answer.verdict().str();
+  if (report.functions == 0)
+    verdict = "unknown: no function declares a layout";
+  else if (verdict == "proved" && report.isSymbolic)
+    verdict += " for all sizes" + (answer.facts.empty() ? "" : " with " + llvm::join(answer.facts, ", "));
+  llvm::outs() << answer.file << ": " << verdict << ": " << counted(report.results, "result") << ", "
+               << counted(report.claims, "claim") << ", " << counted(report.operations, "operation");
+  if (int64_t assumed = count(LayoutFinding::Kind::Assumed))
+    llvm::outs() << ", " << assumed << " assumed";
+  llvm::outs() << " in " << llvm::format("%.1f", answer.milliseconds) << " ms\n";
+}
+
+int writeSarif(const Options &options, const Answer &answer, StringRef source) {
+  std::string message;
+  auto output = openOutputFile(options.sarif, &message);
+  if (!output) {
+    llvm::errs() << "muster-verify: E4202 cannot write " << options.sarif << " because " << message << "\n";
+    return exitRefuted;
+  }
+  output->os() << llvm::formatv("{0:2}\n", toSarif(answer, source));
+  output->keep();
+  return 0;
+}
+
+int run(const Options &options) {
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  registerAllExtensions(registry);
+  registry.insert<MusterDialect, nn::NNDialect>();
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  context.printOpOnDiagnostic(false); // One line an error.
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler lines(sources, &context, llvm::errs());
+  llvm::StringMap<int64_t> mesh = parseMesh(options.mesh);
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context));
+  if (!module)
+    return exitRefuted;
+  chooseMesh(*module, mesh);
+
+  Answer answer;
+  answer.file = options.input;
+  answer.allowUnknown = options.allowUnknown;
+  auto started = std::chrono::steady_clock::now();
+  answer.report = inferLayouts(*module);
+  answer.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count();
+  if (answer.report.isSymbolic)
+    answer.facts = collectFacts(*module);
+
+  if (!options.json)
+    for (const LayoutFinding &finding : answer.report.findings)
+      emitMessage(renderFinding(finding, options.allowUnknown));
+  if (!options.sarif.empty())
+    if (int code = writeSarif(options, answer, sources.getMemoryBuffer(sources.getMainFileID())->getBuffer()))
+      return code;
+  if (options.json)
+    llvm::outs() << llvm::formatv("{0:2}\n", toJson(answer, {}));
+  else
+    printSummary(answer);
+  StringRef verdict = answer.verdict();
+  if (verdict == "refuted")
+    return exitRefuted;
+  bool isAllowed = options.allowUnknown && answer.report.functions > 0;
+  return verdict == "unknown" && !isAllowed ? exitUnknown : 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  Options options;
+  if (std::optional<int> code = parseCommandLine(argc, argv, options))
+    return *code;
+  return run(options);
+}
