@@ -4,6 +4,7 @@
 
 #include "runtime/api/Handles.h"
 #include "runtime/device/host/Affinity.h"
+#include "runtime/schema/Elements.h"
 #include "runtime/session/EntryCall.h"
 #include "runtime/session/PlanStepModel.h"
 
@@ -94,7 +95,7 @@ Result<session::NamedTensor> namedTensor(const muster_tensor &tensor) {
   result.element = static_cast<schema::ElementType>(tensor.element);
   result.dims = {tensor.dims, tensor.dim_count};
   result.data = tensor.data;
-  uint64_t left = tensor.bytes / session::elementBytes(result.element); // elements that fit
+  uint64_t left = tensor.bytes / schema::elementBytes(result.element); // elements that fit
   uint64_t count = 1;
   for (int64_t size : result.dims) {
     if (size < 0 || (size != 0 && count > left / static_cast<uint64_t>(size)))

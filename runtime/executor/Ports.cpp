@@ -3,11 +3,12 @@
 
 #include "runtime/executor/Copy.h"
 #include "runtime/plan/CheckPlan.h"
+#include "runtime/schema/Elements.h"
 
 namespace muster::executor {
 
 PortShape::PortShape(const schema::PortT &port, const schema::MeshT &mesh)
-    : port(port), mesh(mesh), elementBytes(*plan::elementBytes(port.element)), divides(mesh.axes.size()),
+    : port(port), mesh(mesh), elementBytes(schema::elementBytes(port.element)), divides(mesh.axes.size()),
       logical(port.dims.size()) {
   for (const auto &dim : port.dims) {
     int64_t count = 1;

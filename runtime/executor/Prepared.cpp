@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/executor/Prepared.h"
 
-#include "runtime/plan/CheckPlan.h"
+#include "runtime/schema/Elements.h"
 
 #include <algorithm>
 #include <map>
@@ -185,7 +185,7 @@ void Preparation::addTransfer(const schema::TransferT &transfer) {
   prepared.pullCount = static_cast<uint32_t>(out.pulls.size()) - prepared.firstPull;
   prepared.dims = static_cast<uint32_t>(transfer.box.size());
   prepared.element = transfer.element;
-  prepared.elementBytes = static_cast<uint32_t>(*plan::elementBytes(transfer.element));
+  prepared.elementBytes = static_cast<uint32_t>(schema::elementBytes(transfer.element));
   prepared.reduction = transfer.reduction;
   out.mostPulls = std::max(out.mostPulls, prepared.pullCount);
   out.transfers.push_back(prepared);

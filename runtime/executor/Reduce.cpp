@@ -2,6 +2,7 @@
 #include "runtime/executor/Copy.h"
 
 #include "runtime/executor/Share.h"
+#include "runtime/schema/Elements.h"
 
 #include <algorithm>
 #include <bit>
@@ -116,25 +117,12 @@ void reduceTyped(std::span<const std::byte *const> sources, int64_t offset, std:
   }
 }
 
-uint64_t widthOf(schema::ElementType element) {
-  switch (element) {
-  case schema::ElementType::F16:
-  case schema::ElementType::BF16:
-    return 2;
-  case schema::ElementType::F64:
-  case schema::ElementType::I64:
-    return 8;
-  default:
-    return 4;
-  }
-}
-
 } // namespace
 
 void reduceBox(std::span<const std::byte *const> sources, std::byte *destination, std::span<const BoxDim> dims,
                schema::ElementType element, schema::Reduction reduction, uint32_t worker, uint32_t workers) {
   BoxDim own[ShareLimits::greatestDims];
-  uint64_t width = widthOf(element);
+  uint64_t width = schema::elementBytes(element);
   Share share = shareOf(dims, own, width, worker, workers);
   if (share.isEmpty)
     return;

@@ -4,6 +4,7 @@
 #include "runtime/count/Bounds.h"
 #include "runtime/plan/CheckVariant.h"
 #include "runtime/schema/Container.h"
+#include "runtime/schema/Elements.h"
 
 #include <algorithm>
 
@@ -11,28 +12,11 @@ namespace muster::plan {
 
 using schema::CountOp;
 
-std::optional<uint64_t> elementBytes(schema::ElementType element) {
-  switch (element) {
-  case schema::ElementType::F32:
-  case schema::ElementType::I32:
-    return 4;
-  case schema::ElementType::F16:
-  case schema::ElementType::BF16:
-    return 2;
-  case schema::ElementType::F64:
-  case schema::ElementType::I64:
-    return 8;
-  case schema::ElementType::I8:
-  case schema::ElementType::U8:
-  case schema::ElementType::Bool:
-    return 1;
-  }
-  return std::nullopt;
-}
-
 std::optional<uint64_t> packedBytes(schema::ElementType element, const std::vector<int64_t> &shape,
                                     schema::Packing packing) {
-  std::optional<uint64_t> size = elementBytes(element);
+  uint64_t size = elementBytes(element);
+  if (size == 0)
+    return std::nullopt;
   std::vector<int64_t> extents = shape;
   if (packing == schema::Packing::BlockedN64K16) {
     if (shape.size() != 2 || shape[0] < 0 || shape[1] < 0 || shape[0] > count::greatestCount ||
@@ -41,13 +25,9 @@ std::optional<uint64_t> packedBytes(schema::ElementType element, const std::vect
     extents = {(shape[0] + 63) / 64 * 64, (shape[1] + 15) / 16 * 16};
   }
   for (int64_t extent : extents) {
-    if (!size || extent < 0)
+    if (extent < 0 || __builtin_mul_overflow(size, static_cast<uint64_t>(extent), &size) ||
+        size > static_cast<uint64_t>(count::greatestCount))
       return std::nullopt;
-    uint64_t product;
-    if (__builtin_mul_overflow(*size, static_cast<uint64_t>(extent), &product) ||
-        product > static_cast<uint64_t>(count::greatestCount))
-      return std::nullopt;
-    size = product;
   }
   return size;
 }

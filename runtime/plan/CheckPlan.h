@@ -27,11 +27,8 @@ inline constexpr uint32_t greatestPortDims = 16;
 /// E2121 entry, E2124 matmul rows, and those of CheckVariant.h.
 Status checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes);
 
-/// Bytes an element; nullopt for an unknown type.
-std::optional<uint64_t> elementBytes(schema::ElementType element);
-
-/// Bytes of `shape` in `packing`; nullopt where a dimension is negative, the packing does not fit the rank, or the size
-/// exceeds 2^62.
+/// Bytes of `shape` in `packing`; nullopt where the element is unknown, a dimension is negative, the packing does not
+/// fit the rank, or the size exceeds 2^62.
 std::optional<uint64_t> packedBytes(schema::ElementType element, const std::vector<int64_t> &shape,
                                     schema::Packing packing);
 

@@ -6,6 +6,7 @@
 #include "runtime/plan/MemoryOrder.h"
 #include "runtime/plan/StepOrder.h"
 #include "runtime/schema/Container.h"
+#include "runtime/schema/Elements.h"
 
 #include <algorithm>
 
@@ -85,7 +86,7 @@ Status VariantCheck::checkPorts(const std::vector<std::unique_ptr<schema::PortT>
                          spans.size());
   for (size_t i = 0; i != spans.size(); ++i) {
     MUSTER_RETURN_IF_ERROR(checkSpan(spans[i].offset(), spans[i].length(), what));
-    Wide bytes = *elementBytes(ports[i]->element);
+    Wide bytes = elementBytes(ports[i]->element);
     for (const auto &dim : ports[i]->dims) {
       Interval size;
       MUSTER_RETURN_IF_ERROR(bound(*dim->size, false, "the size of a port", size));
@@ -294,7 +295,7 @@ Status VariantCheck::checkBox(const schema::TransferT &transfer) const {
     from.add(sourceStride, extent.high);
     to.add(destinationStride, extent.high);
   }
-  Wide width = *elementBytes(transfer.element);
+  Wide width = elementBytes(transfer.element);
   auto checkReach = [&](const Reach &reach, const schema::Binding &binding, const char *what) {
     constexpr Wide greatest = count::greatestCount;
     if (isEmpty || (reach.low >= 0 && reach.high < greatest && (reach.high + 1) * width <= Wide(lengthOf(binding))))

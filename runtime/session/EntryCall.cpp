@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/session/EntryCall.h"
 
+#include "runtime/schema/Elements.h"
 #include "runtime/session/PlanStepModel.h"
 
 #include <algorithm>
@@ -8,28 +9,6 @@
 #include <fmt/ranges.h>
 
 namespace muster::session {
-
-uint64_t elementBytes(schema::ElementType element) {
-  switch (element) {
-  case schema::ElementType::F64:
-  case schema::ElementType::I64:
-    return 8;
-  case schema::ElementType::F32:
-  case schema::ElementType::I32:
-    return 4;
-  case schema::ElementType::F16:
-  case schema::ElementType::BF16:
-    return 2;
-  default:
-    return 1;
-  }
-}
-
-std::string_view elementName(schema::ElementType element) {
-  constexpr std::string_view names[] = {"f32", "f16", "bf16", "f64", "i8", "u8", "i32", "i64", "bool"};
-  size_t index = static_cast<size_t>(element);
-  return index < std::size(names) ? names[index] : "unknown";
-}
 
 namespace {
 

@@ -30,11 +30,6 @@ struct ResultShape {
   uint64_t bytes = 0;
 };
 
-/// Bytes of an element.
-uint64_t elementBytes(schema::ElementType element);
-/// "f32", "i32", ...
-std::string_view elementName(schema::ElementType element);
-
 /// Runs `entry` with `inputs`, each named once, in any order; the step record follows from their dims (a field that no
 /// dim of the entry is equal to is 0). The results can then be read from `executor` by index. Errors: E2431 names,
 /// E2432 element, dims, or two dims that disagree on a field; those of the executor.

@@ -8,18 +8,6 @@
 
 namespace muster::inspect {
 
-std::string_view elementName(schema::ElementType element) {
-  constexpr std::string_view names[] = {"f32", "f16", "bf16", "f64", "i8", "u8", "i32", "i64", "bool"};
-  size_t index = static_cast<size_t>(element);
-  return index < std::size(names) ? names[index] : "unknown";
-}
-
-uint64_t elementBytes(schema::ElementType element) {
-  constexpr uint64_t sizes[] = {4, 2, 2, 8, 1, 1, 4, 8, 1};
-  size_t index = static_cast<size_t>(element);
-  return index < std::size(sizes) ? sizes[index] : 0;
-}
-
 std::string_view packingName(schema::Packing packing) {
   switch (packing) {
   case schema::Packing::RowMajor:

@@ -7,6 +7,7 @@
 
 #include "runtime/count/Bounds.h"
 #include "runtime/plan/LoadedPlan.h"
+#include "runtime/schema/Elements.h"
 
 #include <string>
 #include <string_view>
@@ -41,8 +42,6 @@ private:
   const schema::PlanT &plan;
 };
 
-std::string_view elementName(schema::ElementType element);
-uint64_t elementBytes(schema::ElementType element);
 std::string_view packingName(schema::Packing packing);
 std::string_view sectionKindName(schema::SectionKind kind);
 /// "[960, 576]".

@@ -2,6 +2,7 @@
 //
 // muster-run --input: any entry, tensors in and out as .npy.
 
+#include "runtime/schema/Elements.h"
 #include "runtime/session/EntryCall.h"
 #include "tools/muster-run/Modes.h"
 #include "tools/muster-run/Npy.h"
@@ -61,9 +62,9 @@ Result<int> runEntry(const RunOptions &options) {
   }
   nlohmann::json results = nlohmann::json::array();
   for (const session::ResultShape &shape : shapes) {
-    results.push_back({{"name", shape.name}, {"element", session::elementName(shape.element)}, {"dims", shape.dims}});
+    results.push_back({{"name", shape.name}, {"element", schema::elementName(shape.element)}, {"dims", shape.dims}});
     if (options.talks() && !options.json)
-      fmt::print("{} {} [{}]\n", shape.name, session::elementName(shape.element), fmt::join(shape.dims, ", "));
+      fmt::print("{} {} [{}]\n", shape.name, schema::elementName(shape.element), fmt::join(shape.dims, ", "));
   }
   if (options.talks() && options.json)
     fmt::print("{}\n", nlohmann::json{{"results", results}}.dump());

@@ -2,7 +2,7 @@
 #include "tools/muster-run/Npy.h"
 
 #include "runtime/plan/MappedFile.h"
-#include "runtime/session/EntryCall.h"
+#include "runtime/schema/Elements.h"
 
 #include <cerrno>
 #include <cstring>
@@ -110,7 +110,7 @@ private:
 
 /// Bytes of an array; none where they exceed 64 bits.
 std::optional<uint64_t> bytesOf(schema::ElementType element, std::span<const int64_t> dims) {
-  uint64_t bytes = session::elementBytes(element);
+  uint64_t bytes = schema::elementBytes(element);
   for (int64_t size : dims) {
     uint64_t factor = static_cast<uint64_t>(size);
     if (factor != 0 && bytes > std::numeric_limits<uint64_t>::max() / factor)
@@ -182,7 +182,7 @@ Result<NpyWriter> NpyWriter::create(const std::string &path, schema::ElementType
     if (each.element == element)
       known = &each;
   if (!known)
-    return inputError(2442, fmt::format("unsupported element {} for {}", session::elementName(element), path));
+    return inputError(2442, fmt::format("unsupported element {} for {}", schema::elementName(element), path));
   std::string shape;
   for (int64_t size : dims)
     shape += fmt::format("{}, ", size);

@@ -2,7 +2,7 @@
 //
 // muster-run --tokens: the logits behind every token of a given sequence; and --check, which compares two plans so.
 
-#include "runtime/session/EntryCall.h"
+#include "runtime/schema/Elements.h"
 #include "tools/muster-run/Modes.h"
 #include "tools/muster-run/Npy.h"
 
@@ -22,7 +22,7 @@ Result<std::vector<int32_t>> readTokens(const std::string &path) {
   bool wide = array.element == schema::ElementType::I64;
   if (array.dims.size() != 1 || (!wide && array.element != schema::ElementType::I32))
     return Status::error(2442, "expected {} to be i32 or i64 with 1 dim but got {} with {}", path,
-                         session::elementName(array.element), array.dims.size())
+                         schema::elementName(array.element), array.dims.size())
         .withExitCode(ExitCode::input);
   std::vector<int32_t> tokens(static_cast<size_t>(array.dims[0]));
   for (size_t i = 0; i != tokens.size(); ++i) {
