@@ -85,9 +85,11 @@ TEST(Api, SequencesJoinAndLeaveOnThreeRanks) {
   ASSERT_TRUE(loaded.session.drop(ids[1], error));
   while (loaded.session.hasWork())
     ASSERT_TRUE(loaded.session.step(error)) << error.text();
-  for (size_t i = 0; i != ids.size(); ++i)
-    if (i != 1)
-      EXPECT_EQ(loaded.session.takeTokens(ids[i], error), expected(prompts[i], 20)) << i;
+  for (size_t i = 0; i != ids.size(); ++i) {
+    if (i == 1)
+      continue;
+    EXPECT_EQ(loaded.session.takeTokens(ids[i], error), expected(prompts[i], 20)) << i;
+  }
 }
 
 // A plan may be used by any number of threads.
