@@ -274,6 +274,11 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
     }
   }
   Outcome<layout::Value> result = layout::reshape(scope.universe, *input, shape);
+  // Heads that a collective hands out stay heads, even where a rank keeps one only: they are no part of head_dim.
+  if (result && isSplit)
+    for (layout::Digit &digit : result->dims[1].digits)
+      if (!digit.isMesh())
+        digit.home = digit.stride;
   if (result && isSplit && shape[1].isOne()) {
     // One head a rank: the shards float and belong to the heads.
     for (layout::Dim &dim : result->dims)

@@ -178,8 +178,13 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
       value.dims[dim].segments = std::move(taken);
   }
   for (unsigned dim = static_cast<unsigned>(value.dims.size()); dim-- > 0;)
-    if (dropped.test(dim))
+    if (dropped.test(dim)) {
+      // What divides a unit dim that goes belongs to the dim behind it, as in a reshape.
+      llvm::SmallVector<layout::Anchor, 1> anchors = value.dims[dim].anchors;
       value.dims.erase(value.dims.begin() + dim);
+      if (!value.dims.empty())
+        llvm::append_range(value.dims[std::min<size_t>(dim, value.dims.size() - 1)].anchors, anchors);
+    }
   layout::normalise(value);
   set(op.getResult(), std::move(value));
 }

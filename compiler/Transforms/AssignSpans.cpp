@@ -54,6 +54,19 @@ private:
   DenseMap<Value, Value> spans;
 };
 
+/// Every dim is whole on each rank or one contiguous dim over whole axes.
+static bool isPortLayout(LayoutAttr layout) {
+  auto isWhole = [](LayoutDimAttr dim) {
+    return llvm::all_of(dim.getTerms(), [](LayoutTermAttr term) { return term.getAxes().empty() && !term.isRagged(); });
+  };
+  if (!layout.getPartials().empty())
+    return false;
+  for (int64_t dim = 0; dim < layout.getRank(); ++dim)
+    if (!layout.isPlainDim(dim) && !isWhole(layout.getDims()[dim]))
+      return false;
+  return true;
+}
+
 /// Ports as dictionaries {name, type (logical), layout, dims}.
 FailureOr<ArrayAttr> SpanAssigner::describePorts(bool results) {
   Builder builder(function.getContext());
@@ -70,7 +83,7 @@ FailureOr<ArrayAttr> SpanAssigner::describePorts(bool results) {
     if (!local || !layout)
       return function.emitOpError() << "E4007 expected " << what << " " << index
                                     << " to be a tensor with a layout but got " << portType;
-    if (!layout.isPlain())
+    if (!isPortLayout(layout))
       return function.emitOpError() << "E4008 unsupported layout of " << what << " " << index
                                     << ": expected contiguous dims over whole axes but got " << layout.getText();
     auto name = dyn_cast_or_null<StringAttr>(get(attribute::name));

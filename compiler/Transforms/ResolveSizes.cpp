@@ -13,6 +13,8 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/CSE.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace muster;
 
@@ -20,6 +22,73 @@ namespace muster {
 #define GEN_PASS_DEF_RESOLVESIZESPASS
 #include "compiler/Transforms/Passes.h.inc"
 } // namespace muster
+
+/// Ranks among which a dim of a layout is divided.
+static int64_t getRanks(LayoutDimAttr dim, MeshAttr mesh) {
+  int64_t ranks = 1;
+  for (LayoutTermAttr term : dim.getTerms())
+    for (AxisRefAttr axis : term.getAxes())
+      ranks *= axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
+  return ranks;
+}
+
+SizeResolver::SizeResolver(func::FuncOp function) : function(function) {
+  MeshAttr mesh = getMesh(function);
+  auto read = [&](Type type, LayoutAttr layout) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor || !layout || !mesh)
+      return;
+    for (int64_t dim = 0; dim < tensor.getRank(); ++dim)
+      if (StringRef name = layout.getDimName(dim); tensor.isDynamicDim(dim) && !name.empty()) {
+        int64_t &divisor = divisors.try_emplace(name, 1).first->second;
+        divisor = std::lcm(divisor, std::max<int64_t>(1, getRanks(layout.getDims()[dim], mesh)));
+      }
+  };
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    read(function.getArgumentTypes()[i], function.getArgAttrOfType<LayoutAttr>(i, attribute::layout));
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    read(function.getResultTypes()[i], function.getResultAttrOfType<LayoutAttr>(i, attribute::layout));
+}
+
+std::optional<SizeResolver::Ratio> SizeResolver::getRatio(Value size) {
+  Operation *op = size.getDefiningOp();
+  if (isa_and_nonnull<plan::CountOp>(op))
+    return Ratio{size};
+  if (!isa_and_nonnull<arith::MulIOp, arith::DivUIOp>(op))
+    return std::nullopt;
+  Value left = op->getOperand(0), right = op->getOperand(1);
+  if (isa<arith::MulIOp>(op) && getConstantIntValue(left))
+    std::swap(left, right);
+  std::optional<int64_t> factor = getConstantIntValue(right);
+  std::optional<Ratio> ratio = getRatio(left);
+  if (!factor || *factor < 1 || !ratio)
+    return std::nullopt;
+  int64_t &term = isa<arith::MulIOp>(op) ? ratio->numerator : ratio->denominator;
+  term *= *factor;
+  int64_t common = std::gcd(ratio->numerator, ratio->denominator);
+  ratio->numerator /= common;
+  ratio->denominator /= common;
+  auto divisor = divisors.find(ratio->count.getDefiningOp<plan::CountOp>().getName());
+  if ((divisor == divisors.end() ? 1 : divisor->second) % ratio->denominator != 0)
+    return std::nullopt;
+  return ratio;
+}
+
+Value SizeResolver::getValue(const Ratio &ratio) {
+  Value &value = ratios[{ratio.count.getAsOpaquePointer(), ratio.numerator, ratio.denominator}];
+  if (value)
+    return value;
+  OpBuilder builder(function.getContext());
+  builder.setInsertionPointAfterValue(ratio.count);
+  Location loc = function.getLoc();
+  value = ratio.count;
+  if (ratio.denominator != 1)
+    value = arith::DivUIOp::create(builder, loc, value, arith::ConstantIndexOp::create(builder, loc, ratio.denominator),
+                                   /*isExact=*/true);
+  if (ratio.numerator != 1)
+    value = arith::MulIOp::create(builder, loc, value, arith::ConstantIndexOp::create(builder, loc, ratio.numerator));
+  return value;
+}
 
 FailureOr<OpFoldResult> SizeResolver::getArgumentSize(BlockArgument argument, int64_t dim) {
   unsigned index = argument.getArgNumber();
@@ -47,17 +116,7 @@ FailureOr<OpFoldResult> SizeResolver::getArgumentSize(BlockArgument argument, in
       count.getDefiningOp()->moveBefore(&function.getBody().front(), function.getBody().front().begin());
     }
   }
-  int64_t ranks = 1;
-  MeshAttr mesh = getMesh(function);
-  for (LayoutTermAttr term : layout.getDims()[dim].getTerms())
-    for (AxisRefAttr axis : term.getAxes())
-      ranks *= axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
-  if (ranks == 1)
-    return OpFoldResult(count);
-  OpBuilder builder(function.getContext());
-  builder.setInsertionPointAfterValue(count);
-  Value divisor = arith::ConstantIndexOp::create(builder, function.getLoc(), ranks);
-  return OpFoldResult(arith::DivUIOp::create(builder, function.getLoc(), count, divisor).getResult());
+  return OpFoldResult(getValue({count, 1, getRanks(layout.getDims()[dim], getMesh(function))}));
 }
 
 FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
@@ -95,6 +154,8 @@ FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
     OpBuilder builder(op);
     operand.set(getValueOrCreateConstantIndexOp(builder, op->getLoc(), *resolved));
   }
+  if (std::optional<Ratio> ratio = getRatio(value))
+    return OpFoldResult(getValue(*ratio));
   return size;
 }
 

@@ -6,15 +6,22 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 
+#include <map>
+#include <optional>
+#include <tuple>
+
 namespace muster {
 
 /// Resolves dims of one entry. A dynamic dim of an argument is the count that its layout names (`[t, o]` : dim 0 is
 /// count "t", divided by the sizes of the axes that shard it), so that equal names are one value; every other dim
 /// follows through the operations' shape reification. Values are made at the top of the function (counts) or at the
 /// operation that makes the tensor.
+///
+/// A count that a layout of the entry divides is a multiple of the ranks that divide it (the runtime refuses a step
+/// where it is not), so that `t` divided by three ranks and multiplied by three again is `t`, the same value.
 class SizeResolver {
 public:
-  explicit SizeResolver(mlir::func::FuncOp function) : function(function) {}
+  explicit SizeResolver(mlir::func::FuncOp function);
 
   /// The size of `dim` of `tensor`: an attribute where static, else an index value. Failure after a diagnostic.
   mlir::FailureOr<mlir::OpFoldResult> getSize(mlir::Value tensor, int64_t dim);
@@ -38,8 +45,21 @@ private:
   mlir::FailureOr<mlir::OpFoldResult> multiplySizes(mlir::Value tensor, llvm::ArrayRef<int64_t> dims,
                                                     mlir::OpBuilder &builder, mlir::Location loc);
 
+  /// count * numerator / denominator, in lowest terms, without remainder.
+  struct Ratio {
+    mlir::Value count;
+    int64_t numerator = 1, denominator = 1;
+  };
+  /// What `size` is of one count, where it is exact for every step.
+  std::optional<Ratio> getRatio(mlir::Value size);
+  /// The one value of a ratio.
+  mlir::Value getValue(const Ratio &ratio);
+
   mlir::func::FuncOp function;
   llvm::StringMap<mlir::Value> counts;
+  /// By name of the count: what divides it in every step.
+  llvm::StringMap<int64_t> divisors;
+  std::map<std::tuple<void *, int64_t, int64_t>, mlir::Value> ratios;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::OpFoldResult> known;
 };
 

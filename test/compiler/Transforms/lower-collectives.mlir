@@ -15,7 +15,7 @@ func.func @all_gather(%x: tensor<2x5xf32>) -> tensor<2x15xf32> {
   return %0 : tensor<2x15xf32>
 }
 // -----
-// Positions are row-major over the axes; a sharded dynamic dim is the count divided by the ranks, what is gathered the product again.
+// Positions are row-major over the axes; a sharded dynamic dim is the count divided by the ranks, what is gathered the count again.
 // CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (s0, 5)>
 // CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (0)>
 // CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (5, 1)>
@@ -24,9 +24,8 @@ func.func @all_gather(%x: tensor<2x5xf32>) -> tensor<2x15xf32> {
 // CHECK-SAME: (%[[X:[^:]*]]:
 // CHECK-NEXT: %[[C6:.*]] = arith.constant 6 : index
 // CHECK-NEXT: %[[V0:.*]] = plan.count "t" bound 66
-// CHECK-NEXT: %[[V1:.*]] = arith.divui %[[V0]], %[[C6]] : index
-// CHECK-NEXT: %[[V2:.*]] = arith.muli %[[V1]], %[[C6]] : index
-// CHECK-NEXT: %[[V3:.*]] = plan.transfer "all_gather" %[[X]] on ["dp", "tp"] sizes(%[[V1]]) result_sizes(%[[V2]]) box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M2]] : tensor<?x5xf32> -> tensor<?x5xf32>
+// CHECK-NEXT: %[[V1:.*]] = arith.divui %[[V0]], %[[C6]] exact : index
+// CHECK-NEXT: %[[V3:.*]] = plan.transfer "all_gather" %[[X]] on ["dp", "tp"] sizes(%[[V1]]) result_sizes(%[[V0]]) box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M2]] : tensor<?x5xf32> -> tensor<?x5xf32>
 // CHECK-NEXT: return %[[V3]] : tensor<?x5xf32>
 muster.mesh @mesh <["dp" = 2, "tp" = 3]>
 func.func @all_gather_two_axes(%x: tensor<?x5xf32> {muster.layout = #muster.layout<[t/(dp,tp), i]>}) -> tensor<?x5xf32> attributes {muster.bounds = {t = 66 : i64}} {

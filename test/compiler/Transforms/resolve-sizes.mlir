@@ -6,7 +6,7 @@ muster.mesh @mesh <["dp" = 2, "tp" = 3]>
 // CHECK-LABEL: func.func @arguments
 // CHECK-NEXT: %[[T:.*]] = plan.count "t" bound 64
 // CHECK-NEXT: %[[SIX:.*]] = arith.constant 6 : index
-// CHECK-NEXT: %[[PART:.*]] = arith.divui %[[T]], %[[SIX]] : index
+// CHECK-NEXT: %[[PART:.*]] = arith.divui %[[T]], %[[SIX]] exact : index
 // CHECK-NOT: plan.count
 // CHECK-NOT: tensor.dim
 // CHECK: return %[[T]], %[[T]], %[[PART]]
@@ -59,6 +59,28 @@ func.func @reshapes(%x: tensor<?x5x7xf32> {muster.layout = #muster.layout<[t, h,
   %0 = tensor.dim %inner, %c0 : tensor<?x35xf32>
   %1 = tensor.dim %outer, %c0 : tensor<?x7xf32>
   return %0, %1 : index, index
+}
+
+// A count that the entry's layouts divide by six is a multiple of six: parts that are gathered again are the count itself.
+// A count that nothing divides keeps its remainder.
+// CHECK-LABEL: func.func @exact
+// CHECK-DAG: %[[T:.*]] = plan.count "t" bound 66
+// CHECK-DAG: %[[U:.*]] = plan.count "u" bound 64
+// CHECK-DAG: %[[HALF:.*]] = arith.divui %[[T]], %{{.*}} exact : index
+// CHECK: %[[PART:.*]] = arith.divui %[[U]], %{{.*}} : index
+// CHECK: %[[REST:.*]] = arith.muli %[[PART]], %{{.*}} : index
+// CHECK: return %[[T]], %[[HALF]], %[[REST]]
+func.func @exact(%x: tensor<?x5xf32> {muster.layout = #muster.layout<[t/(dp,tp), i]>}, %y: tensor<?x5xf32> {muster.layout = #muster.layout<[u, i]>})
+    -> (index, index, index) attributes {muster.bounds = {t = 66 : i64, u = 64 : i64}} {
+  %c0 = arith.constant 0 : index
+  %half = muster.all_gather %x on "tp" dim 0 : tensor<?x5xf32> -> tensor<?x5xf32>
+  %whole = muster.all_gather %half on "dp" dim 0 : tensor<?x5xf32> -> tensor<?x5xf32>
+  %own = muster.slice %y on "tp" dim 0 : tensor<?x5xf32> -> tensor<?x5xf32>
+  %cut = muster.all_gather %own on "tp" dim 0 : tensor<?x5xf32> -> tensor<?x5xf32>
+  %0 = tensor.dim %whole, %c0 : tensor<?x5xf32>
+  %1 = tensor.dim %half, %c0 : tensor<?x5xf32>
+  %2 = tensor.dim %cut, %c0 : tensor<?x5xf32>
+  return %0, %1, %2 : index, index, index
 }
 
 // -----

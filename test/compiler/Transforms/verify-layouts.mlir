@@ -117,3 +117,18 @@ func.func @negative_unknown_operation(%x: tensor<4xf32> {muster.layout = #muster
   %0 = muster.permute %x sources [1, 0] on "sp" : tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+
+// One key-value head a rank: after the exchange the shard is the head's, not head_dim's.
+muster.mesh @node <["sp" = 3]>
+muster.state @keys : tensor<?x16x3x8xf32> layout <[page, slot, kv/sp, d]>
+func.func @one_head_a_rank(%k: tensor<2x24xf32> {muster.layout = #muster.layout<[t/sp, k]>},
+                           %slots: tensor<6xi32> {muster.layout = #muster.layout<[t]>}) -> (tensor<2x24xf32> {muster.layout = #muster.layout<[t/sp, k]>}) {
+  %rows = nn.split_heads %k heads 3 head_dim 8 : tensor<2x24xf32> -> tensor<2x3x8xf32>
+  %heads = muster.all_to_all %rows on "sp" split 1 concat 0 : tensor<2x3x8xf32> -> tensor<6x1x8xf32>
+  nn.cache_append @keys, %heads, %slots : tensor<6x1x8xf32>, tensor<6xi32>
+  %back = muster.all_to_all %heads on "sp" split 0 concat 1 : tensor<6x1x8xf32> -> tensor<2x3x8xf32>
+  %merged = nn.merge_heads %back heads 3 head_dim 8 : tensor<2x3x8xf32> -> tensor<2x24xf32>
+  return %merged : tensor<2x24xf32>
+}

@@ -18,3 +18,9 @@
 // HEADS-LABEL: func.func @to_heads
 // HEADS: %[[Y:.*]] = muster.all_to_all %{{.*}} on "sp" split 1 concat 0 : tensor<4x6x5xf32> -> tensor<12x2x5xf32>
 // HEADS-NEXT: return %[[Y]]
+
+// Both forms of sequence-parallel attention are proved as they stand; segments in another order than the slices are refused.
+// RUN: muster-opt %source/models/examples/ulysses-attention.mlir --muster-verify-layouts -o /dev/null
+// RUN: muster-opt %source/models/examples/ulysses-packed.mlir --muster-verify-layouts -o /dev/null
+// RUN: sed 's/q:4 | k:2 | v:2/k:2 | v:2 | q:4/' %source/models/examples/ulysses-packed.mlir | not muster-opt --muster-verify-layouts -o /dev/null 2>&1 | FileCheck %s --check-prefix=PACKED
+// PACKED: error: E1104 the slice {{.*}} cuts segments of
