@@ -3,6 +3,7 @@
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
 
 using namespace mlir;
 using namespace muster;
@@ -32,6 +33,16 @@ std::string muster::describe(const LayoutCounterexample &example) {
   return text;
 }
 
+/// " at attention.mlir:26:10"; the folders are in the location of the note.
+static std::string placeOf(Location location) {
+  auto at = location->findInstanceOf<FileLineColLoc>();
+  if (!at)
+    return "";
+  return (" at " + llvm::sys::path::filename(at.getFilename().getValue()) + ":" + Twine(at.getLine()) + ":" +
+          Twine(at.getColumn()))
+      .str();
+}
+
 LayoutMessage muster::renderFinding(const LayoutFinding &finding, bool allowUnknown) {
   using Severity = LayoutMessage::Severity;
   bool isUnknown = finding.kind == LayoutFinding::Kind::Unknown;
@@ -49,7 +60,7 @@ LayoutMessage muster::renderFinding(const LayoutFinding &finding, bool allowUnkn
   for (const auto &[location, text] : finding.notes)
     message.notes.push_back({location, text});
   for (const LayoutFix &fix : finding.fixes)
-    message.notes.push_back({fix.location, "verified fix: " + fix.text});
+    message.notes.push_back({fix.location, "verified fix: " + fix.text + placeOf(fix.location)});
   if (!finding.condition.empty())
     message.notes.push_back({message.location, "the program is right as written iff " + finding.condition});
   if (!finding.missingFact.empty())

@@ -368,6 +368,7 @@ void FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     if (!finding)
       return;
     finding->message = what + " " + finding->message + ": expected layout " + layout.getText();
+    finding->parting = known.op;
     if (known.op)
       finding->notes.push_back({known.op->getLoc(), "the maps part here: " + known.reason});
     report.findings.push_back(std::move(*finding));
@@ -389,6 +390,7 @@ void FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
                                 : what + " holds the wrong elements: expected layout " + layout.getText();
   if (!isReduction) {
     finding.notes.push_back({value.getLoc(), refusal->message});
+    finding.parting = value.getDefiningOp();
     finding.counterexample = findDifference(scope.universe, known.value, *declared);
   }
   report.findings.push_back(std::move(finding));

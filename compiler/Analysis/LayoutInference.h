@@ -49,6 +49,8 @@ struct LayoutFinding {
   /// Of Unknown: the fact that would settle it.
   std::string missingFact;
   llvm::SmallVector<std::pair<mlir::Location, std::string>, 2> notes;
+  /// Where what is there and what is declared part; null where that is not known.
+  mlir::Operation *parting = nullptr;
   std::optional<LayoutCounterexample> counterexample;
   /// Sizes at which the program would be right ("sp = 1 or b = 1"); empty where that is not known.
   std::string condition;

@@ -42,9 +42,12 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
   switch (phase) {
   case Phase::Model:
     break;
-  case Phase::Proved:
-    manager.addPass(createVerifyLayoutsPass());
+  case Phase::Proved: {
+    VerifyLayoutsPassOptions verification;
+    verification.explain = true;
+    manager.addPass(createVerifyLayoutsPass(verification));
     break;
+  }
   case Phase::Counted:
     manager.addPass(createExpandRedistributePass());
     break;

@@ -17,7 +17,8 @@ def VerifyLayoutsPass : Pass<"muster-verify-layouts", "::mlir::ModuleOp"> {
     *Requires*: no `linalg` on buffers; one block a function.
     *Guarantees*: for every choice of symbolic sizes that the facts allow, results equal those of the same program on a mesh of one rank.
   }];
-  let options = [Option<"allowUnknown", "allow-unknown", "bool", "false", "Warn where nothing can be proved instead of failing">];
+  let options = [Option<"allowUnknown", "allow-unknown", "bool", "false", "Warn where nothing can be proved instead of failing">,
+                 Option<"explain", "explain", "bool", "false", "Say of wrong programs at which sizes they would be right, and try fixes">];
   let statistics = [Statistic<"proved", "proved", "results and claims examined">];
 }
 

@@ -2,6 +2,7 @@
 #include "compiler/Transforms/Passes.h"
 
 #include "compiler/Analysis/LayoutDiagnostics.h"
+#include "compiler/Analysis/LayoutExplanation.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace muster {
@@ -19,6 +20,8 @@ struct VerifyLayouts : muster::impl::VerifyLayoutsPassBase<VerifyLayouts> {
 
   void runOnOperation() override {
     LayoutReport report = inferLayouts(getOperation());
+    if (explain)
+      explainFindings(report);
     for (const LayoutFinding &finding : report.findings)
       emitMessage(renderFinding(finding, allowUnknown));
     proved += report.results + report.claims;

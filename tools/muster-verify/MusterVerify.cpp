@@ -3,6 +3,7 @@
 // muster-verify FILE: proves the layouts of a program, or says where they do not hold. Nothing is compiled.
 #include "tools/muster-verify/Report.h"
 
+#include "compiler/Analysis/LayoutExplanation.h"
 #include "dialects/NN/IR/NNDialect.h"
 
 #include "mlir/InitAllDialects.h"
@@ -171,7 +172,9 @@ int run(const Options &options) {
   answer.allowUnknown = options.allowUnknown;
   auto started = std::chrono::steady_clock::now();
   answer.report = inferLayouts(*module);
-  answer.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count();
+  auto ended = std::chrono::steady_clock::now();
+  explainFindings(answer.report);
+  answer.milliseconds = std::chrono::duration<double, std::milli>(ended - started).count();
   if (answer.report.isSymbolic)
     answer.facts = collectFacts(*module);
 

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Analysis/LayoutExplanation.h"
+
+using namespace mlir;
+using namespace muster;
+
+/// Where edits are tried first: what the finding names, else what made the operand that is wrong.
+static Operation *partingOf(const LayoutFinding &finding) {
+  if (finding.parting)
+    return finding.parting;
+  for (mlir::Value operand : finding.op->getOperands())
+    if (Operation *source = operand.getDefiningOp())
+      return source;
+  return finding.op;
+}
+
+void muster::explainFindings(LayoutReport &report) {
+  constexpr int64_t fixBudget = 20000;
+  llvm::SmallDenseSet<Operation *, 4> explained;
+  for (LayoutFinding &finding : report.findings) {
+    if (finding.kind != LayoutFinding::Kind::Refuted || isa<func::FuncOp>(finding.op))
+      continue;
+    auto function = finding.op->getParentOfType<func::FuncOp>();
+    if (!explained.insert(function).second)
+      continue;
+    finding.fixes = findFixes(function, partingOf(finding), fixBudget);
+  }
+}
