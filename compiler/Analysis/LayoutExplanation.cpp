@@ -23,6 +23,8 @@ void muster::explainFindings(LayoutReport &report) {
     auto function = finding.op->getParentOfType<func::FuncOp>();
     if (!explained.insert(function).second)
       continue;
+    if (finding.number == 1104)
+      finding.condition = findCondition(function);
     finding.fixes = findFixes(function, partingOf(finding), fixBudget);
   }
 }

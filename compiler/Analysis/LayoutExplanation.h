@@ -18,6 +18,10 @@ void explainFindings(LayoutReport &report);
 /// operations that may be inferred, 20000 in about 50 ms.
 llvm::SmallVector<LayoutFix, 2> findFixes(mlir::func::FuncOp function, mlir::Operation *parting, int64_t budget);
 
+/// The sizes at which a function of concrete sizes would be right: "sp = 1 or b = 1". Empty where its sizes leave a
+/// choice, or an operation stands in it of which this is not known.
+std::string findCondition(mlir::func::FuncOp function);
+
 } // namespace muster
 
 #endif // MUSTER_COMPILER_ANALYSIS_LAYOUTEXPLANATION_H

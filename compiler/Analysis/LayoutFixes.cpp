@@ -111,11 +111,6 @@ void EditList::addPermutations(linalg::TransposeOp op) {
     if (other == ArrayRef(own))
       return;
     SmallVector<int64_t> chosen(other);
-    auto input = cast<RankedTensorType>(op.getInput().getType());
-    bool isSameType = llvm::all_of(llvm::zip(chosen, own), [&](auto dims) {
-      return input.getDimSize(static_cast<unsigned>(std::get<0>(dims))) ==
-             input.getDimSize(static_cast<unsigned>(std::get<1>(dims)));
-    });
     add(
         op, differences(chosen, own) - 2, "use permutation " + textOf(chosen),
         [original = op.getOperation(), chosen](LayoutTrial &trial) {
@@ -123,7 +118,7 @@ void EditList::addPermutations(linalg::TransposeOp op) {
           copy.setPermutation(chosen);
           return propagateTypes(copy);
         },
-        isSameType ? textOf(own) : "", isSameType ? textOf(chosen) : "");
+        textOf(own), textOf(chosen));
   };
   SmallVector<int64_t> identity(own.size());
   std::iota(identity.begin(), identity.end(), 0);
@@ -381,6 +376,9 @@ SmallVector<LayoutFix, 2> muster::findFixes(func::FuncOp function, Operation *pa
     if (!edit.apply(trial) || trial.judge() != TrialVerdict::Proved)
       continue;
     fixes.push_back(edit.fix);
+    // Other result types ask for edits of the text elsewhere, too.
+    if (!edit.fix.before.empty() && trial.copyOf(edit.op)->getResultTypes() != edit.op->getResultTypes())
+      fixes.back().before = fixes.back().after = "";
     best = best.value_or(edit.cost);
   }
   return fixes;
