@@ -49,7 +49,8 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
       size = sizeOf(expand.getMixedOutputShape()[i]);
     } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op); collapse && known.kind == Known::Kind::Digits) {
       size = 1;
-      for (int64_t dim : collapse.getReassociationIndices()[i])
+      auto groups = collapse.getReassociationIndices();
+      for (int64_t dim : groups[i])
         *size *= known.value.dims[static_cast<size_t>(dim)].localSize();
     }
     if (!size) {

@@ -20,7 +20,12 @@ using layout::Size;
 // What is known
 //===----------------------------------------------------------------------===//
 
-const Known &FunctionInference::get(mlir::Value value) { return knowns[value]; }
+const Known &FunctionInference::get(mlir::Value value) {
+  // Callers keep references to what is known of several values: looking one up must not move the others.
+  static const Known nothing;
+  auto known = knowns.find(value);
+  return known == knowns.end() ? nothing : known->second;
+}
 
 void FunctionInference::set(mlir::Value value, layout::Value known) {
   Known own;
