@@ -3,6 +3,7 @@
 """Runs the programs of the corpus on all ranks and compares what they give with what their layouts promise.
 
   judge.py FILE.mlir...        needs muster-opt on PATH
+  judge.py --verifier FOLDER   compares names with the verdicts of --muster-verify-layouts
   judge.py --survey FOLDER     counts files and programs, and checks what each file must say; runs nothing
 
 It shares nothing with the layout algebra: the reference interpreter (muster-opt --muster-interpret) scatters the logical
@@ -22,6 +23,9 @@ but for the first argument's last dim, which chains carry along whole and which 
 one of them is checked. `// Sizes: n = 2.` gives sizes that types do not tell.
 
 Prints a line a program. Ends with 1 where a name does not say what the run shows, or a program cannot be run.
+
+--verifier prints a line for each program that is not decided as its name says, and ends with 1 where a wrong program is
+proved, a right one refuted (a false alarm), or the pass fails. Programs that it cannot decide are counted.
 """
 import itertools
 import json
@@ -104,7 +108,7 @@ class Value:
 class Piece:
     def __init__(self, text, line):
         self.text, self.line = text, line
-        printed = run(["muster-opt", "-"], text)
+        printed = run(["muster-opt", "-", "--mlir-disable-threading"], text)
         names = re.findall(r"^\s*func\.func @(\w+)", printed, re.M)
         if len(names) != 1:
             raise Broken(f"line {line}: expected one public function but got {len(names)}")
@@ -251,7 +255,7 @@ def interpret(piece, mesh, sizes, inputs=None, seed=1):
             file.flush()
             options.append(f"inputs={file.name}")
         try:
-            output = run(["muster-opt", "-", f"--muster-interpret={' '.join(options)}", "-o", os.devnull], text)
+            output = run(["muster-opt", "-", "--mlir-disable-threading", f"--muster-interpret={' '.join(options)}", "-o", os.devnull], text)
         except Broken as broken:
             # Only the gathering of results begins so: the program ran, and its results do not fit together.
             if re.match(r"(')?(func\.func' )?(op )?result \d+: expected", str(broken)):
@@ -422,6 +426,35 @@ def judge_file(path):
     return counts, fine
 
 
+def ask_verifier(text):
+    """proved, refuted or unknown, and the first message."""
+    done = subprocess.run(["muster-opt", "-", "--mlir-disable-threading", "--muster-verify-layouts", "-o", os.devnull], input=text, capture_output=True, text=True)
+    if done.returncode == 0:
+        return "proved", ""
+    codes = re.findall(r"error: .*?\b(E11\d\d)\b", done.stderr)
+    if done.returncode != 1 or not codes:
+        return "failed", f"exit code {done.returncode}: {first_error(done.stderr)[:100]}"
+    return "unknown" if "E1108" in codes else "refuted", first_error(done.stderr)
+
+
+def compare_with_verifier(folder):
+    counts, faults = {}, 0
+    for name in sorted(name for name in os.listdir(folder) if name.endswith(".mlir")):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            text = file.read()
+        for part in re.split(r"^// -----$", text, flags=re.M):
+            entry = re.search(r"func\.func @(\w+)", part).group(1)
+            kind, expected = ("wrong", "refuted") if entry.startswith("wrong_") else ("right", "proved")
+            verdict, message = ask_verifier(part)
+            counts[kind, verdict] = counts.get((kind, verdict), 0) + 1
+            if verdict != expected:
+                fault = verdict != "unknown"
+                faults += fault
+                print(f"{name}: @{entry}: {'FAULT: ' if fault else ''}{verdict}: {message}")
+    print(", ".join(f"{count} {kind} programs {verdict}" for (kind, verdict), count in sorted(counts.items())))
+    return 1 if faults or not counts else 0
+
+
 def survey(folder):
     """Each file names a project and an issue (or says that there is none), and when its wrong programs are right."""
     files = sorted(name for name in os.listdir(folder) if name.endswith(".mlir"))
@@ -448,6 +481,8 @@ def survey(folder):
 def main(paths):
     if len(paths) == 2 and paths[0] == "--survey":
         return survey(paths[1])
+    if len(paths) == 2 and paths[0] == "--verifier":
+        return compare_with_verifier(paths[1])
     right = wrong = 0
     fine = True
     for path in paths:

@@ -49,11 +49,13 @@ func.func @right_context_for_all_sizes(%context: tensor<?x?x?xf32> {muster.layou
 
 // -----
 
-// Fused rows. Sizes: t = 3.
+// Fused rows.
 muster.mesh @node <["sp" = 2]>
-func.func @wrong_fused_rows(%qkv: tensor<5x42x11xf32> {muster.layout = #muster.layout<[s/sp, (t h), d]>})
+func.func @wrong_fused_rows(%qkv: tensor<5x3x14x11xf32> {muster.layout = #muster.layout<[s/sp, t, h, d]>})
     -> (tensor<10x21x11xf32> {muster.layout = #muster.layout<[s, (t h/sp), d]>}) {
+  // view [s, 3·H, d]
+  %qkv1 = tensor.collapse_shape %qkv [[0], [1, 2], [3]] : tensor<5x3x14x11xf32> into tensor<5x42x11xf32>
   // the rank's share of the fused rows is taken for q, k and v of its heads
-  %qkv1 = muster.all_to_all %qkv on "sp" split 1 concat 0 : tensor<5x42x11xf32> -> tensor<10x21x11xf32>
-  return %qkv1 : tensor<10x21x11xf32>
+  %qkv2 = muster.all_to_all %qkv1 on "sp" split 1 concat 0 : tensor<5x42x11xf32> -> tensor<10x21x11xf32>
+  return %qkv2 : tensor<10x21x11xf32>
 }
