@@ -8,6 +8,7 @@
 #include "compiler/Analysis/LayoutInference.h"
 
 #include "compiler/Layout/Compute.h"
+#include "compiler/Layout/Evaluate.h"
 #include "compiler/Layout/Movement.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -28,6 +29,8 @@ struct Known {
   layout::Value value;
   mlir::Operation *op = nullptr;
   std::string reason; ///< of Waiting and Pulled: why the reshape was misaligned
+  /// Of Waiting and Pulled: local sizes (of Digits, `value` has them).
+  llvm::SmallVector<layout::Size, 4> shape;
   /// Of Uniform: the number is zero.
   bool isZero = false;
 };
@@ -47,7 +50,8 @@ private:
   void markLive(mlir::func::FuncOp function);
   void checkReturn(mlir::func::ReturnOp op);
   void checkClaim(AssertLayoutOp op);
-  void checkBoundary(mlir::Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what);
+  /// True where the value holds what the layout says; else a finding was reported, here or before.
+  bool checkBoundary(mlir::Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what);
   void inferCall(mlir::func::CallOp op);
   void inferRegions(mlir::Operation *op);
 
@@ -57,11 +61,18 @@ private:
   void inferRedistribute(RedistributeOp op);
   void inferSlice(mlir::tensor::ExtractSliceOp op);
   void inferConcat(mlir::tensor::ConcatOp op);
-  /// The element at a place, followed back to a value of known digits. Nullopt where an operation on the way is no
-  /// movement or has no concrete sizes.
-  std::optional<llvm::SmallVector<int64_t, 4>> pull(mlir::Value value, llvm::SmallVector<int64_t, 4> coordinates,
-                                                    llvm::SmallVector<int64_t, 4> index);
+  /// Result known place by place only: sizes of the result from those of the operands. False where they are not known.
+  bool inferPulled(mlir::Operation *op, const std::string &reason);
+
+  // FollowBack.cpp
+  /// The positions at a place, followed back to a value of known digits. Nullopt where an operation on the way is no
+  /// movement.
+  std::optional<llvm::SmallVector<int64_t, 4>> pull(mlir::Value value, layout::Place place);
   std::optional<LayoutFinding> comparePlaces(mlir::Operation *op, mlir::Value value, const layout::Value &declared);
+  /// The same for one choice of the symbols. `isWhole` is cleared where places were left out.
+  std::optional<LayoutFinding> compareInstance(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
+                                               llvm::ArrayRef<int64_t> symbols, bool &isWhole);
+  llvm::SmallVector<layout::Size, 4> shapeOf(mlir::Value value);
 
   // InferCompute.cpp
   bool inferCompute(mlir::Operation *op);
@@ -97,6 +108,10 @@ private:
   llvm::SmallVector<mlir::Operation *, 4> callStack;
   llvm::DenseMap<mlir::Operation *, LayoutAttr> stateLayouts;
 };
+
+/// The tensor that an operation moves as a whole (reshapes, transpositions, collectives that add nothing up); null for
+/// others.
+mlir::Value movedOperand(mlir::Operation *op);
 
 } // namespace muster
 

@@ -18,8 +18,7 @@ static layout::Reduction reductionOf(ReductionKind kind) {
                                       : layout::Reduction::Minimum;
 }
 
-/// The tensor that a movement moves; null for other operations.
-static mlir::Value movedOperand(Operation *op) {
+mlir::Value muster::movedOperand(Operation *op) {
   if (isa<ExchangeOp, AllToAllOp, AllGatherOp, SliceOp, AllReduceOp, ReduceScatterOp, BroadcastOp, PermuteOp,
           tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ReshapeOp, tensor::CastOp>(op))
     return op->getOperand(0);
@@ -36,22 +35,22 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
   Known known = get(input);
   mlir::Value result = op->getResult(0);
   auto type = cast<RankedTensorType>(result.getType());
-  if (known.kind == Known::Kind::Uniform || known.kind == Known::Kind::Pulled)
+  if (known.kind == Known::Kind::Uniform)
     return set(result, known);
   if (known.kind == Known::Kind::Failed)
     return fail(op);
-  SmallVector<Size, 4> shape;
+  SmallVector<Size, 4> shape, before = shapeOf(input);
   for (unsigned i = 0; i < type.getRank(); ++i) {
     std::optional<Size> size;
     if (!type.isDynamicDim(i)) {
       size = type.getDimSize(i);
     } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
       size = sizeOf(expand.getMixedOutputShape()[i]);
-    } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op); collapse && known.kind == Known::Kind::Digits) {
+    } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
       size = 1;
-      auto groups = collapse.getReassociationIndices();
+      SmallVector<ReassociationIndices> groups = collapse.getReassociationIndices();
       for (int64_t dim : groups[i])
-        *size *= known.value.dims[static_cast<size_t>(dim)].localSize();
+        *size *= before[static_cast<size_t>(dim)];
     }
     if (!size) {
       Refusal refusal{Refusal::Kind::Unknown, "the size of dim " + std::to_string(i) + " of this reshape is not known",
@@ -59,6 +58,10 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
       return report_(op, refusal, 1108);
     }
     shape.push_back(*size);
+  }
+  if (known.kind == Known::Kind::Pulled) {
+    known.shape = shape;
+    return set(result, std::move(known));
   }
   Outcome<layout::Value> reshaped = layout::reshape(scope.universe, known.value, shape);
   if (reshaped)
@@ -71,6 +74,7 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
     known.op = op;
     known.reason = reshaped.getRefusal().message;
   }
+  known.shape = shape;
   set(result, std::move(known));
 }
 
@@ -135,14 +139,19 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   Known known = get(op.getSource());
   if (known.kind == Known::Kind::Uniform)
     return set(op.getResult(), known);
-  const layout::Value *input = digitsOf(op, op.getSource());
-  if (!input)
-    return;
-  layout::Value value = *input;
   auto unsupported = [&](const Twine &what) {
     Refusal refusal{Refusal::Kind::Unknown, what.str(), "a collective or a reshape instead of offsets"};
     report_(op, refusal, 1108);
   };
+  if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
+    if (!inferPulled(op, known.reason))
+      unsupported("a slice of unknown offset or size, or with a stride");
+    return;
+  }
+  const layout::Value *input = digitsOf(op, op.getSource());
+  if (!input)
+    return;
+  layout::Value value = *input;
   llvm::SmallBitVector dropped = op.getDroppedDims();
   for (unsigned dim = 0; dim < value.dims.size(); ++dim) {
     std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]),
@@ -152,8 +161,11 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
       return unsupported("a slice of unknown offset or size, or with a stride");
     if (offset->isZero() && *size == whole)
       continue;
-    if (!value.dims[dim].isSegmented())
-      return unsupported("a slice of part of " + print(scope.universe, value.dims[dim]));
+    if (!value.dims[dim].isSegmented()) {
+      if (!inferPulled(op, "this slice takes a part of " + print(scope.universe, value.dims[dim])))
+        unsupported("a slice of unknown offset or size, or with a stride");
+      return;
+    }
     // Segments [first, last) side by side.
     std::vector<layout::Dim> taken;
     int64_t position = 0;
@@ -167,11 +179,9 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
     for (const layout::Dim &segment : taken)
       covered += segment.localSize().getValue();
     if (covered != size->getValue()) {
-      Refusal refusal{Refusal::Kind::Wrong,
-                      "the slice [" + offset->print() + ", +" + size->print() + ") cuts segments of " +
-                          print(scope.universe, value.dims[dim]),
-                      ""};
-      return report_(op, refusal, 1104);
+      (void)inferPulled(op, "the slice [" + offset->print() + ", +" + size->print() + ") cuts segments of " +
+                                print(scope.universe, value.dims[dim]));
+      return;
     }
     if (taken.size() == 1)
       value.dims[dim] = layout::Dim(taken.front());
@@ -194,6 +204,16 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
   layout::Value result;
   unsigned dim = static_cast<unsigned>(op.getDim());
   std::vector<layout::Dim> segments;
+  for (mlir::Value operand : op.getInputs()) {
+    Known known = get(operand);
+    if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
+      if (!inferPulled(op, known.reason)) {
+        Refusal refusal{Refusal::Kind::Unknown, "a concatenation of symbolic sizes", "concrete sizes"};
+        report_(op, refusal, 1108);
+      }
+      return;
+    }
+  }
   for (auto [index, operand] : llvm::enumerate(op.getInputs())) {
     const layout::Value *input = digitsOf(op, operand);
     if (!input)
@@ -214,11 +234,8 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
     layout::Value rest = *input, first = result;
     rest.dims[dim] = first.dims[dim] = layout::Dim();
     if (!layout::isSame(rest, first)) {
-      Refusal refusal{Refusal::Kind::Wrong,
-                      "concatenates values that differ in more than dim " + std::to_string(dim) + ": " +
-                          print(scope.universe, first) + " and " + print(scope.universe, rest),
-                      ""};
-      return report_(op, refusal, 1106);
+      (void)inferPulled(op, "this concatenates values that differ in more than dim " + std::to_string(dim));
+      return;
     }
   }
   result.dims[dim] = layout::Dim();
@@ -265,8 +282,7 @@ bool FunctionInference::inferMovement(Operation *op) {
       (void)digitsOf(op, input); // reports
       return true;
     }
-    known.kind = Known::Kind::Pulled;
-    set(result, std::move(known));
+    (void)inferPulled(op, known.reason);
     return true;
   }
   if (isa<tensor::CastOp>(op)) {
@@ -328,169 +344,9 @@ bool FunctionInference::inferMovement(Operation *op) {
                            "an exchange or all_to_all instead"};
           });
   if (!outcome && outcome.getRefusal().kind == Refusal::Kind::Misaligned) {
-    Known pulled;
-    pulled.kind = Known::Kind::Pulled;
-    pulled.op = op;
-    pulled.reason = outcome.getRefusal().message;
-    set(result, std::move(pulled));
+    (void)inferPulled(op, outcome.getRefusal().message);
     return true;
   }
   setOrReport(op, result, std::move(outcome), isa<AllReduceOp, ReduceScatterOp>(op) ? 1105 : 1104);
   return true;
-}
-
-//===----------------------------------------------------------------------===//
-// Place by place
-//===----------------------------------------------------------------------===//
-
-std::optional<SmallVector<int64_t, 4>> FunctionInference::pull(mlir::Value value, SmallVector<int64_t, 4> coordinates,
-                                                               SmallVector<int64_t, 4> index) {
-  while (true) {
-    const Known &known = get(value);
-    if (known.kind == Known::Kind::Digits) {
-      layout::Place place;
-      place.coordinates = coordinates;
-      place.index = index;
-      return layout::positionsAt(scope.universe, known.value, place);
-    }
-    Operation *op = value.getDefiningOp();
-    mlir::Value input = op ? movedOperand(op) : nullptr;
-    if (!input)
-      return std::nullopt;
-    auto from = cast<RankedTensorType>(input.getType()), to = cast<RankedTensorType>(value.getType());
-    if (!from.hasStaticShape() || !to.hasStaticShape())
-      return std::nullopt;
-    auto linear = [](ArrayRef<int64_t> at, ArrayRef<int64_t> shape) {
-      int64_t offset = 0;
-      for (size_t i = 0; i < at.size(); ++i)
-        offset = offset * shape[i] + at[i];
-      return offset;
-    };
-    auto delinear = [](int64_t offset, ArrayRef<int64_t> shape) {
-      SmallVector<int64_t, 4> at(shape.size());
-      for (size_t i = shape.size(); i-- > 0; offset /= shape[i])
-        at[i] = offset % shape[i];
-      return at;
-    };
-    auto positionIn = [&](ArrayRef<layout::AxisId> group) {
-      int64_t position = 0;
-      for (layout::AxisId axis : group)
-        position = position * scope.universe.axes[axis].size.getValue() + coordinates[axis];
-      return position;
-    };
-    auto moveTo = [&](ArrayRef<layout::AxisId> group, int64_t position) {
-      for (layout::AxisId axis : llvm::reverse(group)) {
-        int64_t size = scope.universe.axes[axis].size.getValue();
-        coordinates[axis] = position % size;
-        position /= size;
-      }
-    };
-    if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ReshapeOp>(op)) {
-      index = delinear(linear(index, to.getShape()), from.getShape());
-    } else if (isa<tensor::CastOp>(op)) {
-    } else if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
-      SmallVector<int64_t, 4> at(index.size());
-      for (auto [i, dim] : llvm::enumerate(transpose.getPermutation()))
-        at[static_cast<size_t>(dim)] = index[i];
-      index = at;
-    } else if (auto exchange = dyn_cast<ExchangeOp>(op)) {
-      SmallVector<layout::AxisId, 2> group = scope.groupOf(exchange.getAxes());
-      int64_t part = from.getDimSize(0) / scope.universe.sizeOf(group).getValue(), own = positionIn(group);
-      int64_t source = index[0] / part;
-      index[0] = own * part + index[0] % part;
-      moveTo(group, source);
-    } else if (auto all = dyn_cast<AllToAllOp>(op)) {
-      SmallVector<layout::AxisId, 2> group = scope.groupOf(all.getAxes());
-      int64_t parts = scope.universe.sizeOf(group).getValue(), own = positionIn(group);
-      size_t split = static_cast<size_t>(all.getSplit()), concat = static_cast<size_t>(all.getConcat());
-      int64_t concatPart = split == concat ? from.getDimSize(static_cast<unsigned>(concat)) / parts
-                                           : from.getDimSize(static_cast<unsigned>(concat));
-      int64_t source = index[concat] / concatPart;
-      index[concat] %= concatPart;
-      index[split] += own * (from.getDimSize(static_cast<unsigned>(split)) / parts);
-      moveTo(group, source);
-    } else if (auto gather = dyn_cast<AllGatherOp>(op)) {
-      SmallVector<layout::AxisId, 2> group = scope.groupOf(gather.getAxes());
-      size_t dim = static_cast<size_t>(gather.getDim());
-      int64_t part = from.getDimSize(static_cast<unsigned>(dim));
-      int64_t source = index[dim] / part;
-      index[dim] %= part;
-      moveTo(group, source);
-    } else if (auto slice = dyn_cast<SliceOp>(op)) {
-      size_t dim = static_cast<size_t>(slice.getDim());
-      index[dim] += positionIn(scope.groupOf(slice.getAxes())) * to.getDimSize(static_cast<unsigned>(dim));
-    } else {
-      return std::nullopt;
-    }
-    value = input;
-  }
-}
-
-std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mlir::Value value,
-                                                              const layout::Value &declared) {
-  LayoutFinding finding;
-  finding.op = op;
-  auto type = cast<RankedTensorType>(value.getType());
-  SmallVector<int64_t, 4> mesh;
-  int64_t places = 1;
-  bool isConcrete = type.hasStaticShape();
-  for (const layout::Axis &axis : scope.universe.axes) {
-    isConcrete &= axis.size.isConcrete();
-    mesh.push_back(axis.size.isConcrete() ? axis.size.getValue() : 1);
-  }
-  auto unknown = [&](const std::string &why) {
-    finding.kind = LayoutFinding::Kind::Unknown;
-    finding.number = 1108;
-    finding.message = "is not known, because a reshape cuts inside a digit and " + why;
-    finding.missingFact = "concrete sizes, or a fact that makes the reshape end between digits";
-    return finding;
-  };
-  if (!isConcrete)
-    return unknown("the sizes are symbolic");
-  if (!declared.isFull())
-    return unknown("the declared layout is partial");
-  for (int64_t size : type.getShape())
-    places *= size;
-  for (int64_t size : mesh)
-    places *= size;
-  // First the corners, where wrong permutations show; then every place, or a sample of them where they are too many.
-  constexpr int64_t most = int64_t(1) << 22;
-  int64_t step = places <= most ? 1 : places / most * 2 + 1;
-  SmallVector<int64_t, 4> shape(type.getShape());
-  for (int64_t number = 0; number < places; number += step) {
-    int64_t rest = number;
-    SmallVector<int64_t, 4> index(shape.size()), coordinates(mesh.size());
-    for (size_t i = mesh.size(); i-- > 0; rest /= mesh[i])
-      coordinates[i] = rest % mesh[i];
-    for (size_t i = shape.size(); i-- > 0; rest /= shape[i])
-      index[i] = rest % shape[i];
-    layout::Place place;
-    place.coordinates = coordinates;
-    place.index = index;
-    SmallVector<int64_t, 4> wanted = layout::positionsAt(scope.universe, declared, place);
-    std::optional<SmallVector<int64_t, 4>> got = pull(value, coordinates, index);
-    if (!got)
-      return unknown("what it makes cannot be followed back");
-    if (*got == wanted)
-      continue;
-    LayoutCounterexample example;
-    for (auto [axis, coordinate] : llvm::zip(scope.universe.axes, coordinates))
-      example.coordinates.push_back({axis.name, coordinate});
-    example.index = index;
-    for (const layout::Dim &dim : declared.dims)
-      for (const layout::Digit &digit : dim.digits) {
-        std::pair<std::string, int64_t> at{scope.universe.spaces[digit.space].name, wanted[digit.space]};
-        if (llvm::is_contained(example.wanted, at))
-          continue;
-        example.wanted.push_back(at);
-        example.got.push_back({at.first, (*got)[digit.space]});
-      }
-    finding.number = 1104;
-    finding.message = "holds the wrong elements";
-    finding.counterexample = std::move(example);
-    return finding;
-  }
-  if (step > 1)
-    return unknown("the tensor is too large to compare every place (a sample agrees)");
-  return std::nullopt;
 }

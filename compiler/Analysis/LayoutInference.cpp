@@ -355,33 +355,36 @@ static std::optional<LayoutCounterexample> findDifference(const layout::Universe
   return std::nullopt;
 }
 
-void FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what) {
+bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what) {
   ++(isa<AssertLayoutOp>(op) ? report.claims : report.results);
   Known known = get(value);
   if (known.kind == Known::Kind::Failed || known.kind == Known::Kind::Uniform)
-    return;
+    return known.kind == Known::Kind::Uniform;
   Outcome<layout::Value> declared = scope.valueOf(layout, cast<RankedTensorType>(value.getType()));
   if (!declared && declared.getRefusal().kind == Refusal::Kind::Wrong) {
     Refusal refusal = declared.getRefusal();
     refusal.message = what + ": " + refusal.message;
-    return report_(op, refusal, 1107);
+    report_(op, refusal, 1107);
+    return false;
   }
-  if (!declared)
-    return report_(op, declared.getRefusal(), 1108);
+  if (!declared) {
+    report_(op, declared.getRefusal(), 1108);
+    return false;
+  }
   if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
     std::optional<LayoutFinding> finding = comparePlaces(op, value, *declared);
     if (!finding)
-      return;
+      return true;
     finding->message = what + " " + finding->message + ": expected layout " + layout.getText();
     finding->parting = known.op;
     if (known.op)
       finding->notes.push_back({known.op->getLoc(), "the maps part here: " + known.reason});
     report.findings.push_back(std::move(*finding));
-    return;
+    return false;
   }
   std::optional<Refusal> refusal = layout::boundaryDisagreement(scope.universe, known.value, *declared);
   if (!refusal)
-    return;
+    return true;
   LayoutFinding finding;
   finding.op = op;
   bool isReduction = known.value.pending.size() != declared->pending.size() || !known.value.multiplicity.isOne();
@@ -399,6 +402,7 @@ void FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     finding.counterexample = findDifference(scope.universe, known.value, *declared);
   }
   report.findings.push_back(std::move(finding));
+  return false;
 }
 
 void FunctionInference::checkReturn(func::ReturnOp op) {
@@ -408,8 +412,13 @@ void FunctionInference::checkReturn(func::ReturnOp op) {
 }
 
 void FunctionInference::checkClaim(AssertLayoutOp op) {
-  checkBoundary(op, op.getInput(), op.getLayout(), "value");
-  knowns[op.getResult()] = get(op.getInput());
+  bool holds = checkBoundary(op, op.getInput(), op.getLayout(), "value");
+  Known known = get(op.getInput());
+  // A claim that was proved place by place says what the value holds from here on.
+  if (holds && (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled))
+    if (auto declared = scope.valueOf(op.getLayout(), cast<RankedTensorType>(op.getInput().getType())))
+      return set(op.getResult(), std::move(*declared));
+  knowns[op.getResult()] = known;
 }
 
 //===----------------------------------------------------------------------===//

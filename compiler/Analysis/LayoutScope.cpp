@@ -119,6 +119,43 @@ Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, MeshAttr mesh) {
     if (std::optional<Refusal> refusal = scope.learnSizes(layout, type))
       return *refusal;
 
+  if (auto given = function->getAttrOfType<DictionaryAttr>(attribute::sizes))
+    for (NamedAttribute size : given)
+      if (auto number = dyn_cast<IntegerAttr>(size.getValue())) {
+        auto [known, isNew] = scope.sizes.try_emplace(size.getName(), Size(number.getInt()));
+        if (number.getInt() < 1 || (!isNew && !(known->second == Size(number.getInt()))))
+          return wrong("dim '" + size.getName().str() + "' has size " + known->second.print() + " but is given as " +
+                       std::to_string(number.getInt()));
+      }
+  // Products of names with static sizes: the one that is open is what is left.
+  for (bool isChanged = true; isChanged;) {
+    isChanged = false;
+    for (auto [layout, type] : declared)
+      for (auto [index, dim] : llvm::enumerate(layout.getDims())) {
+        std::optional<Size> left = staticSize(type, static_cast<unsigned>(index));
+        if (dim.getSegmented() || dim.getTerms().size() < 2 || !left)
+          continue;
+        SmallVector<LayoutTermAttr, 2> open;
+        for (LayoutTermAttr term : dim.getTerms()) {
+          Outcome<Size> divisor = scope.divisorOf(term);
+          if (!divisor)
+            return divisor.getRefusal();
+          *left *= *divisor;
+          auto known = scope.sizes.find(term.getName());
+          if (known == scope.sizes.end())
+            open.push_back(term);
+          else if (std::optional<Size> rest = layout::divide(*left, known->second))
+            left = *rest;
+          else
+            return wrong("the product of sizes in " + layout.getText() + " is not that of the tensor");
+        }
+        if (open.size() == 1) {
+          scope.sizes.try_emplace(open.front().getName(), *left);
+          isChanged = true;
+        }
+      }
+  }
+
   // Names that no type fixes: a symbol, times what the facts and the layouts say divides it. Local sizes of a sharded
   // dim are whole, so what a layout divides by divides it.
   llvm::StringMap<Size> divisors;
@@ -156,30 +193,6 @@ Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, MeshAttr mesh) {
       return unknown("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes");
     scope.sizes[name] = divisor * *symbol;
   }
-  // Products of names with static sizes: one open name is what is left.
-  for (auto [layout, type] : declared)
-    for (auto [index, dim] : llvm::enumerate(layout.getDims())) {
-      std::optional<Size> local = staticSize(type, static_cast<unsigned>(index));
-      if (dim.getSegmented() || dim.getTerms().size() < 2 || !local)
-        continue;
-      Size left = *local;
-      StringRef missing;
-      for (LayoutTermAttr term : dim.getTerms()) {
-        Size size = scope.sizes.lookup(term.getName());
-        Outcome<Size> divisor = scope.divisorOf(term);
-        left *= *divisor;
-        if (!size.isConcrete() && missing.empty()) {
-          missing = term.getName();
-          continue;
-        }
-        std::optional<Size> rest = layout::divide(left, size);
-        if (!rest)
-          return unknown("the sizes of the dims in " + layout.getText() + " are not known");
-        left = *rest;
-      }
-      if (!missing.empty())
-        scope.sizes[missing] = left;
-    }
   for (unsigned i = 0; i < function.getNumResults(); ++i)
     if (auto layout = function.getResultAttrOfType<LayoutAttr>(i, attribute::layout))
       for (LayoutDimAttr dim : layout.getDims())
@@ -221,6 +234,13 @@ Outcome<Dim> LayoutScope::termOf(LayoutTermAttr term, std::optional<Size> local,
   if (isNew)
     known->second = universe.addSpace({prefix + name, logical, tag});
   layout::SpaceId space = known->second;
+  if (isNew && term.getOrder() == ChunkOrder::ZigZag) {
+    auto [plain, isPlainNew] = scope.try_emplace(term.getName(), 0);
+    if (isPlainNew)
+      plain->second = universe.addSpace({prefix + term.getName().str(), logical});
+    universe.spaces[space].twin = plain->second;
+    universe.spaces[space].zigZagParts = *divisor;
+  }
   if (!(universe.spaces[space].size == logical))
     return wrong("dim '" + term.getName().str() + "' has size " +
                  universe.spaces[space].size.print(universe.symbols.getNames()) + " elsewhere but " +

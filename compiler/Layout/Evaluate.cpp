@@ -40,4 +40,21 @@ llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Value 
   return positions;
 }
 
+llvm::SmallVector<int64_t, 4> plainPositionsAt(const Universe &universe, const Value &value, const Place &place) {
+  llvm::SmallVector<int64_t, 4> positions = positionsAt(universe, value, place);
+  for (size_t i = 0; i < universe.spaces.size(); ++i) {
+    const Space &space = universe.spaces[i];
+    if (!space.twin)
+      continue;
+    bool holds = llvm::any_of(value.dims, [&](const Dim &dim) {
+      return llvm::any_of(dim.digits, [&](const Digit &digit) { return digit.space == i; });
+    });
+    if (holds)
+      positions[*space.twin] +=
+          zigZagPosition(positions[i], valueOf(space.size, place), valueOf(space.zigZagParts, place));
+    positions[i] = 0;
+  }
+  return positions;
+}
+
 } // namespace muster::layout

@@ -20,6 +20,9 @@ struct Place {
 /// The position in each space, by space id (0 where the value has no digit of the space).
 llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Value &value, const Place &place);
 
+/// The same with positions of chunk orders as positions of the spaces that they order.
+llvm::SmallVector<int64_t, 4> plainPositionsAt(const Universe &universe, const Value &value, const Place &place);
+
 /// The positions that one dim names at a local index, by space id.
 llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Dim &dim, const Place &place, int64_t index);
 

@@ -21,7 +21,7 @@ std::string nameOf(const Universe &universe, Group group) {
 }
 
 Refusal refuseSegments(const Universe &universe, const Value &value, size_t dim) {
-  return Refusal{Refusal::Kind::Unknown, "moves a dim of segments: " + print(universe, value.dims[dim]),
+  return Refusal{Refusal::Kind::Misaligned, "this moves a dim of segments: " + print(universe, value.dims[dim]),
                  "which segment is meant (take it out with tensor.extract_slice)"};
 }
 

@@ -7,6 +7,13 @@
 
 namespace muster::layout {
 
+int64_t zigZagPosition(int64_t index, int64_t size, int64_t parts) {
+  int64_t chunk = size / (2 * parts), part = index / (2 * chunk), within = index % (2 * chunk);
+  if (within < chunk)
+    return part * chunk + within;
+  return (2 * parts - 1 - part) * chunk + (within - chunk);
+}
+
 Size Universe::sizeOf(llvm::ArrayRef<AxisId> group) const {
   Size result = 1;
   for (AxisId axis : group)

@@ -56,7 +56,15 @@ struct Space {
   std::string tag = {};
   /// A declared result names it: its digits may not be read otherwise, and it is consumed whole or not at all.
   bool isBound = false;
+  /// A zig-zag order of space `twin`: position p of this space is position `zigZagPosition(p, size, zigZagParts)` of
+  /// it.
+  std::optional<SpaceId> twin = {};
+  Size zigZagParts = 1;
 };
+
+/// The zig-zag (dual-chunk) order over `parts` parts: 2 * parts chunks, of which part r holds chunk r and then chunk
+/// 2 * parts - 1 - r. The position of element `index` of the parts laid side by side. `parts` divides `size` twice.
+int64_t zigZagPosition(int64_t index, int64_t size, int64_t parts);
 
 struct Axis {
   std::string name;

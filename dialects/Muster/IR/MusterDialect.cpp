@@ -80,6 +80,16 @@ LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttrib
   if (attr.getName() == attribute::generator && (!isa<WeightOp>(op) || !isa<StringAttr>(attr.getValue())))
     return op->emitOpError() << "expected attribute '" << attribute::generator
                              << "' to be a string on a weight but got " << attr.getValue();
+  if (attr.getName() == attribute::sizes) {
+    auto sizes = dyn_cast<DictionaryAttr>(attr.getValue());
+    bool isRight = sizes && llvm::all_of(sizes, [](NamedAttribute size) {
+                     auto number = dyn_cast<IntegerAttr>(size.getValue());
+                     return number && number.getInt() > 0;
+                   });
+    if (!isRight)
+      return op->emitOpError() << "expected attribute '" << attribute::sizes
+                               << "' to be a dictionary of positive sizes but got " << attr.getValue();
+  }
   if (attr.getName() == attribute::facts && !isa<FactsAttr>(attr.getValue()))
     return op->emitOpError() << "expected attribute '" << attribute::facts << "' to be #muster.facts but got "
                              << attr.getValue();

@@ -34,6 +34,8 @@ inline constexpr llvm::StringLiteral bounds = "muster.bounds";
 inline constexpr llvm::StringLiteral name = "muster.name";
 inline constexpr llvm::StringLiteral bound = "muster.bound";
 inline constexpr llvm::StringLiteral facts = "muster.facts";
+/// Of a function: sizes of dim names that no type fixes, `{n = 2}`, for products of dims like `(n s/sp)`.
+inline constexpr llvm::StringLiteral sizes = "muster.sizes";
 inline constexpr llvm::StringLiteral sources = "muster.sources";
 inline constexpr llvm::StringLiteral generator = "muster.generator";
 } // namespace attribute

@@ -132,3 +132,47 @@ func.func @one_head_a_rank(%k: tensor<2x24xf32> {muster.layout = #muster.layout<
   %merged = nn.merge_heads %back heads 3 head_dim 8 : tensor<2x3x8xf32> -> tensor<2x24xf32>
   return %merged : tensor<2x24xf32>
 }
+
+// -----
+
+// For all sizes: the transposition (1, 2, 0) is right, (1, 0) is not; an instance of the sizes shows it.
+muster.mesh @node <["sp" = ?]>
+func.func @inverse_exchange_for_all_sizes(%x: tensor<?x?x?x?xf32> {muster.layout = #muster.layout<[s, b, h/sp, d]>})
+    -> (tensor<?x?x?x?xf32> {muster.layout = #muster.layout<[s/sp, b, h, d]>})
+    attributes {muster.facts = #muster.facts<[sp|s, sp|h]>} {
+  %sp = muster.size <sp>
+  %sl = muster.size <s/sp>
+  %b = muster.size <b>
+  %hl = muster.size <h/sp>
+  %d = muster.size <d>
+  %0 = tensor.expand_shape %x [[0, 1], [2], [3], [4]] output_shape [%sp, %sl, %b, %hl, %d] : tensor<?x?x?x?xf32> into tensor<?x?x?x?x?xf32>
+  %1 = muster.exchange %0 on "sp" : tensor<?x?x?x?x?xf32>
+  %empty = tensor.empty(%sl, %b, %sp, %hl, %d) : tensor<?x?x?x?x?xf32>
+  %2 = linalg.transpose ins(%1 : tensor<?x?x?x?x?xf32>) outs(%empty : tensor<?x?x?x?x?xf32>) permutation = [1, 2, 0, 3, 4]
+  %3 = tensor.collapse_shape %2 [[0], [1], [2, 3], [4]] : tensor<?x?x?x?x?xf32> into tensor<?x?x?x?xf32>
+  return %3 : tensor<?x?x?x?xf32>
+}
+
+// -----
+
+muster.mesh @node <["sp" = ?]>
+func.func @negative_for_all_sizes(%x: tensor<?x?x?x?xf32> {muster.layout = #muster.layout<[s, b, h/sp, d]>})
+    -> (tensor<?x?x?x?xf32> {muster.layout = #muster.layout<[s/sp, b, h, d]>})
+    attributes {muster.facts = #muster.facts<[sp|s, sp|h]>} {
+  %sp = muster.size <sp>
+  %sl = muster.size <s/sp>
+  %b = muster.size <b>
+  %h = muster.size <h>
+  %hl = muster.size <h/sp>
+  %d = muster.size <d>
+  %0 = tensor.expand_shape %x [[0, 1], [2], [3], [4]] output_shape [%sp, %sl, %b, %hl, %d] : tensor<?x?x?x?xf32> into tensor<?x?x?x?x?xf32>
+  %1 = muster.exchange %0 on "sp" : tensor<?x?x?x?x?xf32>
+  %empty = tensor.empty(%sl, %sp, %b, %hl, %d) : tensor<?x?x?x?x?xf32>
+  %2 = linalg.transpose ins(%1 : tensor<?x?x?x?x?xf32>) outs(%empty : tensor<?x?x?x?x?xf32>) permutation = [1, 0, 2, 3, 4]
+  %3 = tensor.collapse_shape %2 [[0, 1, 2, 3, 4]] : tensor<?x?x?x?x?xf32> into tensor<?xf32>
+  // expected-note @+1 {{the maps part here: this reshape to [s/sp, b, sp*h/sp, d] cuts inside a digit}}
+  %4 = tensor.expand_shape %3 [[0, 1, 2, 3]] output_shape [%sl, %b, %h, %d] : tensor<?xf32> into tensor<?x?x?x?xf32>
+  // expected-error @+2 {{E1104 result holds the wrong elements: expected layout [s/sp, b, h, d]}}
+  // expected-note @+1 {{where sp=2, s/sp=3, b=5, h/sp=7, d=11}}
+  return %4 : tensor<?x?x?x?xf32>
+}

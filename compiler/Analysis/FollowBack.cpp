@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Values that no list of digits describes: a place of the result is followed back through the operations to a value of
+// known digits. Decides chains of movement at concrete sizes; for symbolic ones it finds an instance that is wrong.
+#include "compiler/Analysis/FunctionInference.h"
+
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace muster;
+using layout::Size;
+
+SmallVector<Size, 4> FunctionInference::shapeOf(mlir::Value value) {
+  const Known &known = get(value);
+  if (known.kind == Known::Kind::Digits)
+    return known.value.localShape();
+  if (!known.shape.empty())
+    return known.shape;
+  SmallVector<Size, 4> shape;
+  for (int64_t size : cast<RankedTensorType>(value.getType()).getShape())
+    shape.push_back(ShapedType::isDynamic(size) ? Size(-1) : Size(size));
+  return shape;
+}
+
+bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
+  Known pulled;
+  pulled.kind = Known::Kind::Pulled;
+  pulled.op = op;
+  pulled.reason = reason;
+  if (mlir::Value input = movedOperand(op)) {
+    const Known &known = get(input);
+    if (known.op)
+      pulled.op = known.op; // where the maps parted first
+    pulled.shape = shapeOf(input);
+    auto scale = [&](int64_t dim, std::optional<Size> size) {
+      if (size)
+        pulled.shape[static_cast<size_t>(dim)] = *size;
+      return size.has_value();
+    };
+    auto at = [&](int64_t dim) { return pulled.shape[static_cast<size_t>(dim)]; };
+    auto groupSize = [&](ArrayAttr axes) { return scope.universe.sizeOf(scope.groupOf(axes)); };
+    bool isKnown = true;
+    if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
+      SmallVector<Size, 4> shape;
+      for (int64_t dim : transpose.getPermutation())
+        shape.push_back(at(dim));
+      pulled.shape = shape;
+    } else if (auto all = dyn_cast<AllToAllOp>(op)) {
+      Size size = groupSize(all.getAxes());
+      int64_t split = static_cast<int64_t>(all.getSplit()), concat = static_cast<int64_t>(all.getConcat());
+      isKnown = scale(split, layout::divide(at(split), size)) && scale(concat, at(concat) * size);
+    } else if (auto gather = dyn_cast<AllGatherOp>(op)) {
+      int64_t dim = static_cast<int64_t>(gather.getDim());
+      isKnown = scale(dim, at(dim) * groupSize(gather.getAxes()));
+    } else if (auto slice = dyn_cast<SliceOp>(op)) {
+      int64_t dim = static_cast<int64_t>(slice.getDim());
+      isKnown = scale(dim, layout::divide(at(dim), groupSize(slice.getAxes())));
+    }
+    if (!isKnown) {
+      fail(op);
+      return false;
+    }
+  } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+    if (get(slice.getSource()).op)
+      pulled.op = get(slice.getSource()).op;
+    llvm::SmallBitVector dropped = slice.getDroppedDims();
+    for (unsigned dim = 0; dim < static_cast<unsigned>(slice.getSourceType().getRank()); ++dim) {
+      std::optional<Size> size = sizeOf(slice.getMixedSizes()[dim]), offset = sizeOf(slice.getMixedOffsets()[dim]),
+                          stride = sizeOf(slice.getMixedStrides()[dim]);
+      if (!size || !offset || !stride) {
+        fail(op);
+        return false;
+      }
+      if (!dropped.test(dim))
+        pulled.shape.push_back(*size);
+    }
+  } else {
+    auto concat = cast<tensor::ConcatOp>(op);
+    for (mlir::Value input : concat.getInputs())
+      if (get(input).kind == Known::Kind::Failed) {
+        fail(op);
+        return false;
+      }
+    auto type = cast<RankedTensorType>(concat.getType());
+    for (unsigned dim = 0; dim < type.getRank(); ++dim) {
+      if (dim == concat.getDim() && type.isDynamicDim(dim)) {
+        fail(op);
+        return false;
+      }
+      pulled.shape.push_back(type.isDynamicDim(dim) ? shapeOf(concat.getInputs()[0])[dim] : Size(type.getDimSize(dim)));
+    }
+  }
+  set(op->getResult(0), std::move(pulled));
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// One place
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// A place that moves back through operations.
+class Follower {
+public:
+  Follower(const layout::Universe &universe, layout::Place &place) : universe(universe), place(place) {}
+
+  int64_t number(const Size &size) const { return size.evaluate(place.symbols).value_or(1); }
+  int64_t axisSize(layout::AxisId axis) const { return number(universe.axes[axis].size); }
+  int64_t groupSize(ArrayRef<layout::AxisId> group) const {
+    int64_t size = 1;
+    for (layout::AxisId axis : group)
+      size *= axisSize(axis);
+    return size;
+  }
+  int64_t positionIn(ArrayRef<layout::AxisId> group) const {
+    int64_t position = 0;
+    for (layout::AxisId axis : group)
+      position = position * axisSize(axis) + place.coordinates[axis];
+    return position;
+  }
+  void moveTo(ArrayRef<layout::AxisId> group, int64_t position) {
+    for (layout::AxisId axis : llvm::reverse(group)) {
+      place.coordinates[axis] = position % axisSize(axis);
+      position /= axisSize(axis);
+    }
+  }
+  void regroup(ArrayRef<Size> from, ArrayRef<Size> to) {
+    int64_t offset = 0;
+    for (auto [position, size] : llvm::zip(place.index, from))
+      offset = offset * number(size) + position;
+    place.index.assign(to.size(), 0);
+    for (size_t i = to.size(); i-- > 0; offset /= number(to[i]))
+      place.index[i] = offset % number(to[i]);
+  }
+  int64_t &index(uint64_t dim) { return place.index[static_cast<size_t>(dim)]; }
+
+private:
+  const layout::Universe &universe;
+  layout::Place &place;
+};
+
+} // namespace
+
+std::optional<SmallVector<int64_t, 4>> FunctionInference::pull(mlir::Value value, layout::Place place) {
+  Follower follower(scope.universe, place);
+  while (true) {
+    const Known &known = get(value);
+    if (known.kind == Known::Kind::Digits)
+      return layout::plainPositionsAt(scope.universe, known.value, place);
+    if (known.kind != Known::Kind::Waiting && known.kind != Known::Kind::Pulled)
+      return std::nullopt;
+    Operation *op = value.getDefiningOp();
+    if (!op)
+      return std::nullopt;
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+      llvm::SmallBitVector dropped = slice.getDroppedDims();
+      layout::Place before = place;
+      place.index.clear();
+      for (unsigned dim = 0, own = 0; dim < static_cast<unsigned>(slice.getSourceType().getRank()); ++dim) {
+        int64_t offset = follower.number(*sizeOf(slice.getMixedOffsets()[dim])),
+                stride = follower.number(*sizeOf(slice.getMixedStrides()[dim]));
+        place.index.push_back(offset + (dropped.test(dim) ? 0 : before.index[own++] * stride));
+      }
+      value = slice.getSource();
+      continue;
+    }
+    if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
+      uint64_t dim = concat.getDim();
+      for (mlir::Value input : concat.getInputs()) {
+        value = input;
+        int64_t size = follower.number(shapeOf(input)[static_cast<size_t>(dim)]);
+        if (follower.index(dim) < size)
+          break;
+        follower.index(dim) -= size;
+      }
+      continue;
+    }
+    mlir::Value input = movedOperand(op);
+    if (!input)
+      return std::nullopt;
+    SmallVector<Size, 4> from = shapeOf(input), to = shapeOf(value);
+    if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ReshapeOp>(op)) {
+      follower.regroup(to, from);
+    } else if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
+      SmallVector<int64_t, 4> at(place.index.size());
+      for (auto [i, dim] : llvm::enumerate(transpose.getPermutation()))
+        at[static_cast<size_t>(dim)] = place.index[i];
+      place.index = at;
+    } else if (auto exchange = dyn_cast<ExchangeOp>(op)) {
+      SmallVector<layout::AxisId, 2> group = scope.groupOf(exchange.getAxes());
+      int64_t part = follower.number(from[0]) / follower.groupSize(group), own = follower.positionIn(group);
+      follower.moveTo(group, place.index[0] / part);
+      place.index[0] = own * part + place.index[0] % part;
+    } else if (auto all = dyn_cast<AllToAllOp>(op)) {
+      SmallVector<layout::AxisId, 2> group = scope.groupOf(all.getAxes());
+      int64_t parts = follower.groupSize(group), own = follower.positionIn(group);
+      uint64_t split = all.getSplit(), concat = all.getConcat();
+      int64_t concatPart = follower.number(from[concat]) / (split == concat ? parts : 1);
+      int64_t source = follower.index(concat) / concatPart;
+      follower.index(concat) %= concatPart;
+      follower.index(split) += own * (follower.number(from[split]) / parts);
+      follower.moveTo(group, source);
+    } else if (auto gather = dyn_cast<AllGatherOp>(op)) {
+      uint64_t dim = gather.getDim();
+      int64_t part = follower.number(from[dim]), source = follower.index(dim) / part;
+      follower.index(dim) %= part;
+      follower.moveTo(scope.groupOf(gather.getAxes()), source);
+    } else if (auto slice = dyn_cast<SliceOp>(op)) {
+      follower.index(slice.getDim()) +=
+          follower.positionIn(scope.groupOf(slice.getAxes())) * follower.number(to[slice.getDim()]);
+    } else if (!isa<tensor::CastOp>(op)) {
+      return std::nullopt;
+    }
+    value = input;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// All places
+//===----------------------------------------------------------------------===//
+
+std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, mlir::Value value,
+                                                                const layout::Value &declared,
+                                                                ArrayRef<int64_t> symbols, bool &isWhole) {
+  // The order of places: ranks outermost, so that one local index after the other is compared.
+  constexpr int64_t most = int64_t(1) << 21;
+  layout::Place place;
+  place.symbols.assign(symbols.begin(), symbols.end());
+  SmallVector<int64_t, 4> shape, mesh;
+  int64_t places = 1;
+  for (const Size &size : declared.localShape())
+    shape.push_back(size.evaluate(symbols).value_or(1));
+  for (const layout::Axis &axis : scope.universe.axes)
+    mesh.push_back(axis.size.evaluate(symbols).value_or(1));
+  for (int64_t size : shape)
+    if (llvm::MulOverflow(places, size, places))
+      places = std::numeric_limits<int64_t>::max();
+  for (int64_t size : mesh)
+    if (llvm::MulOverflow(places, size, places))
+      places = std::numeric_limits<int64_t>::max();
+  // A step that is prime to the sizes visits all digits of the index.
+  int64_t step = places <= most ? 1 : places / most | 1;
+  isWhole &= step == 1;
+  for (int64_t number = 0; number < places; number += step) {
+    int64_t rest = number;
+    place.index.assign(shape.size(), 0);
+    place.coordinates.assign(mesh.size(), 0);
+    for (size_t i = shape.size(); i-- > 0; rest /= shape[i])
+      place.index[i] = rest % shape[i];
+    for (size_t i = mesh.size(); i-- > 0; rest /= mesh[i])
+      place.coordinates[i] = rest % mesh[i];
+    SmallVector<int64_t, 4> wanted = layout::plainPositionsAt(scope.universe, declared, place);
+    std::optional<SmallVector<int64_t, 4>> got = pull(value, place);
+    LayoutFinding finding;
+    finding.op = op;
+    if (!got) {
+      finding.kind = LayoutFinding::Kind::Unknown;
+      finding.number = 1108;
+      finding.message = "is not known: what moves here cannot be followed back";
+      return finding;
+    }
+    if (*got == wanted)
+      continue;
+    LayoutCounterexample example;
+    for (auto [axis, coordinate] : llvm::zip(scope.universe.axes, place.coordinates))
+      example.coordinates.push_back({axis.name, coordinate});
+    example.index = place.index;
+    SmallVector<layout::SpaceId, 4> spaces;
+    for (const layout::Dim &dim : declared.dims)
+      for (const layout::Digit &digit : dim.digits) {
+        layout::SpaceId space = scope.universe.spaces[digit.space].twin.value_or(digit.space);
+        if (!llvm::is_contained(spaces, space))
+          spaces.push_back(space);
+      }
+    for (layout::SpaceId space : spaces) {
+      example.wanted.push_back({scope.universe.spaces[space].name, wanted[space]});
+      example.got.push_back({scope.universe.spaces[space].name, (*got)[space]});
+    }
+    for (auto [name, size] : llvm::zip(scope.universe.symbols.getNames(), symbols))
+      example.symbols.push_back({name, size});
+    finding.number = 1104;
+    finding.message = "holds the wrong elements";
+    finding.counterexample = std::move(example);
+    return finding;
+  }
+  return std::nullopt;
+}
+
+std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mlir::Value value,
+                                                              const layout::Value &declared) {
+  auto unknown = [&](const std::string &why) {
+    LayoutFinding finding;
+    finding.op = op;
+    finding.kind = LayoutFinding::Kind::Unknown;
+    finding.number = 1108;
+    finding.message = "is not known, because a reshape cuts inside a digit and " + why;
+    finding.missingFact = "concrete sizes, or a fact that makes the reshape end between digits";
+    return finding;
+  };
+  if (!declared.isFull())
+    return unknown("the declared layout is partial");
+  bool isWhole = true;
+  size_t count = scope.universe.symbols.size();
+  if (count == 0) {
+    std::optional<LayoutFinding> finding = compareInstance(op, value, declared, {}, isWhole);
+    if (finding || isWhole)
+      return finding;
+    return unknown("the tensor is too large to compare every place (a sample agrees)");
+  }
+  // Pairwise distinct primes, the small ones to each symbol in turn.
+  static constexpr int64_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53};
+  for (size_t turn = 0; turn < std::min<size_t>(count, 4); ++turn) {
+    SmallVector<int64_t, 8> symbols(count);
+    for (size_t i = 0; i < count; ++i)
+      symbols[i] = primes[(i + turn) % count];
+    if (std::optional<LayoutFinding> finding = compareInstance(op, value, declared, symbols, isWhole))
+      return finding;
+  }
+  return unknown("the sizes are symbolic (a few instances agree)");
+}
