@@ -242,6 +242,13 @@ std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, m
   // A step that is prime to the sizes visits all digits of the index.
   int64_t step = places <= most ? 1 : places / most | 1;
   isWhole &= step == 1;
+  SmallVector<bool, 8> isDeclared(scope.universe.spaces.size(), false);
+  SmallVector<int64_t, 8> fixed(scope.universe.spaces.size(), -1);
+  for (const layout::Dim &dim : declared.dims)
+    for (const layout::Digit &digit : dim.digits)
+      isDeclared[scope.universe.spaces[digit.space].twin.value_or(digit.space)] = true;
+  for (const layout::Digit &digit : declared.floats)
+    isDeclared[digit.space] = true;
   for (int64_t number = 0; number < places; number += step) {
     int64_t rest = number;
     place.index.assign(shape.size(), 0);
@@ -259,6 +266,24 @@ std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, m
       finding.number = 1108;
       finding.message = "is not known: what moves here cannot be followed back";
       return finding;
+    }
+    // A slice may have fixed a position of a dim that the result does not declare: then it is one for all places.
+    for (size_t i = 0; i < got->size(); ++i) {
+      if (isDeclared[i])
+        continue;
+      if (fixed[i] < 0)
+        fixed[i] = (*got)[i];
+      wanted[i] = fixed[i];
+      if ((*got)[i] == fixed[i] || scope.universe.spaces[i].isBound)
+        continue;
+      // Positions of a space that no result names: which of the declared ones they are is not said.
+      LayoutFinding open;
+      open.op = op;
+      open.kind = LayoutFinding::Kind::Unknown;
+      open.number = 1108;
+      open.message = "is made of dim '" + scope.universe.spaces[i].name + "', which the layout does not name";
+      open.missingFact = "a layout that names '" + scope.universe.spaces[i].name + "'";
+      return open;
     }
     if (*got == wanted)
       continue;

@@ -61,7 +61,15 @@ void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayR
             fresh[static_cast<size_t>(iterator)] = Size(type.getDimSize(dim));
   auto results = layout::compute(scope.universe, own, pointers, fresh);
   if (!results) {
-    const Refusal &refusal = results.getRefusal();
+    Refusal refusal = results.getRefusal();
+    // Blocks that travel in a ring: each rank computes its diagonal block now and the others later.
+    bool isRing =
+        llvm::StringRef(refusal.message).contains("serves both") &&
+        op->getParentOfType<func::FuncOp>().walk([](PermuteOp) { return WalkResult::interrupt(); }).wasInterrupted();
+    if (isRing && refusal.kind == Refusal::Kind::Wrong) {
+      refusal.kind = Refusal::Kind::Unknown;
+      refusal.missingFact = "that the blocks of all ranks are computed in turn (the rules do not follow rings)";
+    }
     bool isReduction =
         StringRef(refusal.message).contains("reduced") || StringRef(refusal.message).contains("too large");
     return report_(op, refusal, isReduction ? 1105 : 1106);
@@ -301,17 +309,8 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
   setOrReport(op, op->getResult(0), std::move(result), 1106);
 }
 
-bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
-  const Known &table = get(op.getTable());
-  if (table.kind != Known::Kind::Digits || !op.getFirst())
-    return true;
-  auto wrong = [&](const std::string &what) {
-    Refusal refusal{Refusal::Kind::Wrong, what, ""};
-    report_(op, refusal, 1106);
-    return false;
-  };
-  // The first row is where the rank's part begins: sum of coordinate * stride over the mesh digits of the rows.
-  SmallVector<std::pair<layout::AxisId, int64_t>, 2> terms;
+std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateTermsOf(mlir::Value index) {
+  CoordinateTerms terms;
   std::function<bool(mlir::Value, int64_t)> collect = [&](mlir::Value value, int64_t factor) {
     Operation *defining = value.getDefiningOp();
     if (!defining)
@@ -330,12 +329,48 @@ bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
           return collect(defining->getOperand(1 - i), factor * constant.value());
     return false;
   };
-  if (!collect(op.getFirst(), 1)) {
+  if (!collect(index, 1))
+    return std::nullopt;
+  return terms;
+}
+
+std::optional<SmallVector<layout::AxisId, 2>> FunctionInference::groupOfOffset(mlir::Value offset,
+                                                                               std::optional<Size> size) {
+  std::optional<CoordinateTerms> terms = coordinateTermsOf(offset);
+  if (!terms || !size || !size->isConcrete())
+    return std::nullopt;
+  // Outer axes have the greater steps; the innermost steps by the size of the slice.
+  llvm::sort(*terms, [](auto &a, auto &b) { return a.second > b.second; });
+  int64_t step = size->getValue();
+  SmallVector<layout::AxisId, 2> group;
+  for (auto [axis, factor] : llvm::reverse(*terms)) {
+    const Size &axisSize = scope.universe.axes[axis].size;
+    if (factor != step || !axisSize.isConcrete())
+      return std::nullopt;
+    group.insert(group.begin(), axis);
+    step *= axisSize.getValue();
+  }
+  return group;
+}
+
+bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
+  const Known &table = get(op.getTable());
+  if (table.kind != Known::Kind::Digits || !op.getFirst())
+    return true;
+  auto wrong = [&](const std::string &what) {
+    Refusal refusal{Refusal::Kind::Wrong, what, ""};
+    report_(op, refusal, 1106);
+    return false;
+  };
+  // The first row is where the rank's part begins: sum of coordinate * stride over the mesh digits of the rows.
+  std::optional<CoordinateTerms> found = coordinateTermsOf(op.getFirst());
+  if (!found) {
     Refusal refusal{Refusal::Kind::Unknown, "the first row is no sum of coordinates times constants",
                     "the first row as muster.coordinate times the rows of a rank"};
     report_(op, refusal, 1108);
     return false;
   }
+  CoordinateTerms terms = std::move(*found);
   SmallVector<std::pair<layout::AxisId, int64_t>, 2> wanted;
   for (const layout::Digit &digit : table.value.dims[0].digits)
     if (digit.isMesh()) {

@@ -154,6 +154,16 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   layout::Value value = *input;
   llvm::SmallBitVector dropped = op.getDroppedDims();
   for (unsigned dim = 0; dim < value.dims.size(); ++dim) {
+    // coordinate * size, from the rank's own place on: what muster.slice does.
+    if (auto place = dyn_cast<mlir::Value>(op.getMixedOffsets()[dim]))
+      if (std::optional<SmallVector<layout::AxisId, 2>> group = groupOfOffset(place, sizeOf(op.getMixedSizes()[dim]));
+          group && !group->empty()) {
+        Outcome<layout::Value> own = layout::slice(scope.universe, value, *group, dim);
+        if (!own)
+          return report_(op, own.getRefusal(), 1104);
+        value = std::move(*own);
+        continue;
+      }
     std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]),
                         stride = sizeOf(op.getMixedStrides()[dim]);
     Size whole = value.dims[dim].localSize();

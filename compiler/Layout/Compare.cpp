@@ -85,7 +85,14 @@ static bool sameDigits(llvm::ArrayRef<Digit> a, llvm::ArrayRef<Digit> b) {
          std::equal(a.begin(), a.end(), b.begin(), [](const Digit &x, const Digit &y) { return x.names(y); });
 }
 
+bool isDuplicates(const Dim &dim) {
+  return !dim.isSegmented() && !dim.digits.empty() &&
+         llvm::all_of(dim.digits, [](const Digit &digit) { return !digit.isMesh() && digit.stride.isZero(); });
+}
+
 std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, const Dim &b) {
+  if ((isDuplicates(a) || isDuplicates(b)) && a.localSize() == b.localSize())
+    return std::nullopt;
   if (a.isSegmented() && a.segments.size() == b.segments.size()) {
     for (size_t i = 0; i < a.segments.size(); ++i)
       if (std::optional<Refusal> refusal = disagreement(universe, a.segments[i], b.segments[i]))

@@ -35,6 +35,9 @@ struct FlatDim {
 /// Refuses a dim with a piece that ends in a digit away from home, or in duplicates.
 Outcome<FlatDim> flatten(const Universe &universe, const Dim &dim);
 
+/// Whether the value is the same at every index of the dim (a broadcast made it): it agrees with any dim of its size.
+bool isDuplicates(const Dim &dim);
+
 /// Nullopt where every rank and local index name the same position in both dims; otherwise why not.
 std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, const Dim &b);
 

@@ -65,7 +65,9 @@ private:
           refusal->message = "operands do not agree along " + nameOf(iterator) + ": " + refusal->message;
           return refusal;
         }
-        if (dim.digits.size() < known.digits.size())
+        bool isBetter =
+            isDuplicates(known) != isDuplicates(dim) ? isDuplicates(known) : dim.digits.size() < known.digits.size();
+        if (isBetter)
           known = dim;
       }
     return std::nullopt;
@@ -187,12 +189,22 @@ private:
     return std::nullopt;
   }
 
+  static bool isFloat(const AxisUse &use) { return llvm::StringRef(use.what).starts_with("a shard of"); }
+
   std::optional<Refusal> checkAxes() {
     llvm::SmallVector<AxisUse, 8> uses;
     auto add = [&](AxisUse use) -> std::optional<Refusal> {
       for (const AxisUse &other : uses)
-        if (other.user != use.user && meet(other, use))
-          return wrong("axis '" + universe.axes[use.axis].name + "' serves both " + other.what + " and " + use.what);
+        if (other.user != use.user && meet(other, use)) {
+          Refusal refusal =
+              wrong("axis '" + universe.axes[use.axis].name + "' serves both " + other.what + " and " + use.what);
+          // One of them is a dim of one element a rank: the operation may mean just these pairs.
+          if (isFloat(other) || isFloat(use)) {
+            refusal.kind = Refusal::Kind::Unknown;
+            refusal.missingFact = "that the two belong together (write the shard as a dim of the operation)";
+          }
+          return refusal;
+        }
       uses.push_back(std::move(use));
       return std::nullopt;
     };
@@ -243,12 +255,11 @@ private:
                                        : std::nullopt;
         if (!size)
           return Refusal{Refusal::Kind::Unknown, "a dim of the result comes from no operand", ""};
+        // A dim that no operand has: the same value at every index.
         Dim fresh;
         Digit digit;
         digit.count = *size;
-        digit.stride = 1;
-        digit.space =
-            universe.addSpace({iterator == noIterator ? "?" : rule.names[static_cast<size_t>(iterator)], *size});
+        digit.stride = 0;
         fresh.digits.push_back(digit);
         result.dims.push_back(std::move(fresh));
       }
@@ -450,6 +461,8 @@ std::optional<Refusal> groupedHeadsDisagreement(const Universe &universe, const 
 }
 
 static std::optional<Refusal> dimBoundary(const Universe &universe, const Dim &dim, const Dim &declared, size_t index) {
+  if (isDuplicates(dim) && dim.localSize() == declared.localSize())
+    return std::nullopt;
   if (dim.isSegmented() && dim.segments.size() == declared.segments.size()) {
     for (size_t i = 0; i < dim.segments.size(); ++i)
       if (std::optional<Refusal> refusal = dimBoundary(universe, dim.segments[i], declared.segments[i], index))

@@ -27,6 +27,15 @@ Refusal refuseSegments(const Universe &universe, const Value &value, size_t dim)
 
 bool isIn(Group group, const Digit &digit) { return digit.isMesh() && llvm::is_contained(group, digit.axis); }
 
+/// A dim of segments that the digits of a group leave, or (dim `target`) that they would enter.
+std::optional<Refusal> refuseSpreadSegments(const Universe &universe, const Value &value, Group group, size_t target) {
+  for (size_t i = 0; i < value.dims.size(); ++i)
+    for (const Dim &segment : value.dims[i].segments)
+      if (i == target || llvm::any_of(segment.digits, [&](const Digit &digit) { return isIn(group, digit); }))
+        return refuseSegments(universe, value, i);
+  return std::nullopt;
+}
+
 std::string sizeText(const Universe &universe, const Size &size) { return size.print(universe.symbols.getNames()); }
 
 //===-- reshape ---------------------------------------------------------------------------------------------------===//
@@ -459,10 +468,8 @@ static Refusal cannotOrder(const Universe &universe, Group group) {
 Outcome<Value> allGather(const Universe &universe, const Value &value, Group group, unsigned dim) {
   if (auto refusal = refusePending(universe, value, group, "all_gather"))
     return *refusal;
-  for (size_t i = 0; i < value.dims.size(); ++i)
-    for (const Dim &segment : value.dims[i].segments)
-      if (i == dim || llvm::any_of(segment.digits, [&](const Digit &digit) { return isIn(group, digit); }))
-        return refuseSegments(universe, value, i);
+  if (auto refusal = refuseSpreadSegments(universe, value, group, dim))
+    return *refusal;
   Value result = value;
   if (!fromMesh(universe, result, group, dim))
     return cannotOrder(universe, group);
@@ -474,6 +481,8 @@ Outcome<Value> allToAll(const Universe &universe, const Value &value, Group grou
   if (split == concat && value.dims[split].localSize() == universe.sizeOf(group))
     return exchange(universe, value, group, split);
   if (auto refusal = refusePending(universe, value, group, "all_to_all"))
+    return *refusal;
+  if (auto refusal = refuseSpreadSegments(universe, value, group, concat))
     return *refusal;
   Outcome<Split> parts = splitLeading(universe, value, group, split);
   if (!parts)
@@ -511,6 +520,8 @@ Outcome<Value> allToAll(const Universe &universe, const Value &value, Group grou
 
 Outcome<Value> exchange(const Universe &universe, const Value &value, Group group, unsigned dim) {
   if (auto refusal = refusePending(universe, value, group, "exchange"))
+    return *refusal;
+  if (auto refusal = refuseSpreadSegments(universe, value, group, dim))
     return *refusal;
   if (!(value.dims[dim].localSize() == universe.sizeOf(group)))
     return Refusal{Refusal::Kind::Wrong,
