@@ -23,23 +23,11 @@ namespace muster::codegen {
 template <typename T>
 class Aligned {
 public:
-  explicit Aligned(size_t count = 0, T value = {}) : count(count), storage(count * sizeof(T) + 128, 0x5a) {
-    for (size_t i = 0; i < count; ++i)
-      data()[i] = value;
+  explicit Aligned(size_t count = 0, T value = {}) : count(count), lines(count * sizeof(T) / 64 + 2) {
+    std::fill_n(data(), count, value);
   }
-  // The address within the storage depends on the storage, so values are copied one by one.
-  Aligned(const Aligned &other) : Aligned(other.count) { std::copy_n(other.data(), count, data()); }
-  Aligned &operator=(const Aligned &other) {
-    storage.assign(other.count * sizeof(T) + 128, 0x5a);
-    count = other.count;
-    std::copy_n(other.data(), count, data());
-    return *this;
-  }
-  T *data() {
-    auto address = reinterpret_cast<uintptr_t>(storage.data());
-    return reinterpret_cast<T *>((address + 63) / 64 * 64);
-  }
-  const T *data() const { return const_cast<Aligned *>(this)->data(); }
+  T *data() { return reinterpret_cast<T *>(lines.data()); }
+  const T *data() const { return reinterpret_cast<const T *>(lines.data()); }
   size_t size() const { return count; }
   T &operator[](size_t i) { return data()[i]; }
   const T &operator[](size_t i) const { return data()[i]; }
@@ -47,16 +35,19 @@ public:
   T *end() { return data() + count; }
   /// Whether the bytes behind the last element are untouched.
   bool intact() const {
-    auto *bytes = reinterpret_cast<const char *>(data() + count);
-    for (auto *end = storage.data() + storage.size(); bytes < end; ++bytes)
-      if (*bytes != 0x5a)
-        return false;
-    return true;
+    auto *bytes = reinterpret_cast<const unsigned char *>(data() + count);
+    auto *end = reinterpret_cast<const unsigned char *>(lines.data() + lines.size());
+    return std::all_of(bytes, end, [](unsigned char byte) { return byte == 0x5a; });
   }
 
 private:
+  struct alignas(64) Line {
+    unsigned char bytes[64];
+    Line() { std::fill_n(bytes, 64, 0x5a); }
+  };
+
   size_t count;
-  std::vector<char> storage;
+  std::vector<Line> lines;
 };
 
 /// Kernels of one object, opened by the dynamic loader from memory.
