@@ -235,9 +235,9 @@ private:
       if (llvm::Error error = checkMembers(
               *token, "added token", {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}))
         return error;
-      bool flags[5];
-      for (auto [index, key] : llvm::enumerate(
-               std::initializer_list<const char *>{"special", "lstrip", "rstrip", "normalized", "single_word"})) {
+      constexpr const char *keys[] = {"special", "lstrip", "rstrip", "normalized", "single_word"};
+      bool flags[std::size(keys)];
+      for (auto [index, key] : llvm::enumerate(keys)) {
         auto set = flag(*token, key, false);
         if (!set)
           return set.takeError();
