@@ -208,7 +208,7 @@ llvm::Expected<HostObject> compileHostKernels(ModuleOp kernels, const HostTarget
   for (std::thread &thread : threads)
     thread.join();
   if (failed)
-    return std::move(failed);
+    return failed;
   spent.llvm = stopwatch.lap();
 
   auto elf = linkSharedObject(objects);
