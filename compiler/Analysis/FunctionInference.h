@@ -82,8 +82,8 @@ private:
   void inferCacheAppend(nn::CacheAppendOp op);
   void inferHeads(mlir::Operation *op, int64_t heads, int64_t headDim, bool isSplit);
   bool checkFirstRow(nn::GatherRowsOp op);
-  /// An index as a sum of coordinates times constants: axes and factors. Nullopt for anything else.
-  using CoordinateTerms = llvm::SmallVector<std::pair<layout::AxisId, int64_t>, 2>;
+  /// An index as a sum of coordinates times sizes: axes and factors. Nullopt for anything else.
+  using CoordinateTerms = llvm::SmallVector<std::pair<layout::AxisId, layout::Size>, 2>;
   std::optional<CoordinateTerms> coordinateTermsOf(mlir::Value index);
   /// The group whose position times `size` is `offset`; nullopt for anything else.
   std::optional<llvm::SmallVector<layout::AxisId, 2>> groupOfOffset(mlir::Value offset,

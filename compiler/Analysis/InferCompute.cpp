@@ -311,7 +311,7 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
 
 std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateTermsOf(mlir::Value index) {
   CoordinateTerms terms;
-  std::function<bool(mlir::Value, int64_t)> collect = [&](mlir::Value value, int64_t factor) {
+  std::function<bool(mlir::Value, Size)> collect = [&](mlir::Value value, Size factor) {
     Operation *defining = value.getDefiningOp();
     if (!defining)
       return false;
@@ -325,8 +325,8 @@ std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateT
       return collect(defining->getOperand(0), factor) && collect(defining->getOperand(1), factor);
     if (isa<arith::MulIOp>(defining))
       for (unsigned i : {0u, 1u})
-        if (auto constant = defining->getOperand(i).getDefiningOp<arith::ConstantIndexOp>())
-          return collect(defining->getOperand(1 - i), factor * constant.value());
+        if (std::optional<Size> size = sizeOf(defining->getOperand(i)))
+          return collect(defining->getOperand(1 - i), factor * *size);
     return false;
   };
   if (!collect(index, 1))
@@ -337,15 +337,16 @@ std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateT
 std::optional<SmallVector<layout::AxisId, 2>> FunctionInference::groupOfOffset(mlir::Value offset,
                                                                                std::optional<Size> size) {
   std::optional<CoordinateTerms> terms = coordinateTermsOf(offset);
-  if (!terms || !size || !size->isConcrete())
+  auto isConcrete = [](auto &term) { return term.second.isConcrete(); };
+  if (!terms || !size || !size->isConcrete() || !llvm::all_of(*terms, isConcrete))
     return std::nullopt;
   // Outer axes have the greater steps; the innermost steps by the size of the slice.
-  llvm::sort(*terms, [](auto &a, auto &b) { return a.second > b.second; });
+  llvm::sort(*terms, [](auto &a, auto &b) { return a.second.getValue() > b.second.getValue(); });
   int64_t step = size->getValue();
   SmallVector<layout::AxisId, 2> group;
   for (auto [axis, factor] : llvm::reverse(*terms)) {
     const Size &axisSize = scope.universe.axes[axis].size;
-    if (factor != step || !axisSize.isConcrete())
+    if (!(factor == Size(step)) || !axisSize.isConcrete())
       return std::nullopt;
     group.insert(group.begin(), axis);
     step *= axisSize.getValue();
@@ -365,22 +366,23 @@ bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
   // The first row is where the rank's part begins: sum of coordinate * stride over the mesh digits of the rows.
   std::optional<CoordinateTerms> found = coordinateTermsOf(op.getFirst());
   if (!found) {
-    Refusal refusal{Refusal::Kind::Unknown, "the first row is no sum of coordinates times constants",
+    Refusal refusal{Refusal::Kind::Unknown, "the first row is no sum of coordinates times sizes",
                     "the first row as muster.coordinate times the rows of a rank"};
     report_(op, refusal, 1108);
     return false;
   }
   CoordinateTerms terms = std::move(*found);
-  SmallVector<std::pair<layout::AxisId, int64_t>, 2> wanted;
+  CoordinateTerms wanted;
   for (const layout::Digit &digit : table.value.dims[0].digits)
     if (digit.isMesh()) {
-      if (!digit.weight.isOne() || !digit.stride.isConcrete())
+      if (!digit.weight.isOne())
         return wrong("the table's rows are spread over a part of an axis");
-      wanted.push_back({digit.axis, digit.stride.getValue()});
+      wanted.push_back({digit.axis, digit.stride});
     }
   llvm::erase_if(terms, [&](auto &term) { return scope.universe.axes[term.first].size.isOne(); });
-  llvm::sort(terms);
-  llvm::sort(wanted);
+  auto isBefore = [](const auto &a, const auto &b) { return a.first < b.first; }; // an axis divides once
+  llvm::sort(terms, isBefore);
+  llvm::sort(wanted, isBefore);
   if (terms != wanted)
     return wrong("the first row is not where the rank's part of the table begins: " +
                  print(scope.universe, table.value.dims[0]));

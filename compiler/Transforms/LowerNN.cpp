@@ -8,6 +8,7 @@
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -194,45 +195,52 @@ FailureOr<Value> Lowering::lower(nn::GatherRowsOp gather) {
   if (packed)
     storage = plan::PackedViewOp::create(
         builder, loc, RankedTensorType::get(plan::getPackedShape(table.getShape()), table.getElementType()), storage);
+  Value tableRows;
   if (gather.getFirst()) {
     if (failed(resolver.resolve(gather.getFirst())))
       return failure();
     loadCoordinates(gather.getFirst());
+    FailureOr<OpFoldResult> size = resolver.getSize(gather.getTable(), 0);
+    if (failed(size))
+      return failure();
+    tableRows = getValueOrCreateConstantIndexOp(builder, loc, *size);
   }
   bool failedInside = false;
   auto constant = [](OpBuilder &b, Location loc, int64_t value) -> Value {
     return arith::ConstantIndexOp::create(b, loc, value);
   };
-  Value rowsOfTable = generic(
-      gather.getIndices(), map(2, {0}), empty(type, *rows), map(2, {0, 1}),
-      {IteratorType::parallel, IteratorType::parallel}, [&](OpBuilder &b, Location loc, ValueRange args) {
-        Value row = arith::IndexCastOp::create(b, loc, b.getIndexType(), args[0]);
-        Value column = linalg::IndexOp::create(b, loc, 1);
-        Value inside;
-        if (gather.getFirst()) {
-          Value zero = constant(b, loc, 0);
-          FailureOr<Value> first = rebuild(b, gather.getFirst());
-          failedInside |= failed(first);
-          row = arith::SubIOp::create(b, loc, row, failed(first) ? zero : *first);
-          inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, row, constant(b, loc, table.getDimSize(0)));
-          row = arith::SelectOp::create(b, loc, inside, row, zero);
-        }
-        Value element;
-        if (packed) {
-          Value n = constant(b, loc, 64), k = constant(b, loc, 16);
-          element = tensor::ExtractOp::create(
-              b, loc, storage,
-              ValueRange{arith::DivUIOp::create(b, loc, row, n), arith::DivUIOp::create(b, loc, column, k),
-                         arith::RemUIOp::create(b, loc, column, k), arith::RemUIOp::create(b, loc, row, n)});
-        } else {
-          element = tensor::ExtractOp::create(b, loc, storage, ValueRange{row, column});
-        }
-        if (inside) {
-          Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
-          element = arith::SelectOp::create(b, loc, inside, element, zero);
-        }
-        linalg::YieldOp::create(b, loc, element);
-      });
+  Value rowsOfTable =
+      generic(gather.getIndices(), map(2, {0}), empty(type, *rows), map(2, {0, 1}),
+              {IteratorType::parallel, IteratorType::parallel}, [&](OpBuilder &b, Location loc, ValueRange args) {
+                Value row = arith::IndexCastOp::create(b, loc, b.getIndexType(), args[0]);
+                Value column = linalg::IndexOp::create(b, loc, 1);
+                Value inside;
+                if (gather.getFirst()) {
+                  Value zero = constant(b, loc, 0);
+                  FailureOr<Value> first = rebuild(b, gather.getFirst());
+                  failedInside |= failed(first);
+                  row = arith::SubIOp::create(b, loc, row, failed(first) ? zero : *first);
+                  FailureOr<Value> end = rebuild(b, tableRows);
+                  failedInside |= failed(end);
+                  inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, row, failed(end) ? zero : *end);
+                  row = arith::SelectOp::create(b, loc, inside, row, zero);
+                }
+                Value element;
+                if (packed) {
+                  Value n = constant(b, loc, 64), k = constant(b, loc, 16);
+                  element = tensor::ExtractOp::create(
+                      b, loc, storage,
+                      ValueRange{arith::DivUIOp::create(b, loc, row, n), arith::DivUIOp::create(b, loc, column, k),
+                                 arith::RemUIOp::create(b, loc, column, k), arith::RemUIOp::create(b, loc, row, n)});
+                } else {
+                  element = tensor::ExtractOp::create(b, loc, storage, ValueRange{row, column});
+                }
+                if (inside) {
+                  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
+                  element = arith::SelectOp::create(b, loc, inside, element, zero);
+                }
+                linalg::YieldOp::create(b, loc, element);
+              });
   return failedInside ? FailureOr<Value>(failure()) : FailureOr<Value>(rowsOfTable);
 }
 

@@ -58,7 +58,8 @@ private:
   Value addBias(Value input, Value bias);
   SmallVector<Value> packedProduct(StringRef name, Value input, Segments segments, bool bias);
   Value rowProduct(StringRef location, const Twine &name, Value input, int64_t inputs, bool bias, Value residual);
-  Value splitHeads(Value input, int64_t heads);
+  Value splitHeads(Value input, int64_t heads, StringRef layoutText);
+  Value firstRow(LayoutAttr layout, Value rowsOfRank);
   Value embed();
   Value attention(Value residual);
   Value feedForward(Value residual);
@@ -201,7 +202,7 @@ SmallVector<Value> GraphBuilder::packedProduct(StringRef name, Value input, Segm
   SmallVector<Value> parts;
   int64_t offset = 0;
   for (auto [segment, size] : segments) {
-    int64_t part = size / options.tensorParallel();
+    int64_t part = size / (*layouts.columnAxes ? options.axisSize("tp") : 1);
     SmallVector<OpFoldResult> offsets = {body.getIndexAttr(0), body.getIndexAttr(offset)};
     SmallVector<OpFoldResult> sizes = {stepRows, body.getIndexAttr(part)};
     SmallVector<OpFoldResult> strides = {body.getIndexAttr(1), body.getIndexAttr(1)};
@@ -226,9 +227,21 @@ Value GraphBuilder::rowProduct(StringRef part, const Twine &name, Value input, i
   return elementwise(terms, residual, residualRows, sum);
 }
 
-Value GraphBuilder::splitHeads(Value input, int64_t heads) {
-  auto type = tensor({dynamic, heads / options.tensorParallel(), config.headDim});
+Value GraphBuilder::splitHeads(Value input, int64_t heads, StringRef layoutText) {
+  RankedTensorType type = local(tensor({dynamic, heads, config.headDim}), layout(layoutText));
   return nn::SplitHeadsOp::create(body, type, input, heads, config.headDim);
+}
+
+/// Where the rank's rows of a table begin, whose dim 0 is divided as in `layout`; null where each rank has all rows.
+Value GraphBuilder::firstRow(LayoutAttr layout, Value rowsOfRank) {
+  Value first;
+  Value stride = rowsOfRank;
+  for (StringRef axis : llvm::reverse(layout.getPlainAxes(0))) {
+    Value part = arith::MulIOp::create(body, CoordinateOp::create(body, axis), stride);
+    first = first ? arith::AddIOp::create(body, first, part).getResult() : part;
+    stride = arith::MulIOp::create(body, stride, arith::ConstantIndexOp::create(body, mesh.getAxisSize(axis)));
+  }
+  return first;
 }
 
 //===----------------------------------------------------------------------===//
@@ -242,7 +255,7 @@ func::FuncOp GraphBuilder::declareStep() {
     RankedTensorType type;
     StringRef layout;
   };
-  Port inputs[] = {{"tokens", indices({dynamic}), layouts.perToken},
+  Port inputs[] = {{"tokens", indices({dynamic}), layouts.tokens},
                    {"positions", indices({dynamic}), layouts.perToken},
                    {"query_starts", indices({dynamic}), layouts.starts},
                    {"block_table", indices({dynamic, options.pagesPerSequence()}), layouts.blockTable},
@@ -259,8 +272,9 @@ func::FuncOp GraphBuilder::declareStep() {
     return symbols.getNamedAttr(dim, symbols.getI64IntegerAttr(greatest));
   };
   step->setAttr(attribute::bounds,
-                symbols.getDictionaryAttr({bound("t", options.maxStepTokens), bound("starts", options.maxSequences + 1),
-                                           bound("s", options.maxSequences), bound("r", options.logitRows())}));
+                symbols.getDictionaryAttr({bound("t", options.stepRows(options.maxStepTokens)),
+                                           bound("starts", options.maxSequences + 1), bound("s", options.maxSequences),
+                                           bound("r", options.logitRows())}));
   for (auto [index, port] : llvm::enumerate(inputs)) {
     step.setArgAttr(index, attribute::name, symbols.getStringAttr(port.name));
     step.setArgAttr(index, attribute::layout, layout(port.layout));
@@ -282,9 +296,11 @@ Value GraphBuilder::embed() {
   LayoutAttr tableLayout = layout(layouts.embedding);
   Value table = loadPlain("token_embedding", {config.vocabulary, config.hidden}, layouts.embedding);
   // The rank's rows are consecutive; rows of others come out as zeros, so that the ranks' sum is the look-up.
-  Value coordinate = CoordinateOp::create(body, "tp");
-  int64_t rowsOfRank = local(tensor({config.vocabulary, config.hidden}), tableLayout).getDimSize(0);
-  Value first = arith::MulIOp::create(body, coordinate, arith::ConstantIndexOp::create(body, rowsOfRank));
+  Value first;
+  if (!tableLayout.getPlainAxes(0).empty()) {
+    int64_t rowsOfRank = local(tensor({config.vocabulary, config.hidden}), tableLayout).getDimSize(0);
+    first = firstRow(tableLayout, arith::ConstantIndexOp::create(body, rowsOfRank));
+  }
   RankedTensorType type = tensor({dynamic, config.hidden});
   Value embedded = nn::GatherRowsOp::create(body, type, table, tokens, first);
   return redistribute(embedded, layouts.embedded, layouts.residual, type);
@@ -299,8 +315,15 @@ Value GraphBuilder::attention(Value residual) {
   at(layer + ".attention.qkv_proj");
   SmallVector<Value> parts =
       packedProduct("qkv", input, {{"q", queryRows}, {"k", keyRows}, {"v", keyRows}}, config.attentionBias);
-  Value query = splitHeads(parts[0], config.heads), key = splitHeads(parts[1], config.kvHeads),
-        value = splitHeads(parts[2], config.kvHeads);
+  Value query = splitHeads(parts[0], config.heads, layouts.queryRows),
+        key = splitHeads(parts[1], config.kvHeads, layouts.keyRows),
+        value = splitHeads(parts[2], config.kvHeads, layouts.keyRows);
+  RankedTensorType queryType = tensor({dynamic, config.heads, config.headDim}),
+                   keyType = tensor({dynamic, config.kvHeads, config.headDim});
+  at(layer + ".attention.heads");
+  query = redistribute(query, layouts.queryRows, layouts.queryHeads, queryType);
+  key = redistribute(key, layouts.keyRows, layouts.keyHeads, keyType);
+  value = redistribute(value, layouts.keyRows, layouts.keyHeads, keyType);
   at(layer + ".attention.rope");
   query = nn::RopeOp::create(body, query.getType(), query, ropeCos, ropeSin, positions);
   key = nn::RopeOp::create(body, key.getType(), key, ropeCos, ropeSin, positions);
@@ -313,7 +336,11 @@ Value GraphBuilder::attention(Value residual) {
   Value output = nn::AttentionOp::create(body, query.getType(), query, keys, values, positions, queryStarts, blockTable,
                                          config.heads, config.kvHeads,
                                          APFloat(1.0 / std::sqrt(static_cast<double>(config.headDim))));
-  output = nn::MergeHeadsOp::create(body, tensor({dynamic, queryRows / options.tensorParallel()}), output, config.heads,
+  at(layer + ".attention.rows");
+  output = redistribute(output, layouts.queryHeads, layouts.queryRows, queryType);
+  at(layer + ".attention.core");
+  int64_t ownHeads = cast<RankedTensorType>(output.getType()).getDimSize(1);
+  output = nn::MergeHeadsOp::create(body, tensor({dynamic, ownHeads * config.headDim}), output, config.heads,
                                     config.headDim);
   return rowProduct("attention.o_proj", "o", output, queryRows, config.attentionBias, residual);
 }
@@ -335,16 +362,20 @@ Value GraphBuilder::head(Value residual) {
   at("logit_rows");
   RankedTensorType hidden = tensor({dynamic, config.hidden});
   residual = redistribute(residual, layouts.residual, layouts.blockInput, hidden);
-  Value asked = nn::GatherRowsOp::create(body, hidden, residual, logitRows, Value());
+  LayoutAttr rowsLayout = layout(layouts.blockInput);
+  Value first = rowsLayout.getPlainAxes(0).empty() ? Value() : firstRow(rowsLayout, stepRows);
+  Value asked = nn::GatherRowsOp::create(body, hidden, residual, logitRows, first);
+  asked = redistribute(asked, layouts.askedRows, layouts.headInput, hidden);
   at("output_norm");
   asked = norm("output_norm", asked);
   at("output");
   SmallVector<int64_t> shape = {config.vocabulary, config.hidden};
   Value weight;
-  if (config.tiedEmbeddings)
-    weight = LoadOp::create(body, local(tensor(shape), layout(layouts.embedding)), "token_embedding");
+  LayoutAttr headLayout = layout(layouts.head);
+  if (config.tiedEmbeddings && headLayout == layout(layouts.embedding))
+    weight = LoadOp::create(body, local(tensor(shape), headLayout), "token_embedding");
   else
-    weight = loadPlain("output", shape, layouts.embedding);
+    weight = load("output", shape, headLayout, {config.tiedEmbeddings ? "token_embedding" : "output"});
   return redistribute(matmul(asked, weight), layouts.headOutput, layouts.logits, tensor({dynamic, config.vocabulary}));
 }
 
@@ -380,6 +411,11 @@ OwningOpRef<ModuleOp> GraphBuilder::build() {
 }
 
 } // namespace
+
+FailureOr<OwningOpRef<ModuleOp>> muster::llama::buildLlama(MLIRContext *context, const LlamaConfig &config,
+                                                           const LlamaGraphOptions &options) {
+  return buildLlama(context, config, options, chooseLayouts(options.hasAxis("sp"), options.hasAxis("tp")));
+}
 
 FailureOr<OwningOpRef<ModuleOp>> muster::llama::buildLlama(MLIRContext *context, const LlamaConfig &config,
                                                            const LlamaGraphOptions &options,

@@ -10,11 +10,20 @@
 using namespace mlir;
 using namespace muster::llama;
 
-int64_t LlamaGraphOptions::tensorParallel() const {
-  for (const auto &[name, size] : mesh)
-    if (name == "tp")
+bool LlamaGraphOptions::hasAxis(StringRef name) const {
+  return llvm::any_of(mesh, [&](const auto &axis) { return axis.first == name; });
+}
+
+int64_t LlamaGraphOptions::axisSize(StringRef name) const {
+  for (const auto &[axis, size] : mesh)
+    if (axis == name)
       return size;
   return 1;
+}
+
+int64_t LlamaGraphOptions::stepRows(int64_t tokens) const {
+  int64_t ranks = axisSize("sp");
+  return (tokens + ranks - 1) / ranks * ranks;
 }
 
 static InFlightDiagnostic error(MLIRContext *context) { return emitError(UnknownLoc::get(context)); }
@@ -41,22 +50,37 @@ static LogicalResult verifyCapacities(MLIRContext *context, const LlamaConfig &c
 }
 
 static LogicalResult verifyMesh(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options) {
-  if (options.mesh.size() != 1 || options.mesh.front().first != "tp" || options.mesh.front().second < 1) {
+  bool isKnown = !options.mesh.empty();
+  for (const auto &[name, size] : options.mesh)
+    isKnown &= (name == "tp" || name == "sp") && size >= 1 && size <= largestSize;
+  if (!isKnown || (options.mesh.size() > 1 && options.mesh[0].first == options.mesh[1].first) ||
+      options.mesh.size() > 2) {
     InFlightDiagnostic diagnostic = error(context)
-                                    << "E3322 expected a mesh of one axis 'tp' of size at least 1 but got ";
+                                    << "E3322 expected a mesh of axes 'tp' and 'sp', one or both, of size at least 1 "
+                                       "but got ";
     for (const auto &[index, axis] : llvm::enumerate(options.mesh))
       diagnostic << (index ? ", " : "") << axis.first << "=" << axis.second;
     if (options.mesh.empty())
       diagnostic << "no axis";
     return diagnostic;
   }
-  int64_t tp = options.tensorParallel();
-  for (auto [what, value] : {std::pair("heads", config.heads), std::pair("key-value heads", config.kvHeads),
-                             std::pair("columns of the feed-forward network", config.feedForward),
-                             std::pair("rows of the vocabulary", config.vocabulary)})
-    if (value % tp != 0)
+  int64_t tp = options.axisSize("tp"), sp = options.axisSize("sp");
+  for (auto [what, value, bySequence] :
+       {std::tuple("heads", config.heads, true), std::tuple("key-value heads", config.kvHeads, true),
+        std::tuple("columns of the feed-forward network", config.feedForward, false),
+        std::tuple("rows of the vocabulary", config.vocabulary, true)}) {
+    int64_t ranks = bySequence ? tp * sp : tp;
+    if (value % ranks == 0)
+      continue;
+    if (ranks == tp)
       return error(context) << "E3323 expected a size of axis 'tp' that divides the model's " << value << " " << what
                             << " but got " << tp;
+    if (tp == 1)
+      return error(context) << "E3323 expected a size of axis 'sp' that divides the model's " << value << " " << what
+                            << " but got " << sp;
+    return error(context) << "E3323 expected sizes of axes 'tp' and 'sp' whose product divides the model's " << value
+                          << " " << what << " but got " << tp << " times " << sp;
+  }
   return success();
 }
 

@@ -14,7 +14,7 @@ namespace muster::llama {
 
 /// What the graph is built for: a mesh and capacities.
 struct LlamaGraphOptions {
-  /// Name and size of every axis. "tp" is the axis of tensor parallelism; no other is known yet.
+  /// Name and size of every axis, at least one: "tp" of tensor parallelism, "sp" of sequence parallelism.
   std::vector<std::pair<std::string, int64_t>> mesh = {{"tp", 1}};
   /// Rows of one step, over all sequences.
   int64_t maxStepTokens = 512;
@@ -28,12 +28,16 @@ struct LlamaGraphOptions {
 
   int64_t logitRows() const { return maxLogitRows ? maxLogitRows : maxSequences; }
   int64_t pagesPerSequence() const { return (maxContext + pageSlots - 1) / pageSlots; }
-  /// Size of axis tp; 1 where the mesh lacks it.
-  int64_t tensorParallel() const;
+  bool hasAxis(llvm::StringRef name) const;
+  /// Size of an axis; 1 where the mesh lacks it.
+  int64_t axisSize(llvm::StringRef name) const;
+  /// Rows of the greatest step: its tokens, padded to a multiple of axis sp.
+  int64_t stepRows(int64_t tokens) const;
 };
 
 /// The config is one of a model (E3320), the capacities are sensible and within the model's context (E3321), the mesh
-/// has axis tp and no other (E3322), and tp divides heads, key-value heads, feed-forward width and vocabulary (E3323).
+/// has axes tp and sp at most, each once (E3322), tp divides the feed-forward width, and tp * sp heads, key-value heads
+/// and vocabulary (E3323).
 /// Errors go to the context.
 mlir::LogicalResult verify(mlir::MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options);
 

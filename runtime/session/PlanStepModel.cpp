@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace muster::session {
 
@@ -125,7 +126,14 @@ Status PlanStepModel::readLimits() {
     return static_cast<uint32_t>(
         std::clamp<int64_t>(root.counts->inputs[fields[field]]->bound, 0, int64_t(greatestSlot)));
   };
-  stepLimits.stepTokens = bound(0);
+  for (const auto &port : step.inputs)
+    if (recordFieldOfDim(runner->plan(), *port->dims[0]) == fields[0]) {
+      size_t ranks = 1;
+      for (uint8_t axis : port->dims[0]->axes)
+        ranks *= root.mesh->axes[axis]->size;
+      rowMultiple = std::lcm(rowMultiple, ranks);
+    }
+  stepLimits.stepTokens = bound(0) - bound(0) % static_cast<uint32_t>(rowMultiple);
   stepLimits.sequences = std::min(bound(2), bound(1) - std::min(bound(1), 1u));
   stepLimits.logitRows = bound(3);
   stepLimits.vocabulary = static_cast<uint32_t>(constantDim(*step.results[0]->dims[1]));
@@ -146,6 +154,9 @@ Status PlanStepModel::readLimits() {
   stepLimits.pages = static_cast<uint32_t>(pages);
 
   record.assign(root.counts->inputs.size(), 0);
+  if (rowMultiple != 1)
+    for (std::vector<int32_t> *rows : {&paddedTokens, &paddedPositions, &paddedSlots})
+      rows->reserve(stepLimits.stepTokens);
   for (const auto &dim : step.results[0]->dims)
     if (!dim->axes.empty())
       gathered.resize(size_t(stepLimits.logitRows) * stepLimits.vocabulary);
@@ -155,7 +166,18 @@ Status PlanStepModel::readLimits() {
 Status PlanStepModel::run(const StepBatch &batch) {
   const std::vector<int32_t> *values[6] = {&batch.tokens,     &batch.positions,  &batch.queryStarts,
                                            &batch.blockTable, &batch.writeSlots, &batch.logitRows};
-  record[fields[0]] = static_cast<int64_t>(batch.tokens.size());
+  size_t rows = (batch.tokens.size() + rowMultiple - 1) / rowMultiple * rowMultiple;
+  auto pad = [&](size_t input, std::vector<int32_t> &padded, int32_t filler) {
+    padded.assign(values[input]->begin(), values[input]->end());
+    padded.resize(rows, filler);
+    values[input] = &padded;
+  };
+  if (rows != batch.tokens.size()) {
+    pad(0, paddedTokens, 0);
+    pad(1, paddedPositions, 0);
+    pad(4, paddedSlots, -1);
+  }
+  record[fields[0]] = static_cast<int64_t>(rows);
   record[fields[1]] = static_cast<int64_t>(batch.queryStarts.size());
   record[fields[2]] = static_cast<int64_t>(batch.queryStarts.size()) - 1;
   record[fields[3]] = static_cast<int64_t>(batch.logitRows.size());

@@ -5,6 +5,10 @@
 // The entry has the inputs tokens [t], positions [t], query_starts [starts = s + 1], block_table [s, pages of a
 // sequence], write_slots [t] and logit_rows [r], all i32, and the result logits [r, vocabulary] in f32; t, starts, s
 // and r are fields of the step record, and their bounds are what a step holds.
+//
+// Where a plan divides a dim of t rows among ranks (sequence parallelism), a step is padded behind its last token to a
+// multiple of them. A row of padding has token 0 and position 0, belongs to no sequence (query_starts ends before it),
+// writes nothing (slot -1), and nobody asks for its logits.
 
 #ifndef MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
 #define MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
@@ -58,6 +62,10 @@ private:
   /// Fields of the record: t, starts, s, r.
   uint32_t fields[4] = {};
   std::vector<int64_t> record;
+  /// The rows of a step are a multiple of this.
+  size_t rowMultiple = 1;
+  /// tokens, positions and write slots of a step that is padded.
+  std::vector<int32_t> paddedTokens, paddedPositions, paddedSlots;
   std::vector<float> gathered; // where the ranks hold parts of the logits
   const float *currentLogits = nullptr;
 };

@@ -212,7 +212,8 @@ void chooseVariants(ModuleOp module, const llama::LlamaGraphOptions &options) {
   Builder builder(module.getContext());
   auto variant = [&](int64_t tokens, int64_t rows) {
     return builder.getDictionaryAttr(
-        {builder.getNamedAttr("t", builder.getI64IntegerAttr(std::min(tokens, options.maxStepTokens))),
+        {builder.getNamedAttr("t",
+                              builder.getI64IntegerAttr(options.stepRows(std::min(tokens, options.maxStepTokens)))),
          builder.getNamedAttr("r", builder.getI64IntegerAttr(std::min(rows, options.logitRows())))});
   };
   SmallVector<Attribute> variants;

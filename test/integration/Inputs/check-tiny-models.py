@@ -4,7 +4,8 @@
 
     check-tiny-models.py WORK-FOLDER [--models 8] [--seed 1] [--bin FOLDER]
 
-Model i has attention groups of 1, 3, 8 or 2 (in turn) and runs on 1, 2, 3, 4 or 5 ranks (in turn). Chance decides tied
+Model i has attention groups of 1, 3, 8 or 2 (in turn) and runs on 1 to 6 ranks of axis tp, of axis sp, or of
+both (in turn). Chance decides tied
 and untied heads, biases, the head size, the encoding of the matrices, Llama 3's scaling, layers, files; every third
 model without that has linear scaling, every other one a config without what it may leave out. What is divided
 is the number of ranks times a prime; the hidden width is a prime (a multiple of 32 where blocks of a quantised file ask
@@ -47,16 +48,24 @@ def module_of(path):
 reference = module_of(HERE / "reference-llama.py")
 
 
+def mesh_of(index):
+    """Tensor parallelism, sequence parallelism (rows of a step are padded then), and both, of 1 to 6 ranks."""
+    ranks, kind = (1, 2, 3, 4, 5)[index % 5], index // 5 % 3
+    if kind < 2:
+        return ranks, f"{'tp' if kind == 0 else 'sp'}={ranks}"
+    return {1: (1, "sp=1"), 2: (2, "sp=1,tp=2"), 3: (3, "tp=1,sp=3"), 4: (4, "sp=2,tp=2"), 5: (6, "tp=3,sp=2")}[ranks]
+
+
 def random_options(index, rng):
-    """The number of ranks of model `index`, its options for make-tiny-llama.py, and those of its capacity for muster-compile."""
-    ranks, group = (1, 2, 3, 4, 5)[index % 5], (1, 3, 8, 2)[index % 4]
+    """The mesh of model `index`, its options for make-tiny-llama.py, and those of its capacity for muster-compile."""
+    (ranks, mesh), group = mesh_of(index), (1, 3, 8, 2)[index % 4]
     heads = int(rng.integers(1, 3)) * ranks
     head_dim = 2 * int(rng.choice([2, 3, 5, 7, 11]))
     encoding = str(rng.choice(["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"], p=[0.3, 0.15, 0.15, 0.2, 0.1, 0.1]))
     hidden, feed_forward = int(rng.choice([29, 37, 53, 61, 67, 131])), ranks * int(rng.choice([7, 11, 13, 17, 71]))
     if encoding.startswith("Q"):  # rows are blocks of 32
         head_dim, hidden, feed_forward = 32, 32 * int(rng.choice([1, 3])), ranks * 32 * int(rng.choice([1, 3]))
-    vocabulary = ranks * int(rng.choice({1: [263, 311], 2: [131, 137], 3: [89, 97], 4: [67, 71], 5: [53, 59]}[ranks]))
+    vocabulary = ranks * int(rng.choice({1: [263, 311], 2: [131, 137], 3: [89, 97], 4: [67, 71], 5: [53, 59], 6: [44, 47]}[ranks]))
     values = {"kv-heads": heads, "heads": heads * group, "head-dim": head_dim, "hidden": hidden,
               "feed-forward": feed_forward, "vocabulary": vocabulary, "layers": int(rng.integers(1, 4)),
               "seed": int(rng.integers(1 << 30)), "rope-theta": float(rng.choice([10000.0, 500000.0])),
@@ -68,7 +77,7 @@ def random_options(index, rng):
     flags += ["--linear-scaling", "4"] * scales_all + ["--terse"] * (index % 2)
     step, sequences, slots = int(rng.choice([1, 7, 24, 24, 40])), int(rng.integers(1, 5)), int(rng.choice([1, 5, 16]))
     capacity = {"max-step-tokens": max(step, sequences), "max-seqs": sequences, "page-slots": slots}
-    return ranks, [f"--{name}={value}" for name, value in values.items()] + flags, capacity
+    return mesh, [f"--{name}={value}" for name, value in values.items()] + flags, capacity
 
 
 def run(*command):
@@ -81,8 +90,8 @@ def run(*command):
 class Model:
     """One random checkpoint, its reference and its plans."""
 
-    def __init__(self, folder, ranks, shape, capacity):
-        self.folder, self.ranks, self.scaled, self.capacity = folder, ranks, "--llama3-scaling" in shape, capacity
+    def __init__(self, folder, mesh, shape, capacity):
+        self.folder, self.mesh, self.scaled, self.capacity = folder, mesh, "--llama3-scaling" in shape, capacity
         run(sys.executable, HERE / "make-tiny-llama.py", folder, "--byte-tokenizer", *shape)
         self.model = reference.Llama.load(folder)
         vocabulary = self.model.fields["vocab_size"]
@@ -97,7 +106,7 @@ class Model:
 
     def compile(self, source, name, target):
         plan = self.folder / f"{name}.plan"
-        run("muster-compile", source, "--mesh", f"tp={self.ranks}", "--target", target, "-o", plan,
+        run("muster-compile", source, "--mesh", self.mesh, "--target", target, "-o", plan,
             *(f"--{name}={value}" for name, value in self.capacity.items()))
         return plan
 
@@ -161,11 +170,11 @@ def main():
         os.environ["PATH"] = os.path.abspath(options.bin) + os.pathsep + os.environ["PATH"]
     wrong = 0
     for index in range(options.first, options.first + options.models):
-        ranks, shape, capacity = random_options(index, np.random.default_rng([options.seed, index]))
-        model = Model(options.work / f"model{index}", ranks, shape, capacity)
+        mesh, shape, capacity = random_options(index, np.random.default_rng([options.seed, index]))
+        model = Model(options.work / f"model{index}", mesh, shape, capacity)
         model.check()
         verdict = "; ".join(model.faults) or "right"
-        print(f"model {index}: tp={ranks}, greatest error {model.worst:.2e} of at most {model.limit:.2e}: {verdict}", flush=True)
+        print(f"model {index}: {mesh}, greatest error {model.worst:.2e} of at most {model.limit:.2e}: {verdict}", flush=True)
         if model.faults:
             print("  make-tiny-llama.py --byte-tokenizer", *shape, capacity)
             wrong += 1

@@ -202,15 +202,49 @@ TEST(LlamaGraph, NamesTheNumberThatDoesNotDivide) {
   vocabulary.vocabulary = 61;
   EXPECT_EQ(errorOf(vocabulary, onMesh(6)),
             "E3323 expected a size of axis 'tp' that divides the model's 61 rows of the vocabulary but got 6\n");
+  // Sequence parallelism divides heads and the head's vocabulary, not the feed-forward width.
+  LlamaGraphOptions options = onMesh(1);
+  options.mesh = {{"sp", 4}};
+  EXPECT_EQ(errorOf(keys, options),
+            "E3323 expected a size of axis 'sp' that divides the model's 6 key-value heads but got 4\n");
+  options.mesh = {{"sp", 2}, {"tp", 2}};
+  EXPECT_EQ(errorOf(keys, options), "E3323 expected sizes of axes 'tp' and 'sp' whose product divides the model's 6 "
+                                    "key-value heads but got 2 times 2\n");
+  options.mesh = {{"sp", 3}, {"tp", 1}};
+  MLIRContext context;
+  EXPECT_TRUE(succeeded(buildLlama(&context, width, options)));
+}
+
+TEST(LlamaGraph, RoundsTheRowsOfAStepUpForSequenceParallelism) {
+  LlamaGraphOptions options = onMesh(1);
+  options.mesh = {{"sp", 3}};
+  options.maxStepTokens = 512;
+  MLIRContext context;
+  auto module = buildLlama(&context, smolLm2(), options);
+  ASSERT_TRUE(succeeded(module));
+  std::string text = print(**module);
+  for (StringRef part :
+       {"starts = 9 : i64, t = 513 : i64}", R"(muster.layout = #muster.layout<[t/sp]>, muster.name = "tokens")",
+        R"(muster.layout = #muster.layout<[t]>, muster.name = "positions")",
+        "from <[t/sp, h, d]> to <[t, h/sp, d]> : tensor<?x9x64xf32> -> tensor<?x3x64xf32>",
+        "from <[t/sp, kv, d]> to <[t, kv/sp, d]> : tensor<?x3x64xf32> -> tensor<?x1x64xf32>",
+        "from <[r, i], partial(sum: sp)> to <[r, i]>"})
+    EXPECT_TRUE(StringRef(text).contains(part)) << part.str();
+  // The embedding is whole on every rank, the head's copy of it divided.
+  EXPECT_EQ(weightOf(**module, "token_embedding").getLayout().getText(), "[v, i]");
+  EXPECT_EQ(weightOf(**module, "output").getLayout().getText(), "[v/sp, i]");
+  EXPECT_THAT(sourcesOf(weightOf(**module, "output")), testing::ElementsAre("token_embedding"));
 }
 
 TEST(LlamaGraph, RefusesOtherMeshes) {
   LlamaGraphOptions options = onMesh(3);
   options.mesh = {{"dp", 2}, {"tp", 3}};
   EXPECT_EQ(errorOf(smolLm2(), options),
-            "E3322 expected a mesh of one axis 'tp' of size at least 1 but got dp=2, tp=3\n");
+            "E3322 expected a mesh of axes 'tp' and 'sp', one or both, of size at least 1 but got dp=2, tp=3\n");
   options.mesh = {};
-  EXPECT_EQ(errorOf(smolLm2(), options), "E3322 expected a mesh of one axis 'tp' of size at least 1 but got no axis\n");
+  EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("of size at least 1 but got no axis\n"));
+  options.mesh = {{"sp", 3}, {"sp", 3}};
+  EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("but got sp=3, sp=3"));
   EXPECT_THAT(errorOf(smolLm2(), onMesh(0)), HasSubstr("but got tp=0"));
 }
 

@@ -35,10 +35,14 @@ using Shares = std::vector<std::pair<Sequence *, int64_t>>;
 
 class Runner {
 public:
+  using Mesh = std::vector<std::pair<std::string, int64_t>>;
+
   Runner(const LlamaConfig &config, int64_t tp, std::mt19937 &random,
          const LlamaLayouts &layouts = tensorParallelLayouts)
+      : Runner(config, Mesh{{"tp", tp}}, random, layouts) {}
+  Runner(const LlamaConfig &config, const Mesh &mesh, std::mt19937 &random, const LlamaLayouts &layouts)
       : config(config), model(config, random), random(random) {
-    options.mesh = {{"tp", tp}};
+    options.mesh = mesh;
     options.maxContext = 23;
     options.pageSlots = 4;
     options.maxSequences = 3;
@@ -95,8 +99,12 @@ public:
       for (int64_t page = 0; page < options.pagesPerSequence(); ++page)
         blocks.push_back(page < static_cast<int64_t>(sequence->pages.size()) ? sequence->pages[page] : -1);
     }
-    for (size_t row = 0; row < tokens.size(); ++row)
-      if (random() % 3 || row + 1 == tokens.size())
+    size_t rows = tokens.size();
+    // Rows of padding: of no sequence, written nowhere, never asked for.
+    for (auto *padded : {&tokens, &positions, &slots})
+      padded->resize(options.stepRows(static_cast<int64_t>(rows)), padded == &slots ? -1 : 0);
+    for (size_t row = 0; row < rows; ++row)
+      if (random() % 3 || row + 1 == rows)
         asked.push_back(static_cast<int64_t>(row));
     std::shuffle(asked.begin(), asked.end(), random);
 
@@ -215,4 +223,25 @@ TEST(LlamaMeaning, RowsDividedBetweenBlocks) {
   runner.step({{&first, 6}});
   runner.step({{&first, 1}, {&second, 3}});
   runner.step({{&first, 1}, {&second, 1}});
+}
+
+// Rows divided among ranks, heads in attention (Jacobs et al. 2023), alone and with tensor parallelism. Steps of any
+// number of tokens are padded.
+TEST(LlamaMeaning, SequenceParallel) {
+  std::mt19937 random(23);
+  for (const Runner::Mesh &mesh :
+       {Runner::Mesh{{"sp", 1}}, {{"sp", 2}}, {{"sp", 3}}, {{"sp", 5}}, {{"sp", 2}, {"tp", 2}}, {{"tp", 3}, {"sp", 2}}})
+    for (int64_t groups : {1, 3}) {
+      int64_t ranks = 1;
+      std::string text;
+      for (const auto &[name, size] : mesh) {
+        ranks *= size;
+        text += name + "=" + std::to_string(size) + " ";
+      }
+      SCOPED_TRACE(text + "groups of " + std::to_string(groups));
+      Runner runner(randomConfig(random, ranks, groups), mesh, random, chooseLayouts(true, mesh.size() > 1));
+      runBatches(runner);
+      if (testing::Test::HasFatalFailure())
+        return;
+    }
 }
