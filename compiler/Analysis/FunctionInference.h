@@ -74,6 +74,10 @@ private:
                                                llvm::ArrayRef<int64_t> symbols, bool &isWhole);
   llvm::SmallVector<layout::Size, 4> shapeOf(mlir::Value value);
 
+  // LayoutParting.cpp
+  /// Where what `value` holds and what it should hold part, and why; nullopt where nothing can be said.
+  std::optional<std::pair<mlir::Operation *, std::string>> findParting(mlir::Value value, layout::Value wanted);
+
   // InferCompute.cpp
   bool inferCompute(mlir::Operation *op);
   void inferRule(mlir::Operation *op, const layout::ComputeRule &rule, llvm::ArrayRef<mlir::Value> operands);

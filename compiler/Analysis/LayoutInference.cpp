@@ -399,6 +399,12 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
   if (!isReduction) {
     finding.notes.push_back({value.getLoc(), refusal->message});
     finding.parting = value.getDefiningOp();
+    if (auto parting = findParting(value, *declared)) {
+      finding.parting = parting->first;
+      finding.explanations.push_back({parting->first->getLoc(), parting->second});
+    }
+    if (isa<func::ReturnOp>(op))
+      finding.explanations.push_back({entry.getLoc(), "layout " + layout.getText() + " declared here"});
     finding.counterexample = findDifference(scope.universe, known.value, *declared);
   }
   report.findings.push_back(std::move(finding));
@@ -407,8 +413,12 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
 
 void FunctionInference::checkReturn(func::ReturnOp op) {
   for (auto [index, value] : llvm::enumerate(op.getOperands()))
-    if (auto layout = entry.getResultAttrOfType<LayoutAttr>(static_cast<unsigned>(index), attribute::layout))
+    if (auto layout = entry.getResultAttrOfType<LayoutAttr>(static_cast<unsigned>(index), attribute::layout)) {
+      size_t before = report.findings.size();
       checkBoundary(op, value, layout, op.getNumOperands() == 1 ? "result" : "result " + std::to_string(index));
+      for (LayoutFinding &finding : llvm::drop_begin(report.findings, before))
+        finding.result = static_cast<unsigned>(index);
+    }
 }
 
 void FunctionInference::checkClaim(AssertLayoutOp op) {

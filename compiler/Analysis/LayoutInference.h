@@ -41,6 +41,8 @@ struct LayoutFinding {
   enum class Kind { Refuted, Unknown, Assumed };
   Kind kind = Kind::Refuted;
   mlir::Operation *op = nullptr;
+  /// Of a declared result: which.
+  unsigned result = 0;
   /// Of Refuted: E1104 for elements at the wrong place, E1105 for reductions, E1106 for operands that do not agree,
   /// E1107 for a layout that does not fit. Of Unknown: E1108. Of Assumed: none.
   int number = 0;
@@ -49,6 +51,8 @@ struct LayoutFinding {
   /// Of Unknown: the fact that would settle it.
   std::string missingFact;
   llvm::SmallVector<std::pair<mlir::Location, std::string>, 2> notes;
+  /// Notes for a reader who wants to know why; explainFindings adds them to `notes`.
+  llvm::SmallVector<std::pair<mlir::Location, std::string>, 2> explanations;
   /// Where what is there and what is declared part; null where that is not known.
   mlir::Operation *parting = nullptr;
   std::optional<LayoutCounterexample> counterexample;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // muster-verify FILE: proves the layouts of a program, or says where they do not hold. Nothing is compiled.
+#include "tools/muster-verify/Replay.h"
 #include "tools/muster-verify/Report.h"
 
 #include "compiler/Analysis/LayoutExplanation.h"
@@ -29,7 +30,7 @@ constexpr int exitRefuted = 1, exitUsage = 2, exitUnknown = 3;
 
 struct Options {
   std::string input, mesh, sarif;
-  bool json = false, allowUnknown = false;
+  bool json = false, allowUnknown = false, replay = false;
 };
 
 /// Fills `options`; the exit code where the process ends here.
@@ -41,6 +42,8 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
   app.add_flag("--json", options.json, "Print the answer as JSON");
   app.add_option("--sarif", options.sarif, "Write the findings as SARIF 2.1.0 to this file");
   app.add_flag("--allow-unknown", options.allowUnknown, "Warn of what nobody can prove instead of failing");
+  app.add_flag("--replay", options.replay,
+               "Run the program on numbered elements and show the two of each counterexample");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success &success) { // --help, --version
@@ -181,11 +184,21 @@ int run(const Options &options) {
   if (!options.json)
     for (const LayoutFinding &finding : answer.report.findings)
       emitMessage(renderFinding(finding, options.allowUnknown));
+  std::vector<std::string> replayed;
+  for (const LayoutFinding &finding : answer.report.findings) {
+    if (!options.replay || !finding.counterexample)
+      continue;
+    llvm::Expected<std::string> line = replay(finding);
+    replayed.push_back(line ? *line : llvm::toString(line.takeError()));
+  }
+  if (!options.json)
+    for (const std::string &line : replayed)
+      llvm::outs() << answer.file << ": " << line << "\n";
   if (!options.sarif.empty())
     if (int code = writeSarif(options, answer, sources.getMemoryBuffer(sources.getMainFileID())->getBuffer()))
       return code;
   if (options.json)
-    llvm::outs() << llvm::formatv("{0:2}\n", toJson(answer, {}));
+    llvm::outs() << llvm::formatv("{0:2}\n", toJson(answer, replayed));
   else
     printSummary(answer);
   StringRef verdict = answer.verdict();
