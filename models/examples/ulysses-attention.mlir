@@ -6,8 +6,8 @@
 // all-to-all brings rows back for the output product. Rotary embedding and causality go by the position that each row carries, so they are
 // right on either side of the exchange as long as rows and positions are divided alike: here both are whole.
 //
-// All layouts stand on the arguments and the result. That what lies between agrees with them is proved when this is compiled: with
-// `split 0 concat 1` on the way back, or `%own_positions` at the rotation, it is refused.
+// All layouts stand on the arguments, the result and the states. That what lies between agrees with them is proved when this is compiled: with
+// positions that are divided like the rows of `x`, for example, whole queries would be turned by the positions of a third, and it is refused.
 
 muster.mesh @mesh <["sp" = 3]>
 

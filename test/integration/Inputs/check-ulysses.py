@@ -82,4 +82,11 @@ for ranks in map(int, sys.argv[3:]):
         error = np.abs(y - exact).max()
         assert y.shape == exact.shape and error <= limit, f"sp={ranks} {options}: error {error:.2e}, at most {limit:.2e}"
         assert np.array_equal(y, results.setdefault("y", y)), f"sp={ranks} {options}: differs from {sys.argv[3]} ranks"
+# Rows that the ranks do not divide are refused: who makes a step pads it.
+for name in ("x", "positions", "write_slots"):
+    np.save(folder / f"{name}.npy", inputs[name][:-1])
+np.save(folder / "query_starts.npy", inputs["query_starts"] - np.array([0, 0, 1], np.int32))
+refused = subprocess.run(["muster-run", plan, *arguments], capture_output=True, text=True)
+wanted = f"E2413 expected dimension 0 of x to be a multiple of {ranks} but got {rows - 1}"
+assert refused.returncode != 0 and wanted in refused.stderr, refused
 print(f"right on {sys.argv[3:]} ranks: error {error:.2e} of at most {limit:.2e}")

@@ -19,8 +19,10 @@
 // HEADS: %[[Y:.*]] = muster.all_to_all %{{.*}} on "sp" split 1 concat 0 : tensor<4x6x5xf32> -> tensor<12x2x5xf32>
 // HEADS-NEXT: return %[[Y]]
 
-// Both forms of sequence-parallel attention are proved as they stand; segments in another order than the slices are refused.
+// Both forms of sequence-parallel attention are proved as they stand; positions of other rows, and segments in another order than the slices, are refused.
 // RUN: muster-opt %source/models/examples/ulysses-attention.mlir --muster-verify-layouts -o /dev/null
+// RUN: sed '/name = "positions"/s/<\[t\]>/<[t\/sp]>/' %source/models/examples/ulysses-attention.mlir | not muster-opt --muster-verify-layouts -o /dev/null 2>&1 | FileCheck %s --check-prefix=POSITIONS
+// POSITIONS: error: E1106 operands do not agree along 't'
 // RUN: muster-opt %source/models/examples/ulysses-packed.mlir --muster-verify-layouts -o /dev/null
 // RUN: sed 's/q:4 | k:2 | v:2/k:2 | v:2 | q:4/' %source/models/examples/ulysses-packed.mlir | not muster-opt --muster-verify-layouts -o /dev/null 2>&1 | FileCheck %s --check-prefix=PACKED
 // PACKED: error: {{E110[48] .*}}the slice {{.*}} cuts segments of
