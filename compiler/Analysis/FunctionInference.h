@@ -86,11 +86,16 @@ private:
   void inferCacheAppend(nn::CacheAppendOp op);
   void inferHeads(mlir::Operation *op, int64_t heads, int64_t headDim, bool isSplit);
   bool checkFirstRow(nn::GatherRowsOp op);
-  /// An index as a sum of coordinates times sizes: axes and factors. Nullopt for anything else.
+
+  // InferPositions.cpp
+  /// A table of positions: the rank's rows of 0, 1, 2, ...
+  void inferGenerate(mlir::tensor::GenerateOp op);
+  /// An index as a sum of coordinates times sizes: axes and factors. Nullopt for anything else. `own`, if given, is
+  /// an index that may be added once, and then must be.
   using CoordinateTerms = llvm::SmallVector<std::pair<layout::AxisId, layout::Size>, 2>;
-  std::optional<CoordinateTerms> coordinateTermsOf(mlir::Value index);
-  /// The group whose position times `size` is `offset`; nullopt for anything else.
-  std::optional<llvm::SmallVector<layout::AxisId, 2>> groupOfOffset(mlir::Value offset,
+  std::optional<CoordinateTerms> coordinateTermsOf(mlir::Value index, mlir::Value own = nullptr);
+  /// The group whose position times `size` is the sum of the terms; nullopt for anything else.
+  std::optional<llvm::SmallVector<layout::AxisId, 2>> groupOfOffset(std::optional<CoordinateTerms> terms,
                                                                     std::optional<layout::Size> size);
 
   /// The digits of an operand; null after a finding, or where it failed before. Uniform and waiting operands are no

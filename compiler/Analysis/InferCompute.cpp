@@ -309,51 +309,6 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
   setOrReport(op, op->getResult(0), std::move(result), 1106);
 }
 
-std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateTermsOf(mlir::Value index) {
-  CoordinateTerms terms;
-  std::function<bool(mlir::Value, Size)> collect = [&](mlir::Value value, Size factor) {
-    Operation *defining = value.getDefiningOp();
-    if (!defining)
-      return false;
-    if (auto constant = dyn_cast<arith::ConstantIndexOp>(defining))
-      return constant.value() == 0;
-    if (auto coordinate = dyn_cast<CoordinateOp>(defining)) {
-      terms.push_back({*scope.findAxis(coordinate.getAxis()), factor});
-      return true;
-    }
-    if (isa<arith::AddIOp>(defining))
-      return collect(defining->getOperand(0), factor) && collect(defining->getOperand(1), factor);
-    if (isa<arith::MulIOp>(defining))
-      for (unsigned i : {0u, 1u})
-        if (std::optional<Size> size = sizeOf(defining->getOperand(i)))
-          return collect(defining->getOperand(1 - i), factor * *size);
-    return false;
-  };
-  if (!collect(index, 1))
-    return std::nullopt;
-  return terms;
-}
-
-std::optional<SmallVector<layout::AxisId, 2>> FunctionInference::groupOfOffset(mlir::Value offset,
-                                                                               std::optional<Size> size) {
-  std::optional<CoordinateTerms> terms = coordinateTermsOf(offset);
-  auto isConcrete = [](auto &term) { return term.second.isConcrete(); };
-  if (!terms || !size || !size->isConcrete() || !llvm::all_of(*terms, isConcrete))
-    return std::nullopt;
-  // Outer axes have the greater steps; the innermost steps by the size of the slice.
-  llvm::sort(*terms, [](auto &a, auto &b) { return a.second.getValue() > b.second.getValue(); });
-  int64_t step = size->getValue();
-  SmallVector<layout::AxisId, 2> group;
-  for (auto [axis, factor] : llvm::reverse(*terms)) {
-    const Size &axisSize = scope.universe.axes[axis].size;
-    if (!(factor == Size(step)) || !axisSize.isConcrete())
-      return std::nullopt;
-    group.insert(group.begin(), axis);
-    step *= axisSize.getValue();
-  }
-  return group;
-}
-
 bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
   const Known &table = get(op.getTable());
   if (table.kind != Known::Kind::Digits || !op.getFirst())
@@ -557,6 +512,10 @@ bool FunctionInference::inferCompute(Operation *op) {
       if (isa<RankedTensorType>(operand.getType()))
         operands.push_back(operand);
     inferRule(op, ruleOf(rule.getIterationRule()), operands);
+    return true;
+  }
+  if (auto generate = dyn_cast<tensor::GenerateOp>(op)) {
+    inferGenerate(generate);
     return true;
   }
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {

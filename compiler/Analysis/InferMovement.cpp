@@ -156,7 +156,8 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   for (unsigned dim = 0; dim < value.dims.size(); ++dim) {
     // coordinate * size, from the rank's own place on: what muster.slice does.
     if (auto place = dyn_cast<mlir::Value>(op.getMixedOffsets()[dim]))
-      if (std::optional<SmallVector<layout::AxisId, 2>> group = groupOfOffset(place, sizeOf(op.getMixedSizes()[dim]));
+      if (std::optional<SmallVector<layout::AxisId, 2>> group =
+              groupOfOffset(coordinateTermsOf(place), sizeOf(op.getMixedSizes()[dim]));
           group && !group->empty()) {
         Outcome<layout::Value> own = layout::slice(scope.universe, value, *group, dim);
         if (!own)

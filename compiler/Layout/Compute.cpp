@@ -294,9 +294,11 @@ llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &va
   auto targetsOf = [&](const Digit &digit) {
     llvm::SmallVector<size_t, 2> targets;
     for (size_t i = 0; i < value.dims.size(); ++i)
-      if (llvm::any_of(value.dims[i].anchors, [&](const Anchor &anchor) {
-            return anchor.space == digit.space && anchor.stride == digit.stride;
-          }))
+      if (llvm::any_of(
+              value.dims[i].anchors,
+              [&](const Anchor &anchor) { return anchor.space == digit.space && anchor.stride == digit.stride; }) &&
+          // Beside other digits of its space it would be read in an order that no operation made.
+          llvm::none_of(value.dims[i].digits, [&](const Digit &other) { return other.space == digit.space; }))
         targets.push_back(i);
     return targets;
   };

@@ -83,6 +83,8 @@ static void detach(Dim &dim, Digits &loose) {
     }
     bool isAttached =
         i + 1 < dim.digits.size() && isNextAttached && !isBottom(digit) && continues(digit, dim.digits[i + 1]);
+    // Stripes: the coordinate is the minor digit of the run, behind the local one.
+    isAttached |= i > 0 && !dim.digits[i - 1].isMesh() && continues(dim.digits[i - 1], digit);
     isNextAttached = isAttached;
     if (isAttached)
       continue;
@@ -105,6 +107,25 @@ static bool sendHome(llvm::MutableArrayRef<Dim> dims, const Digit &digit) {
       if (i > 0 && continues(dim.digits[i - 1], dim.digits[i]))
         continue; // the place is taken
       dim.digits.insert(dim.digits.begin() + static_cast<ptrdiff_t>(i), digit);
+      return true;
+    }
+  return false;
+}
+
+/// Puts a digit behind the local one that it ends the run of: rows dealt in stripes. Not where a unit dim may be what
+/// it shards. False if there is none.
+static bool joinStripe(llvm::MutableArrayRef<Dim> dims, const Digit &digit) {
+  for (const Dim &dim : dims)
+    if (dim.localSize().isOne())
+      for (const Anchor &anchor : dim.anchors)
+        if (anchor.space == digit.space && anchor.stride == digit.stride)
+          return false;
+  for (Dim &dim : dims)
+    for (size_t i = 0; i < dim.digits.size(); ++i) {
+      bool isOpen = i + 1 == dim.digits.size() || !continues(dim.digits[i], dim.digits[i + 1]);
+      if (dim.digits[i].isMesh() || !continues(dim.digits[i], digit) || !isOpen)
+        continue;
+      dim.digits.insert(dim.digits.begin() + static_cast<ptrdiff_t>(i) + 1, digit);
       return true;
     }
   return false;
@@ -147,7 +168,7 @@ void normalise(Value &value) {
   for (bool isChanged = true; isChanged && !loose.empty();) {
     isChanged = false;
     for (size_t i = 0; i < loose.size();) {
-      if (!sendHome(value.dims, loose[i])) {
+      if (!sendHome(value.dims, loose[i]) && !joinStripe(value.dims, loose[i])) {
         ++i;
         continue;
       }

@@ -7,12 +7,10 @@
 //   2. A mesh digit that does not stand directly before the digit that it continues is moved there, wherever in the dim
 //      it was written: an exchange back puts an inner shard to the left of an outer one.
 //   3. Neighbours that continue each other merge, right to left: local ones if the right one is at home or the left one
-//   is
-//      also away from home; mesh ones if they are neighbours on one axis, too.
+//      is also away from home; mesh ones if they are neighbours on one axis, too.
 //   4. A mesh digit stays if it is attached: directly behind it stands a local digit, or an attached mesh digit, that
-//   it
-//      continues. Otherwise it goes to the dim that holds what it continues, or else it floats and leaves an anchor. No
-//      mesh digit is ever dropped.
+//      it continues; or directly before it a local digit that continues it (rows dealt in stripes). Otherwise it goes
+//      to the dim that holds such a digit, or else it floats and leaves an anchor. No mesh digit is ever dropped.
 //
 // A digit is *away* from home when the run that it was cut from reached further down than it does now and what followed
 // stands elsewhere. Such digits must not be merged or flattened as if they were whole.

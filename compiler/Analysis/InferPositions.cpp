@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Positions that a program computes: where a rank's part begins, as sums of coordinates times sizes, and tables of
+// them.
+#include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Layout/NormalForm.h"
+
+using namespace mlir;
+using namespace muster;
+using layout::Refusal;
+using layout::Size;
+
+std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateTermsOf(mlir::Value index,
+                                                                                       mlir::Value own) {
+  CoordinateTerms terms;
+  bool hasOwn = false;
+  std::function<bool(mlir::Value, Size)> collect = [&](mlir::Value value, Size factor) {
+    if (own && value == own) {
+      bool isFirst = !hasOwn;
+      hasOwn = true;
+      return isFirst && factor.isOne();
+    }
+    Operation *defining = value.getDefiningOp();
+    if (!defining)
+      return false;
+    if (auto constant = dyn_cast<arith::ConstantIndexOp>(defining))
+      return constant.value() == 0;
+    if (auto coordinate = dyn_cast<CoordinateOp>(defining)) {
+      terms.push_back({*scope.findAxis(coordinate.getAxis()), factor});
+      return true;
+    }
+    if (isa<arith::AddIOp>(defining))
+      return collect(defining->getOperand(0), factor) && collect(defining->getOperand(1), factor);
+    if (isa<arith::MulIOp>(defining))
+      for (unsigned i : {0u, 1u})
+        if (std::optional<Size> size = sizeOf(defining->getOperand(i)))
+          return collect(defining->getOperand(1 - i), factor * *size);
+    return false;
+  };
+  if (!collect(index, 1) || hasOwn != static_cast<bool>(own))
+    return std::nullopt;
+  return terms;
+}
+
+std::optional<SmallVector<layout::AxisId, 2>> FunctionInference::groupOfOffset(std::optional<CoordinateTerms> terms,
+                                                                               std::optional<Size> size) {
+  auto isConcrete = [](auto &term) { return term.second.isConcrete(); };
+  if (!terms || !size || !size->isConcrete() || !llvm::all_of(*terms, isConcrete))
+    return std::nullopt;
+  // Outer axes have the greater steps; the innermost steps by the size of a part.
+  llvm::sort(*terms, [](auto &a, auto &b) { return a.second.getValue() > b.second.getValue(); });
+  int64_t step = size->getValue();
+  SmallVector<layout::AxisId, 2> group;
+  for (auto [axis, factor] : llvm::reverse(*terms)) {
+    const Size &axisSize = scope.universe.axes[axis].size;
+    if (!(factor == Size(step)) || !axisSize.isConcrete())
+      return std::nullopt;
+    group.insert(group.begin(), axis);
+    step *= axisSize.getValue();
+  }
+  return group;
+}
+
+void FunctionInference::inferGenerate(tensor::GenerateOp op) {
+  auto unknown = [&] {
+    Refusal refusal{Refusal::Kind::Unknown, "unsupported table: expected positions, index + coordinate * size",
+                    "the table as an argument with a layout"};
+    report_(op, refusal, 1108);
+  };
+  auto type = cast<RankedTensorType>(op.getType());
+  Block &body = op.getBody().front();
+  mlir::Value yielded = body.getTerminator()->getOperand(0);
+  while (Operation *cast = yielded.getDefiningOp()) {
+    if (!isa<arith::IndexCastOp, arith::SIToFPOp, arith::UIToFPOp, arith::ExtSIOp, arith::TruncIOp>(cast))
+      break;
+    yielded = cast->getOperand(0);
+  }
+  if (type.getRank() != 1)
+    return unknown();
+  std::optional<Size> size =
+      type.isDynamicDim(0) ? sizeOf(op.getDynamicExtents()[0]) : std::optional<Size>(type.getDimSize(0));
+  std::optional<CoordinateTerms> terms = coordinateTermsOf(yielded, body.getArgument(0));
+  if (!size || !terms)
+    return unknown();
+  // The identity on a space of its own, of which the rank has its part.
+  layout::Digit own;
+  own.count = *size;
+  own.stride = 1;
+  Size whole = *size;
+  layout::Dim dim;
+  if (!terms->empty()) {
+    std::optional<SmallVector<layout::AxisId, 2>> group = groupOfOffset(terms, size);
+    if (!group)
+      return unknown();
+    for (layout::AxisId axis : llvm::reverse(*group)) {
+      layout::Digit digit;
+      digit.count = scope.universe.axes[axis].size;
+      digit.stride = whole;
+      digit.axis = axis;
+      digit.home = Size(1);
+      dim.digits.insert(dim.digits.begin(), digit);
+      whole *= digit.count;
+    }
+  }
+  dim.digits.push_back(own);
+  layout::SpaceId space = scope.universe.addSpace({"positions", whole});
+  for (layout::Digit &digit : dim.digits)
+    digit.space = space;
+  layout::Value value;
+  value.dims.push_back(std::move(dim));
+  layout::normalise(value);
+  set(op.getResult(), std::move(value));
+}
