@@ -274,11 +274,31 @@ void FunctionInference::inferRegions(Operation *op) {
 // Boundaries
 //===----------------------------------------------------------------------===//
 
+/// Of a space of which the value has no digit (another chunk order, another dim) there is no element to show.
+static bool hasSpacesOf(const layout::Value &value, const layout::Value &wanted) {
+  llvm::SmallDenseSet<layout::SpaceId, 8> spaces;
+  auto addDigits = [&](const auto &digits) {
+    for (const layout::Digit &digit : digits)
+      spaces.insert(digit.space);
+  };
+  addDigits(value.floats);
+  for (const layout::Dim &dim : value.dims) {
+    addDigits(dim.digits);
+    for (const layout::Dim &segment : dim.segments)
+      addDigits(segment.digits);
+  }
+  return llvm::all_of(wanted.dims, [&](const layout::Dim &dim) {
+    return llvm::all_of(dim.digits, [&](const layout::Digit &digit) { return spaces.contains(digit.space); });
+  });
+}
+
 /// The first place at which two values of the same spaces differ: cumulative products of digit counts in one dim, all
 /// else zero, then pairs of them.
 static std::optional<LayoutCounterexample> findDifference(const layout::Universe &universe, const layout::Value &got,
                                                           const layout::Value &wanted) {
   static constexpr int64_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53};
+  if (!hasSpacesOf(got, wanted))
+    return std::nullopt;
   layout::Place place;
   for (size_t i = 0; i < universe.symbols.size(); ++i)
     place.symbols.push_back(primes[i]);

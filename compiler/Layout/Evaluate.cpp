@@ -14,6 +14,12 @@ static void addMesh(const Digit &digit, const Place &place, llvm::SmallVectorImp
 }
 
 static void addDim(const Dim &dim, const Place &place, int64_t index, llvm::SmallVectorImpl<int64_t> &positions) {
+  for (const Dim &segment : dim.segments) {
+    int64_t size = valueOf(segment.localSize(), place);
+    if (index < size)
+      return addDim(segment, place, index, positions);
+    index -= size;
+  }
   for (const Digit &digit : llvm::reverse(dim.digits)) {
     if (digit.isMesh()) {
       addMesh(digit, place, positions);
