@@ -298,6 +298,11 @@ std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, m
         if (!llvm::is_contained(spaces, space))
           spaces.push_back(space);
       }
+    for (const layout::Digit &digit : declared.floats) {
+      layout::SpaceId space = scope.universe.spaces[digit.space].twin.value_or(digit.space);
+      if (!llvm::is_contained(spaces, space))
+        spaces.push_back(space);
+    }
     for (layout::SpaceId space : spaces) {
       example.wanted.push_back({scope.universe.spaces[space].name, wanted[space]});
       example.got.push_back({scope.universe.spaces[space].name, (*got)[space]});

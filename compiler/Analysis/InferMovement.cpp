@@ -284,7 +284,15 @@ bool FunctionInference::inferMovement(Operation *op) {
     fail(op);
     return true;
   }
-  if (known.kind == Known::Kind::Uniform && !isa<AllReduceOp, ReduceScatterOp>(op)) {
+  if (known.kind == Known::Kind::Uniform) {
+    auto kind = isa<AllReduceOp>(op)       ? cast<AllReduceOp>(op).getKind()
+                : isa<ReduceScatterOp>(op) ? cast<ReduceScatterOp>(op).getKind()
+                                           : ReductionKind::Max;
+    if (kind == ReductionKind::Sum && !known.isZero) {
+      Refusal refusal{Refusal::Kind::Wrong, "adds up a number that is the same on every rank", ""};
+      report_(op, refusal, 1105);
+      return true;
+    }
     set(result, known);
     return true;
   }

@@ -16,6 +16,9 @@ using layout::Outcome;
 using layout::Refusal;
 using layout::Size;
 
+static constexpr const char *choiceFact =
+    "which dim the shards of a dim of local size 1 belong to (give logical sizes, as nn.split_heads does)";
+
 //===----------------------------------------------------------------------===//
 // What is known
 //===----------------------------------------------------------------------===//
@@ -41,12 +44,14 @@ void FunctionInference::fail(Operation *op) {
 
 void FunctionInference::report_(Operation *op, const Refusal &refusal, int number) {
   LayoutFinding finding;
-  bool isWrong = refusal.kind == Refusal::Kind::Wrong;
+  // Where a reading was chosen before, the fault may be that choice.
+  bool isChoice = llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return get(operand).value.isChoice; });
+  bool isWrong = refusal.kind == Refusal::Kind::Wrong && !isChoice;
   finding.kind = isWrong ? LayoutFinding::Kind::Refuted : LayoutFinding::Kind::Unknown;
   finding.number = isWrong ? number : 1108;
   finding.op = op;
   finding.message = refusal.message;
-  finding.missingFact = refusal.missingFact;
+  finding.missingFact = isChoice ? choiceFact : refusal.missingFact;
   report.findings.push_back(std::move(finding));
   fail(op);
 }
@@ -349,6 +354,9 @@ static std::optional<LayoutCounterexample> findDifference(const layout::Universe
       for (const layout::Digit &digit : dim.digits)
         if (!llvm::is_contained(spaces, digit.space))
           spaces.push_back(digit.space);
+    for (const layout::Digit &digit : wanted.floats)
+      if (!llvm::is_contained(spaces, digit.space))
+        spaces.push_back(digit.space);
     for (layout::SpaceId space : spaces) {
       example.wanted.push_back({universe.spaces[space].name, wantedAt[space]});
       example.got.push_back({universe.spaces[space].name, gotAt[space]});
@@ -409,6 +417,10 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
   finding.op = op;
   bool isReduction = known.value.pending.size() != declared->pending.size() || !known.value.multiplicity.isOne();
   finding.number = isReduction ? 1105 : 1104;
+  if (known.value.isChoice) {
+    refusal->kind = Refusal::Kind::Unknown;
+    refusal->missingFact = choiceFact;
+  }
   if (refusal->kind != Refusal::Kind::Wrong) {
     finding.kind = LayoutFinding::Kind::Unknown;
     finding.number = 1108;
@@ -425,7 +437,15 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     }
     if (isa<func::ReturnOp>(op))
       finding.explanations.push_back({entry.getLoc(), "layout " + layout.getText() + " declared here"});
-    finding.counterexample = findDifference(scope.universe, known.value, *declared);
+    // Elements are told apart by the declared names; what consists of other spaces has none.
+    bool isNamed = true;
+    for (const layout::Dim &dim : known.value.dims)
+      for (const layout::Digit &digit : dim.digits)
+        isNamed &= llvm::any_of(declared->dims, [&](const layout::Dim &other) {
+          return llvm::any_of(other.digits, [&](const layout::Digit &named) { return named.space == digit.space; });
+        });
+    if (isNamed)
+      finding.counterexample = findDifference(scope.universe, known.value, *declared);
   }
   report.findings.push_back(std::move(finding));
   return false;

@@ -279,70 +279,99 @@ private:
   llvm::SmallVector<Pending, 2> newPending;
 };
 
-/// Ways to read one mesh digit.
-struct Choice {
-  bool isFloat;
-  size_t dim, digit;                    ///< where it stands; of a float, `digit` is its number
-  llvm::SmallVector<size_t, 2> targets; ///< dims that it may shard
+/// A dim that a mesh digit may shard, by one of its anchors.
+struct Target {
+  size_t dim, anchor;
 };
+
+/// A mesh digit and where it may stand.
+struct Choice {
+  Digit digit;
+  std::optional<size_t> stands; ///< the dim where it is attached; a float stands in none
+  llvm::SmallVector<Target, 2> targets;
+};
+
+/// Puts `digit` to the place of an anchor: behind what was put there before, before what is attached there.
+void place(Dim &dim, const Anchor &anchor, Digit digit, bool isDetached) {
+  size_t at = dim.digits.size();
+  Size behind = 1;
+  while (at > 0 && !(behind == anchor.behind)) {
+    --at;
+    if (!dim.digits[at].isMesh())
+      behind *= dim.digits[at].count;
+  }
+  while (at > 0 && at < dim.digits.size() && dim.digits[at - 1].isMesh() && !isBottom(dim.digits[at - 1]) &&
+         continues(dim.digits[at - 1], dim.digits[at]))
+    --at;
+  if (isDetached)
+    digit.home = digit.stride;
+  digit.isAmbiguous = false;
+  dim.digits.insert(dim.digits.begin() + static_cast<ptrdiff_t>(at), digit);
+}
 
 } // namespace
 
 llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &value, size_t limit) {
-  llvm::SmallVector<Value, 1> readings;
-  readings.push_back(value);
   auto targetsOf = [&](const Digit &digit) {
-    llvm::SmallVector<size_t, 2> targets;
+    llvm::SmallVector<Target, 2> targets;
     for (size_t i = 0; i < value.dims.size(); ++i)
-      if (llvm::any_of(
-              value.dims[i].anchors,
-              [&](const Anchor &anchor) { return anchor.space == digit.space && anchor.stride == digit.stride; }) &&
-          // Beside other digits of its space it would be read in an order that no operation made.
-          llvm::none_of(value.dims[i].digits, [&](const Digit &other) { return other.space == digit.space; }))
-        targets.push_back(i);
+      for (size_t a = 0; a < value.dims[i].anchors.size(); ++a)
+        if (value.dims[i].anchors[a].space == digit.space && value.dims[i].anchors[a].stride == digit.stride)
+          targets.push_back({i, a});
     return targets;
   };
-  // Each choice multiplies the readings: a float in each dim that has its anchor (the likely ones first), or floating.
-  llvm::SmallVector<Digit, 2> floats(value.floats.begin(), value.floats.end());
-  for (const Digit &digit : floats) {
-    llvm::SmallVector<size_t, 2> targets = targetsOf(digit);
-    if (targets.empty())
-      continue;
-    llvm::SmallVector<Value, 1> next;
-    for (const Value &reading : readings) {
-      for (size_t target : targets) {
-        Value placed = reading;
-        llvm::erase_if(placed.floats, [&](const Digit &other) { return other.names(digit); });
-        Digit own = digit;
-        own.home = own.stride;
-        placed.dims[target].digits.insert(placed.dims[target].digits.begin(), own);
-        next.push_back(std::move(placed));
-      }
-      next.push_back(reading);
-    }
-    if (next.size() > limit)
-      break;
-    readings = std::move(next);
-  }
-  // Then the same with ambiguous digits detached.
+  llvm::SmallVector<Choice, 2> choices;
+  for (const Digit &digit : value.floats)
+    if (llvm::SmallVector<Target, 2> targets = targetsOf(digit); !targets.empty())
+      choices.push_back({digit, std::nullopt, targets});
   for (size_t d = 0; d < value.dims.size(); ++d)
-    for (const Digit &digit : value.dims[d].digits) {
-      if (!digit.isMesh() || !digit.isAmbiguous || universe.spaces[digit.space].isBound)
+    for (const Digit &digit : value.dims[d].digits)
+      if (digit.isMesh() && digit.isAmbiguous && !universe.spaces[digit.space].isBound)
+        if (llvm::SmallVector<Target, 2> targets = targetsOf(digit); !targets.empty())
+          choices.push_back({digit, d, targets});
+  // Every float stands in a dim that has its anchor; an attached digit where it is, or in such a dim.
+  llvm::SmallVector<Value, 1> readings;
+  llvm::SmallVector<size_t, 4> taken(choices.size(), 0);
+  auto optionsOf = [&](const Choice &choice) { return choice.targets.size() + (choice.stands ? 1 : 0); };
+  for (size_t tries = 0; tries < 16 * limit && readings.size() < limit; ++tries) {
+    Value reading = value;
+    auto targetOf = [&](size_t i) -> const Target * {
+      if (choices[i].stands)
+        return taken[i] == 0 ? nullptr : &choices[i].targets[taken[i] - 1];
+      return &choices[i].targets[taken[i]];
+    };
+    auto anchorOf = [&](size_t i) -> const Anchor * {
+      const Target *target = targetOf(i);
+      return target ? &value.dims[target->dim].anchors[target->anchor] : nullptr;
+    };
+    bool isOrdered = true;
+    for (size_t i = 0; i < choices.size(); ++i)
+      for (size_t k = 0; k < choices.size(); ++k)
+        if (const Anchor *major = anchorOf(i), *minor = anchorOf(k); major && minor)
+          isOrdered &= major->group == 0 || major->group != minor->group || major->item >= minor->item ||
+                       major->unit <= minor->unit;
+    for (size_t i = 0; i < choices.size(); ++i) {
+      if (!targetOf(i))
         continue;
-      size_t count = readings.size();
-      for (size_t i = 0; i < count && readings.size() < limit; ++i)
-        for (size_t target : targetsOf(digit)) {
-          if (target == d)
-            continue;
-          Value moved = readings[i];
-          llvm::erase_if(moved.dims[d].digits, [&](const Digit &other) { return other.names(digit); });
-          Digit own = digit;
-          own.home = own.stride;
-          own.isAmbiguous = false;
-          moved.dims[target].digits.insert(moved.dims[target].digits.begin(), own);
-          readings.push_back(std::move(moved));
-        }
+      auto isIt = [&](const Digit &other) { return other.names(choices[i].digit); };
+      if (choices[i].stands)
+        llvm::erase_if(reading.dims[*choices[i].stands].digits, isIt);
+      else
+        llvm::erase_if(reading.floats, isIt);
     }
+    for (size_t d = 0; d < value.dims.size(); ++d)
+      for (size_t a = 0; a < value.dims[d].anchors.size(); ++a)
+        for (size_t i = 0; i < choices.size(); ++i)
+          if (const Target *target = targetOf(i); target && target->dim == d && target->anchor == a)
+            place(reading.dims[d], value.dims[d].anchors[a], choices[i].digit, choices[i].stands.has_value());
+    if (isOrdered || readings.empty())
+      readings.push_back(std::move(reading));
+    size_t i = choices.size();
+    while (i > 0 && ++taken[i - 1] == optionsOf(choices[i - 1]))
+      taken[--i] = 0;
+    if (i == 0)
+      break;
+  }
   return readings;
 }
 
@@ -355,24 +384,38 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
     readings.push_back(readingsOf(universe, *operand));
   llvm::SmallVector<size_t, 4> choice(operands.size(), 0);
   std::optional<Refusal> first;
+  std::optional<llvm::SmallVector<Value, 1>> found;
   for (size_t tries = 0; tries < most; ++tries) {
     llvm::SmallVector<Value, 4> chosen;
     for (size_t i = 0; i < operands.size(); ++i)
       chosen.push_back(readings[i][choice[i]]);
     auto results = Computation(universe, rule, chosen, freshSizes).run();
-    if (results)
-      return results;
-    if (!first)
+    bool differs = results && found && !std::equal(results->begin(), results->end(), found->begin(), found->end(), isSame);
+    if (differs) {
+      for (Value &result : *found)
+        result.isChoice = true;
+      break;
+    }
+    if (results && !found)
+      found = std::move(*results);
+    if (!results && !first)
       first = results.getRefusal();
     size_t i = operands.size();
     while (i > 0 && ++choice[i - 1] == readings[i - 1].size())
       choice[--i] = 0;
     if (i == 0)
-      return *first;
+      break;
+    if (tries + 1 == most && !found) {
+      first->kind = Refusal::Kind::Unknown;
+      first->missingFact = "which dim the floating shards belong to (give logical sizes, as nn.split_heads does)";
+    }
   }
-  first->kind = Refusal::Kind::Unknown;
-  first->missingFact = "which dim the floating shards belong to (give logical sizes, as nn.split_heads does)";
-  return *first;
+  if (!found)
+    return *first;
+  for (const Value *operand : operands)
+    for (Value &result : *found)
+      result.isChoice |= operand->isChoice;
+  return std::move(*found);
 }
 
 std::optional<Refusal> groupedHeadsDisagreement(const Universe &universe, const Dim &queryHeads, const Dim &kvHeads) {

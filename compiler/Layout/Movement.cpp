@@ -5,6 +5,8 @@
 
 #include "llvm/ADT/STLExtras.h"
 
+#include <atomic>
+
 namespace muster::layout {
 
 namespace {
@@ -64,6 +66,8 @@ public:
       if (!low)
         return false;
       dim.append(rest.begin() + static_cast<ptrdiff_t>(at), rest.begin() + static_cast<ptrdiff_t>(local));
+      if (digit.home && *digit.home == digit.stride)
+        digit.home.reset(); // whole: no part of it is away from another
       Digit high = digit;
       high.count = size;
       high.stride = digit.stride * *low;
@@ -132,24 +136,130 @@ std::optional<llvm::SmallVector<DimGroup, 4>> pairDims(llvm::ArrayRef<Size> in, 
   return groups;
 }
 
-/// Marks what leads the dim behind each unit dim that the reshape made: the unit dim may be what it shards.
-void markAmbiguous(Value &value, llvm::ArrayRef<bool> isNewUnit, llvm::ArrayRef<Anchor> vanished) {
-  for (size_t i = 0; i < value.dims.size(); ++i) {
-    if (!isNewUnit[i])
+/// A flat local position: how many local elements stand behind it in a shape.
+llvm::SmallVector<Size, 8> behindEach(llvm::ArrayRef<Size> shape) {
+  llvm::SmallVector<Size, 8> behind(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;)
+    behind[i - 1] = behind[i] * shape[i];
+  return behind;
+}
+
+int64_t unitsAt(llvm::ArrayRef<Size> shape, llvm::ArrayRef<Size> behind, const Size &at) {
+  int64_t count = 0;
+  for (size_t i = 0; i < shape.size(); ++i)
+    count += shape[i].isOne() && behind[i] == at;
+  return count;
+}
+
+void addAnchor(Dim &dim, Anchor anchor) {
+  if (!llvm::is_contained(dim.anchors, anchor))
+    dim.anchors.push_back(std::move(anchor));
+}
+
+/// Anchors keep their flat place. Which of the unit dims at one place is which, a reshape that changes their number does
+/// not say: each gets all. Where none is left, the dims on both sides get them.
+void passAnchors(const Value &from, llvm::ArrayRef<Size> before, Value &to, llvm::ArrayRef<Size> after,
+                 llvm::ArrayRef<DimGroup> groups) {
+  static std::atomic<uint64_t> groups_{0};
+  const uint64_t groupId = ++groups_;
+  llvm::SmallVector<Size, 8> behindIn = behindEach(before), behindOut = behindEach(after);
+  int64_t items = 1;
+  constexpr int64_t beforeAll = 0, behindAll = int64_t(1) << 32;
+  auto unitOf = [&](size_t dim) {
+    int64_t unit = 0;
+    for (size_t j = 0; j < dim; ++j)
+      unit += after[j].isOne() && behindOut[j] == behindOut[dim];
+    return unit;
+  };
+  auto changes = [&](const Size &at) { return unitsAt(before, behindIn, at) != unitsAt(after, behindOut, at); };
+  for (const DimGroup &group : groups) {
+    bool isPair = group.inEnd - group.inBegin == 1 && group.outEnd - group.outBegin == 1;
+    for (size_t i = group.inBegin; i < group.inEnd; ++i)
+      for (const Anchor &anchor : from.dims[i].anchors) {
+        Size at = anchor.behind * behindIn[i];
+        bool isFree = before[i].isOne() && changes(at);
+        const int64_t item = items++;
+        for (size_t j = 0; j < after.size(); ++j) {
+          Size low = behindOut[j], high = low * after[j];
+          bool isOwn = j >= group.outBegin && j < group.outEnd;
+          bool isUnitThere = after[j].isOne() && low == at && changes(at);
+          bool isNeighbour = isFree && !after[j].isOne() && (low == at || high == at);
+          bool isInside = !isPair && isOwn && divides(low, at) && divides(at, high);
+          if (isUnitThere)
+            addAnchor(to.dims[j], {anchor.space, anchor.stride, 1, groupId, item, unitOf(j)});
+          else if (isPair && isOwn)
+            addAnchor(to.dims[j], anchor);
+          else if (isNeighbour || isInside)
+            if (std::optional<Size> own = divide(at, low)) {
+              addAnchor(to.dims[j], {anchor.space, anchor.stride, *own});
+              // Joined with the dim that it was a shard of: no longer away.
+              for (Digit &digit : to.dims[j].digits)
+                if (!digit.isMesh() && digit.space == anchor.space && digit.stride == anchor.stride)
+                  digit.home.reset();
+            }
+        }
+      }
+  }
+  // A new unit dim may be what the digits around it shard: what leads the dim behind it, and what ends the one before
+  // it, once that is on the mesh.
+  for (size_t j = 0; j < after.size(); ++j) {
+    if (!after[j].isOne() || unitsAt(before, behindIn, behindOut[j]) >= unitsAt(after, behindOut, behindOut[j]))
       continue;
-    llvm::append_range(value.dims[i].anchors, vanished);
-    size_t next = i + 1;
-    while (next < value.dims.size() && isNewUnit[next])
+    size_t next = j + 1, previous = j;
+    while (next < after.size() && after[next].isOne())
       ++next;
-    if (next == value.dims.size())
-      continue;
-    for (Digit &digit : value.dims[next].digits) {
-      if (!digit.isMesh())
-        break;
-      digit.isAmbiguous = true;
-      value.dims[i].anchors.push_back({digit.space, digit.stride});
+    while (previous > 0 && after[previous - 1].isOne())
+      --previous;
+    if (next < after.size())
+      for (Digit &digit : to.dims[next].digits) {
+        if (!digit.isMesh())
+          break;
+        digit.isAmbiguous = true;
+        addAnchor(to.dims[j], {digit.space, digit.stride, 1, groupId, behindAll + items++, unitOf(j)});
+      }
+    if (previous > 0 && !to.dims[previous - 1].digits.empty()) {
+      const Digit &digit = to.dims[previous - 1].digits.back();
+      addAnchor(to.dims[j], {digit.space, digit.stride, 1, groupId, beforeAll, unitOf(j)});
     }
   }
+}
+
+/// Mesh digits that a dim may claim by an anchor are ambiguous where they are attached. What claims a digit may claim
+/// the digit that it continues, too.
+void markClaimed(Value &value) {
+  llvm::SmallVector<Digit, 8> digits;
+  value.forEachMeshDigit([&](const Digit &digit) { digits.push_back(digit); });
+  for (bool isChanged = !digits.empty(); isChanged;) {
+    isChanged = false;
+    for (const Digit &major : digits)
+      for (const Digit &minor : digits)
+        if (continues(major, minor))
+          for (Dim &dim : value.dims)
+            for (size_t a = 0; a < dim.anchors.size(); ++a) {
+              Anchor anchor = dim.anchors[a];
+              if (anchor.space != minor.space || !(anchor.stride == minor.stride))
+                continue;
+              anchor.stride = major.stride;
+              if (llvm::is_contained(dim.anchors, anchor))
+                continue;
+              dim.anchors.insert(dim.anchors.begin() + static_cast<ptrdiff_t>(a), anchor);
+              isChanged = true;
+              break;
+            }
+  }
+  for (Digit &digit : value.floats)
+    digit.isAmbiguous |= llvm::any_of(value.dims, [&](const Dim &dim) {
+      return llvm::any_of(dim.anchors, [&](const Anchor &anchor) {
+        return anchor.space == digit.space && anchor.stride == digit.stride;
+      });
+    });
+  for (size_t d = 0; d < value.dims.size(); ++d)
+    for (Digit &digit : value.dims[d].digits)
+      if (digit.isMesh())
+        for (size_t other = 0; other < value.dims.size(); ++other)
+          digit.isAmbiguous |= other != d && llvm::any_of(value.dims[other].anchors, [&](const Anchor &anchor) {
+            return anchor.space == digit.space && anchor.stride == digit.stride;
+          });
 }
 
 //===-- to and from the mesh --------------------------------------------------------------------------------------===//
@@ -268,9 +378,20 @@ void removeDigitsOf(Value &value, Group group) {
   llvm::erase_if(value.floats, [&](const Digit &digit) { return isIn(group, digit); });
 }
 
-void makeLocal(Digit &digit) {
+/// A digit that may as well be the shard of `dim` comes back as a dim of its own.
+void makeLocal(const Universe &universe, Digit &digit, llvm::ArrayRef<Dim> dims, unsigned dim) {
   digit.axis = Digit::local;
   digit.weight = 1;
+  auto claims = [&](const Dim &other) {
+    return llvm::any_of(other.anchors, [&](const Anchor &anchor) {
+      return anchor.space == digit.space && anchor.stride == digit.stride;
+    });
+  };
+  bool isClaimed = claims(dims[dim]);
+  if (!isClaimed && isBottom(digit) && llvm::any_of(dims, claims))
+    digit.home = Size(0); // a shard of another dim: not whole here, whatever lay below it
+  if (digit.isAmbiguous && isClaimed && !universe.spaces[digit.space].isBound)
+    digit.home = digit.stride;
   digit.isAmbiguous = false;
 }
 
@@ -286,12 +407,12 @@ bool fromMesh(const Universe &universe, Value &value, Group group, unsigned dim)
                               [](const Digit &a, const Digit &b) { return a.isMesh() && a.names(b); });
   if (isInPlace) {
     for (size_t i = 0; i < digits->size(); ++i)
-      makeLocal(target[i]);
+      makeLocal(universe, target[i], value.dims, dim);
     return true;
   }
   removeDigitsOf(value, group);
   for (Digit &digit : *digits)
-    makeLocal(digit);
+    makeLocal(universe, digit, value.dims, dim);
   target.insert(target.begin(), digits->begin(), digits->end());
   return true;
 }
@@ -376,56 +497,34 @@ Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::Array
   result.floats = value.floats;
   result.pending = value.pending;
   result.multiplicity = value.multiplicity;
-  llvm::SmallVector<bool, 8> isNewUnit(shape.size(), false);
-  llvm::SmallVector<Anchor, 2> vanished, carried;
+  result.isChoice = value.isChoice;
   for (const DimGroup &group : *groups) {
     size_t ins = group.inEnd - group.inBegin, outs = group.outEnd - group.outBegin;
-    if (outs == 0) { // a unit dim vanishes; its anchors go to the next dim
-      llvm::append_range(vanished, value.dims[group.inBegin].anchors);
-      llvm::append_range(carried, value.dims[group.inBegin].anchors);
+    if (ins == 0 || outs == 0) // a unit dim comes or goes
       continue;
-    }
-    if (ins == 0) {
-      isNewUnit[group.outBegin] = true;
-      continue;
-    }
-    Dim &first = result.dims[group.outBegin];
-    llvm::append_range(first.anchors, carried);
-    carried.clear();
     for (size_t i = group.inBegin; i < group.inEnd; ++i)
       if (value.dims[i].isSegmented() && (ins > 1 || outs > 1))
         return refuseSegments(universe, value, i);
     if (ins == 1 && outs == 1) {
-      first.segments = value.dims[group.inBegin].segments;
-      llvm::append_range(first.digits, value.dims[group.inBegin].digits);
-      llvm::append_range(first.anchors, value.dims[group.inBegin].anchors);
+      result.dims[group.outBegin].segments = value.dims[group.inBegin].segments;
+      result.dims[group.outBegin].digits = value.dims[group.inBegin].digits;
       continue;
     }
     Digits list;
-    for (size_t i = group.inBegin; i < group.inEnd; ++i) {
+    for (size_t i = group.inBegin; i < group.inEnd; ++i)
       llvm::append_range(list, value.dims[i].digits);
-      llvm::append_range(first.anchors, value.dims[i].anchors);
-      if (before[i].isOne())
-        llvm::append_range(vanished, value.dims[i].anchors);
-    }
     mergeDigits(list);
     Cutter cutter(list);
-    for (size_t j = group.outBegin; j + 1 < group.outEnd; ++j) {
-      if (shape[j].isOne())
-        isNewUnit[j] = true;
+    for (size_t j = group.outBegin; j + 1 < group.outEnd; ++j)
       if (!cutter.cut(shape[j], result.dims[j].digits)) {
         Dim whole;
         whole.digits.append(list.begin(), list.end());
         return Refusal{Refusal::Kind::Misaligned,
                        "this reshape to " + shapeText(shape) + " cuts inside a digit of " + print(universe, whole), ""};
       }
-    }
     cutter.takeRest(result.dims[group.outEnd - 1].digits);
-    isNewUnit[group.outEnd - 1] = shape[group.outEnd - 1].isOne();
   }
-  if (!carried.empty() && !result.dims.empty())
-    llvm::append_range(result.dims.back().anchors, carried);
-  markAmbiguous(result, isNewUnit, vanished);
+  passAnchors(value, before, result, shape, *groups);
   normalise(result);
   return result;
 }
@@ -435,6 +534,15 @@ Value transpose(const Value &value, llvm::ArrayRef<int64_t> permutation) {
   for (size_t i = 0; i < permutation.size(); ++i)
     result.dims[i] = value.dims[static_cast<size_t>(permutation[i])];
   return result;
+}
+
+/// A dim of which nothing is local any more: its shards may continue a digit of another dim, and go there, but they may
+/// as well be all of this dim.
+static void markEmptied(Dim &dim) {
+  if (llvm::any_of(dim.digits, [](const Digit &digit) { return !digit.isMesh(); }))
+    return;
+  for (Digit &digit : dim.digits)
+    digit.isAmbiguous = true;
 }
 
 Outcome<Value> slice(const Universe &universe, const Value &value, Group group, unsigned dim) {
@@ -456,6 +564,8 @@ Outcome<Value> slice(const Universe &universe, const Value &value, Group group, 
   Value result = value;
   result.dims[dim].digits.assign(split->leading.begin(), split->leading.end());
   result.dims[dim].digits.append(split->rest.begin(), split->rest.end());
+  markEmptied(result.dims[dim]);
+  markClaimed(result);
   normalise(result);
   return result;
 }
@@ -514,6 +624,8 @@ Outcome<Value> allToAll(const Universe &universe, const Value &value, Group grou
   }
   result.dims[split].digits.insert(result.dims[split].digits.begin() + static_cast<ptrdiff_t>(at), gone.begin(),
                                    gone.end());
+  markEmptied(result.dims[split]);
+  markClaimed(result);
   normalise(result);
   return result;
 }
@@ -538,28 +650,18 @@ Outcome<Value> exchange(const Universe &universe, const Value &value, Group grou
   result.dims[dim].digits.clear();
   removeDigitsOf(result, group);
   for (Digit &digit : *arriving)
-    makeLocal(digit);
-  bool hasUnit = llvm::any_of(
-      result.dims, [&](const Dim &other) { return &other != &result.dims[dim] && other.localSize().isOne(); });
+    makeLocal(universe, digit, value.dims, dim);
   // Leaving digits go home wherever that is; the normal form places them.
-  auto wasNew = [&](const Digit &digit) {
-    return llvm::none_of(value.dims[dim].digits,
-                         [&](const Digit &old) { return old.space == digit.space && old.home; });
-  };
   llvm::SmallVector<Digit, 4> leaving;
   llvm::append_range(leaving, split->leading);
   llvm::append_range(leaving, split->rest);
   for (Digit &digit : leaving) {
     if (isIn(group, digit) && llvm::any_of(value.dims[dim].digits, [&](const Digit &old) { return old.names(digit); }))
       continue; // an old digit of the group, among the arriving ones
-    digit.isAmbiguous |= hasUnit;
-    if (hasUnit && wasNew(digit))
-      for (size_t i = 0; i < result.dims.size(); ++i)
-        if (i != dim && result.dims[i].localSize().isOne())
-          result.dims[i].anchors.push_back({digit.space, digit.stride});
     result.floats.push_back(digit);
   }
   result.dims[dim].digits.assign(arriving->begin(), arriving->end());
+  markClaimed(result);
   normalise(result);
   return result;
 }

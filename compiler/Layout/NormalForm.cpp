@@ -75,9 +75,12 @@ static void orderMeshDigits(Digits &digits) {
 /// Removes the mesh digits that are not attached and appends them to `loose`, major last, with an anchor left behind.
 static void detach(Dim &dim, Digits &loose) {
   bool isNextAttached = true;
+  Size behind = 1;
+  llvm::SmallVector<Anchor, 2> left; // minor first
   for (size_t i = dim.digits.size(); i-- > 0;) {
     const Digit &digit = dim.digits[i];
     if (!digit.isMesh()) {
+      behind *= digit.count;
       isNextAttached = true;
       continue;
     }
@@ -88,11 +91,18 @@ static void detach(Dim &dim, Digits &loose) {
     isNextAttached = isAttached;
     if (isAttached)
       continue;
-    dim.anchors.push_back({digit.space, digit.stride});
+    left.push_back({digit.space, digit.stride, behind});
     loose.push_back(digit);
     dim.digits.erase(dim.digits.begin() + static_cast<ptrdiff_t>(i));
     // What stood before it is judged against what stands behind now.
     isNextAttached = i < dim.digits.size();
+  }
+  // Among anchors of one place the digits that stood there come first: older anchors were left behind them.
+  for (const Anchor &anchor : left) {
+    auto place = llvm::find_if(dim.anchors, [&](const Anchor &other) {
+      return other.behind == anchor.behind || divides(other.behind, anchor.behind);
+    });
+    dim.anchors.insert(place, anchor);
   }
 }
 
@@ -139,7 +149,7 @@ static void removeAnchor(Dim &dim, const Digit &digit) {
 static void sortUniqueAnchors(Dim &dim) {
   for (size_t i = 0; i < dim.anchors.size(); ++i)
     for (size_t j = dim.anchors.size(); j-- > i + 1;)
-      if (dim.anchors[i].space == dim.anchors[j].space && dim.anchors[i].stride == dim.anchors[j].stride)
+      if (dim.anchors[i] == dim.anchors[j])
         dim.anchors.erase(dim.anchors.begin() + static_cast<ptrdiff_t>(j));
 }
 
@@ -172,8 +182,9 @@ void normalise(Value &value) {
         ++i;
         continue;
       }
-      for (Dim &dim : value.dims)
-        removeAnchor(dim, loose[i]);
+      if (!loose[i].isAmbiguous)
+        for (Dim &dim : value.dims)
+          removeAnchor(dim, loose[i]);
       loose.erase(loose.begin() + static_cast<ptrdiff_t>(i));
       isChanged = hasMoved = true;
     }

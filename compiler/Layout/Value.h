@@ -112,10 +112,20 @@ inline bool continues(const Digit &digit, const Digit &next) {
   return digit.space == next.space && !next.stride.isZero() && digit.stride == next.count * next.stride;
 }
 
-/// "A floating digit of this space and stride may be a shard of this dim."
+/// "A floating digit of this space and stride may be a shard of this dim, where `behind` local elements follow."
+/// Anchors of one dim stand in the order of their places, major first.
 struct Anchor {
   SpaceId space;
   Size stride;
+  Size behind = 1;
+  /// Unit dims that one reshape made at one place share all anchors of the place; of two digits the major one (lesser
+  /// `item`) is in no later dim (greater `unit`) than the other. Group 0 has one dim.
+  uint64_t group = 0;
+  int64_t item = 0, unit = 0;
+  /// The same anchor, whatever its group.
+  friend bool operator==(const Anchor &a, const Anchor &b) {
+    return a.space == b.space && a.stride == b.stride && a.behind == b.behind;
+  }
 };
 
 struct Dim {
@@ -159,6 +169,8 @@ struct Value {
   llvm::SmallVector<Digit, 1> floats;
   llvm::SmallVector<Pending, 1> pending;
   Ratio multiplicity;
+  /// An operation had several readings of different results, and one was taken: a later refusal says nothing.
+  bool isChoice = false;
 
   llvm::SmallVector<Size, 4> localShape() const;
   /// No pending reduction and multiplicity 1.

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Random programs that are right by construction, and single edits of them that keep every local shape.
+//
+// A program is a list of operations whose sizes are known as a number times powers of the sizes of axes. So the same
+// program has a text for a mesh and a text for the mesh of one rank, and what the ranks of the mesh hold must be parts
+// of what that rank holds: the definition of a right program.
+
+#ifndef MUSTER_TEST_UNIT_COMPILER_ANALYSIS_RANDOMPROGRAM_H
+#define MUSTER_TEST_UNIT_COMPILER_ANALYSIS_RANDOMPROGRAM_H
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace muster::test {
+
+using Sizes = std::vector<int64_t>;
+
+/// factor * product of axis sizes to the power of exponents.
+struct Extent {
+  int64_t factor = 1;
+  std::array<int, 3> exponents = {};
+  /// 0 where it is not whole.
+  int64_t at(const Sizes &mesh) const;
+  friend Extent operator*(Extent a, const Extent &b);
+};
+
+/// One name of a layout: a logical dim of `size` positions, divided by axes, outer first.
+struct Term {
+  int name;
+  int64_t size;
+  std::vector<int> axes;
+  friend bool operator==(const Term &a, const Term &b) {
+    return a.name == b.name && a.size == b.size && a.axes == b.axes;
+  }
+  Extent local() const;
+};
+
+/// A tensor dim: terms, major first. Arguments and results have one term a dim.
+using Terms = std::vector<Term>;
+
+struct ProgramOp {
+  enum class Kind {
+    Argument, ///< `dims`
+    Constant, ///< `shape`: numbers that differ
+    Reshape,  ///< to `shape`
+    Transpose,
+    AllGather,
+    Slice,
+    AllToAll, ///< split `dim`, concat `concat`
+    Exchange,
+    AllReduce,
+    ReduceScatter,
+    Broadcast,
+    Product, ///< sums the product over iterators that are not in `resultMap`
+    Binary,  ///< `name` is an arith operation
+    Unary,   ///< `name` is a math operation
+    Scale,
+    Shift, ///< adds a number
+    Reduce ///< iterators that are not in `resultMap`, by `name`
+  };
+  Kind kind;
+  std::vector<int> operands = {};
+  std::vector<int> group = {};
+  int dim = 0, concat = 0;
+  std::string name = {};
+  std::vector<int> permutation = {};
+  std::vector<Extent> shape = {};
+  std::vector<std::vector<int>> maps = {};
+  std::vector<int> resultMap = {};
+  std::vector<Terms> dims = {};
+  int tag = 0; ///< names an argument's values, whatever is inserted before it
+};
+
+struct Program {
+  Sizes mesh;
+  std::vector<ProgramOp> ops; ///< each makes one value; operands are numbers of earlier operations
+  int result = 0;
+  std::vector<Terms> resultDims;
+
+  /// Local shapes of all values on a mesh; nullopt where some operation is not well typed.
+  std::optional<std::vector<Sizes>> shapes(const Sizes &on) const;
+  /// The module on a mesh; it must be well typed there.
+  std::string text(const Sizes &on) const;
+  Sizes single() const { return Sizes(mesh.size(), 1); }
+};
+
+class ProgramMaker {
+public:
+  explicit ProgramMaker(uint64_t seed) : random(seed) {}
+
+  Program makeRight();
+  /// One edit of a program after which all types still fit. Nullopt where none was found.
+  std::optional<Program> mutate(const Program &program, std::string &edit);
+
+private:
+  using Kind = ProgramOp::Kind;
+  struct Held {
+    std::vector<Terms> dims;
+    std::vector<int> pending;
+    std::string pendingBy;
+    bool isBetween = false; ///< inside a chain of movements: `dims` do not hold
+  };
+
+  int64_t below(int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); }
+  bool chance(int64_t n) { return below(n) == 0; }
+  template <typename T>
+  const T &pick(const std::vector<T> &from) {
+    return from[static_cast<size_t>(below(static_cast<int64_t>(from.size())))];
+  }
+
+  int add(ProgramOp op, Held held);
+  int addArgument(std::vector<Terms> dims);
+  /// An argument of these dims, composite ones joined by a reshape.
+  int addOperand(const std::vector<Terms> &dims);
+  void step();
+  void finish();
+  std::vector<int> freeAxes(const Held &held) const;
+  int64_t axesSize(const std::vector<int> &axes) const;
+  bool mayDivide(const Term &term, const std::vector<int> &more) const;
+  std::vector<int> pickFree(const Held &held);
+
+  void merge();
+  void split();
+  void transpose();
+  void gather();
+  void slice();
+  void allToAll(bool isRaw);
+  void reduceNow();
+  void product();
+  void elementwise();
+  void reduce();
+  void softmax(size_t dim);
+  bool edit(Program &program, std::string &what);
+
+  std::mt19937_64 random;
+  Program program;
+  std::vector<Held> held; ///< by value
+  int current = 0, names = 0;
+};
+
+} // namespace muster::test
+
+#endif // MUSTER_TEST_UNIT_COMPILER_ANALYSIS_RANDOMPROGRAM_H
