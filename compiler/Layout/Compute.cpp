@@ -390,7 +390,8 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
     for (size_t i = 0; i < operands.size(); ++i)
       chosen.push_back(readings[i][choice[i]]);
     auto results = Computation(universe, rule, chosen, freshSizes).run();
-    bool differs = results && found && !std::equal(results->begin(), results->end(), found->begin(), found->end(), isSame);
+    bool differs =
+        results && found && !std::equal(results->begin(), results->end(), found->begin(), found->end(), isSame);
     if (differs) {
       for (Value &result : *found)
         result.isChoice = true;
@@ -581,6 +582,18 @@ std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Valu
         return std::nullopt;
       note(*refusal);
     }
+  }
+  // A shard that no dim claims was moved beside unit dims: which dim it shards is not said, and may be the right one.
+  bool hasStray = llvm::any_of(value.floats, [&](const Digit &digit) {
+    return llvm::none_of(value.dims, [&](const Dim &dim) {
+      return llvm::any_of(dim.anchors, [&](const Anchor &anchor) {
+        return anchor.space == digit.space && anchor.stride == digit.stride;
+      });
+    });
+  });
+  if (first && hasStray && first->kind == Refusal::Kind::Wrong) {
+    first->kind = Refusal::Kind::Unknown;
+    first->missingFact = "which dim that shard belongs to (give logical sizes, as nn.split_heads does)";
   }
   return first;
 }

@@ -156,8 +156,8 @@ void addAnchor(Dim &dim, Anchor anchor) {
     dim.anchors.push_back(std::move(anchor));
 }
 
-/// Anchors keep their flat place. Which of the unit dims at one place is which, a reshape that changes their number does
-/// not say: each gets all. Where none is left, the dims on both sides get them.
+/// Anchors keep their flat place. Which of the unit dims at one place is which, a reshape that changes their number
+/// does not say: each gets all. Where none is left, the dims on both sides get them.
 void passAnchors(const Value &from, llvm::ArrayRef<Size> before, Value &to, llvm::ArrayRef<Size> after,
                  llvm::ArrayRef<DimGroup> groups) {
   static std::atomic<uint64_t> groups_{0};
@@ -258,8 +258,8 @@ void markClaimed(Value &value) {
       if (digit.isMesh())
         for (size_t other = 0; other < value.dims.size(); ++other)
           digit.isAmbiguous |= other != d && llvm::any_of(value.dims[other].anchors, [&](const Anchor &anchor) {
-            return anchor.space == digit.space && anchor.stride == digit.stride;
-          });
+                                 return anchor.space == digit.space && anchor.stride == digit.stride;
+                               });
 }
 
 //===-- to and from the mesh --------------------------------------------------------------------------------------===//
@@ -379,7 +379,7 @@ void removeDigitsOf(Value &value, Group group) {
 }
 
 /// A digit that may as well be the shard of `dim` comes back as a dim of its own.
-void makeLocal(const Universe &universe, Digit &digit, llvm::ArrayRef<Dim> dims, unsigned dim) {
+void makeLocal(const Universe &universe, Digit &digit, llvm::ArrayRef<Dim> dims, unsigned dim, bool isExchange) {
   digit.axis = Digit::local;
   digit.weight = 1;
   auto claims = [&](const Dim &other) {
@@ -388,7 +388,7 @@ void makeLocal(const Universe &universe, Digit &digit, llvm::ArrayRef<Dim> dims,
     });
   };
   bool isClaimed = claims(dims[dim]);
-  if (!isClaimed && isBottom(digit) && llvm::any_of(dims, claims))
+  if (!isClaimed && isBottom(digit) && (!isExchange || llvm::any_of(dims, claims)))
     digit.home = Size(0); // a shard of another dim: not whole here, whatever lay below it
   if (digit.isAmbiguous && isClaimed && !universe.spaces[digit.space].isBound)
     digit.home = digit.stride;
@@ -407,12 +407,12 @@ bool fromMesh(const Universe &universe, Value &value, Group group, unsigned dim)
                               [](const Digit &a, const Digit &b) { return a.isMesh() && a.names(b); });
   if (isInPlace) {
     for (size_t i = 0; i < digits->size(); ++i)
-      makeLocal(universe, target[i], value.dims, dim);
+      makeLocal(universe, target[i], value.dims, dim, false);
     return true;
   }
   removeDigitsOf(value, group);
   for (Digit &digit : *digits)
-    makeLocal(universe, digit, value.dims, dim);
+    makeLocal(universe, digit, value.dims, dim, false);
   target.insert(target.begin(), digits->begin(), digits->end());
   return true;
 }
@@ -650,7 +650,7 @@ Outcome<Value> exchange(const Universe &universe, const Value &value, Group grou
   result.dims[dim].digits.clear();
   removeDigitsOf(result, group);
   for (Digit &digit : *arriving)
-    makeLocal(universe, digit, value.dims, dim);
+    makeLocal(universe, digit, value.dims, dim, true);
   // Leaving digits go home wherever that is; the normal form places them.
   llvm::SmallVector<Digit, 4> leaving;
   llvm::append_range(leaving, split->leading);

@@ -213,8 +213,8 @@ static std::string reassociation(const Sizes &from, const Sizes &to) {
   for (size_t i = 0; i < from.size(); ++i) {
     int64_t covered = 1;
     std::string group;
-    while (j < to.size() && (covered != from[i] || group.empty() || (i + 1 == from.size()) ||
-                             (to[j] == 1 && from[i + 1] != 1))) {
+    while (j < to.size() &&
+           (covered != from[i] || group.empty() || (i + 1 == from.size()) || (to[j] == 1 && from[i + 1] != 1))) {
       covered *= to[j];
       group += (group.empty() ? "" : ", ") + std::to_string(j);
       ++j;
@@ -267,8 +267,8 @@ static std::string genericText(const ProgramOp &op, const std::string &id, const
     init = "%f" + id;
   }
   text += "  %v" + id + " = linalg.generic {indexing_maps = [" + maps + mapText(op.resultMap, iterators) +
-          "], iterator_types = [" + kinds + "]} ins(" + ins + " : " + types + ") outs(" + init + " : " +
-          typeOf(shape) + ") {\n  ^bb0(" + arguments + "%s: f32):\n";
+          "], iterator_types = [" + kinds + "]} ins(" + ins + " : " + types + ") outs(" + init + " : " + typeOf(shape) +
+          ") {\n  ^bb0(" + arguments + "%s: f32):\n";
   if (op.kind == Kind::Product)
     text += "    %p = arith.mulf %x0, %x1 : f32\n    %r = arith.addf %s, %p : f32\n";
   else if (op.kind == Kind::Reduce)
@@ -311,8 +311,8 @@ std::string Program::text(const Sizes &on) const {
     const ProgramOp &op = ops[i];
     const std::string id = std::to_string(i), type = typeOf(all[i]);
     if (op.kind == Kind::Argument) {
-      arguments += (arguments.empty() ? "%v" : ", %v") + id + ": " + type + " {muster.layout = " + layoutOf(op.dims) +
-                   "}";
+      arguments +=
+          (arguments.empty() ? "%v" : ", %v") + id + ": " + type + " {muster.layout = " + layoutOf(op.dims) + "}";
       continue;
     }
     if (op.kind == Kind::Constant) {
@@ -681,13 +681,12 @@ void ProgramMaker::softmax(size_t dim) {
   Held reduced = value;
   reduced.dims.erase(reduced.dims.begin() + static_cast<ptrdiff_t>(dim));
   int logits = current;
-  int top = add({.kind = Kind::Reduce, .operands = {logits}, .name = "maximumf", .maps = {all}, .resultMap = rest},
-                reduced);
+  int top =
+      add({.kind = Kind::Reduce, .operands = {logits}, .name = "maximumf", .maps = {all}, .resultMap = rest}, reduced);
   int shifted = add(
       {.kind = Kind::Binary, .operands = {logits, top}, .name = "subf", .maps = {all, rest}, .resultMap = all}, value);
   int grown = add({.kind = Kind::Unary, .operands = {shifted}, .name = "exp"}, value);
-  int sum =
-      add({.kind = Kind::Reduce, .operands = {grown}, .name = "addf", .maps = {all}, .resultMap = rest}, reduced);
+  int sum = add({.kind = Kind::Reduce, .operands = {grown}, .name = "addf", .maps = {all}, .resultMap = rest}, reduced);
   current = add({.kind = Kind::Binary, .operands = {grown, sum}, .name = "divf", .maps = {all, rest}, .resultMap = all},
                 value);
 }
@@ -822,8 +821,7 @@ void ProgramMaker::finish() {
     for (const Term &term : terms)
       single.push_back({term});
   if (single.size() != value.dims.size())
-    current =
-        add({.kind = Kind::Reshape, .operands = {current}, .shape = extentsOf(single)}, {single, {}, {}});
+    current = add({.kind = Kind::Reshape, .operands = {current}, .shape = extentsOf(single)}, {single, {}, {}});
   program.result = current;
   program.resultDims = single;
 }
