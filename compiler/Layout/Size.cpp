@@ -34,8 +34,7 @@ Size operator*(const Size &a, const Size &b) {
 }
 
 std::optional<Size> divide(const Size &a, const Size &b) {
-  assert(!b.isZero() && "division by zero");
-  if (!a.isValid() || !b.isValid())
+  if (!a.isValid() || !b.isValid() || b.isZero())
     return std::nullopt;
   if (a.isZero())
     return Size(0);

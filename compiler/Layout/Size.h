@@ -56,7 +56,7 @@ public:
   friend Size operator*(const Size &a, const Size &b);
   Size &operator*=(const Size &other) { return *this = *this * other; }
 
-  /// a / b where that is whole for every choice of the symbols. `b` is not 0.
+  /// a / b where that is whole for every choice of the symbols. Nothing divides by 0.
   friend std::optional<Size> divide(const Size &a, const Size &b);
   friend bool divides(const Size &b, const Size &a) { return divide(a, b).has_value(); }
 
