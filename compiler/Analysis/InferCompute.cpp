@@ -282,6 +282,10 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
     }
   }
   Outcome<layout::Value> result = layout::reshape(scope.universe, *input, shape);
+  if (result && isSplit)
+    for (const layout::Digit &digit : result->dims[2].digits)
+      if (digit.stride.isOne() && digit.count == Size(headDim))
+        scope.universe.spaces[digit.space].runs.push_back(digit.count);
   // Heads that a collective hands out stay heads, even where a rank keeps one only: they are no part of head_dim.
   if (result && isSplit)
     for (layout::Digit &digit : result->dims[1].digits)

@@ -446,6 +446,14 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
         });
     if (isNamed)
       finding.counterexample = findDifference(scope.universe, known.value, *declared);
+    if (isNamed && !finding.counterexample && finding.kind == LayoutFinding::Kind::Refuted) {
+      // Each rank holds what is declared, but the shards stand in other dims: with other sizes it is another program.
+      finding.kind = LayoutFinding::Kind::Unknown;
+      finding.number = 1108;
+      finding.message =
+          what + " holds the declared elements on this mesh, but not as layout " + layout.getText() + " has its dims";
+      finding.missingFact = "a layout whose dims are those of the value";
+    }
   }
   report.findings.push_back(std::move(finding));
   return false;

@@ -181,7 +181,8 @@ private:
       for (const Digit &other : dim.digits)
         if (other.space == digit.space)
           held *= other.count;
-      if (!(held == space.size))
+      bool isRun = digit.stride.isOne() && llvm::is_contained(space.runs, digit.count) && held == digit.count;
+      if (!(held == space.size) && !isRun)
         return wrong("consumes " + held.print(universe.symbols.getNames()) + " of the " +
                      space.size.print(universe.symbols.getNames()) + " positions of '" + space.name +
                      "', a dim that the result declares");

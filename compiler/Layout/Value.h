@@ -56,6 +56,9 @@ struct Space {
   std::string tag = {};
   /// A declared result names it: its digits may not be read otherwise, and it is consumed whole or not at all.
   bool isBound = false;
+  /// Lengths of minor runs that the program names as dims of their own (head_dim of nn.split_heads): each may be
+  /// consumed without the rest of the space.
+  llvm::SmallVector<Size, 1> runs = {};
   /// A zig-zag order of space `twin`: position p of this space is position `zigZagPosition(p, size, zigZagParts)` of
   /// it.
   std::optional<SpaceId> twin = {};

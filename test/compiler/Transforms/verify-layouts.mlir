@@ -176,3 +176,18 @@ func.func @negative_for_all_sizes(%x: tensor<?x?x?x?xf32> {muster.layout = #must
   // expected-note @+1 {{where sp=2, s/sp=3, b=5, h/sp=7, d=11}}
   return %4 : tensor<?x?x?x?xf32>
 }
+
+// -----
+
+// The result names k, of which a rotation consumes one head: nn.split_heads has named head_dim.
+muster.mesh @node <["sp" = 3]>
+func.func @rotates_one_head_of_a_declared_dim(%k: tensor<2x24xf32> {muster.layout = #muster.layout<[t/sp, k]>},
+    %cos: tensor<9x4xf32> {muster.layout = #muster.layout<[p, e]>}, %sin: tensor<9x4xf32> {muster.layout = #muster.layout<[p, e]>},
+    %positions: tensor<6xi32> {muster.layout = #muster.layout<[t]>}) -> (tensor<2x24xf32> {muster.layout = #muster.layout<[t/sp, k]>}) {
+  %rows = nn.split_heads %k heads 3 head_dim 8 : tensor<2x24xf32> -> tensor<2x3x8xf32>
+  %heads = muster.all_to_all %rows on "sp" split 1 concat 0 : tensor<2x3x8xf32> -> tensor<6x1x8xf32>
+  %rotated = nn.rope %heads, %cos, %sin, %positions : tensor<6x1x8xf32>, tensor<9x4xf32>, tensor<6xi32>
+  %back = muster.all_to_all %rotated on "sp" split 0 concat 1 : tensor<6x1x8xf32> -> tensor<2x3x8xf32>
+  %merged = nn.merge_heads %back heads 3 head_dim 8 : tensor<2x3x8xf32> -> tensor<2x24xf32>
+  return %merged : tensor<2x24xf32>
+}
