@@ -201,11 +201,15 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   }
   for (unsigned dim = static_cast<unsigned>(value.dims.size()); dim-- > 0;)
     if (dropped.test(dim)) {
-      // What divides a unit dim that goes belongs to the dim behind it, as in a reshape.
+      // What divides a unit dim that goes belongs in front of the dim behind it, as in a reshape.
       llvm::SmallVector<layout::Anchor, 1> anchors = value.dims[dim].anchors;
       value.dims.erase(value.dims.begin() + dim);
-      if (!value.dims.empty())
-        llvm::append_range(value.dims[std::min<size_t>(dim, value.dims.size() - 1)].anchors, anchors);
+      if (value.dims.empty())
+        continue;
+      bool isLast = dim == value.dims.size();
+      layout::Dim &next = value.dims[isLast ? dim - 1 : dim];
+      for (const layout::Anchor &anchor : anchors)
+        next.anchors.push_back({anchor.space, anchor.stride, isLast ? Size(1) : next.localSize()});
     }
   layout::normalise(value);
   set(op.getResult(), std::move(value));
