@@ -351,6 +351,19 @@ llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &va
         if (const Anchor *major = anchorOf(i), *minor = anchorOf(k); major && minor)
           isOrdered &= major->group == 0 || major->group != minor->group || major->item >= minor->item ||
                        major->unit <= minor->unit;
+    // A run is cut from its major end: what continues a digit that goes, goes too.
+    for (size_t i = 0; i < choices.size() && isOrdered; ++i) {
+      if (!choices[i].stands || !targetOf(i))
+        continue;
+      for (const Digit &major : value.dims[*choices[i].stands].digits) {
+        if (!major.isMesh() || !continues(major, choices[i].digit))
+          continue;
+        bool goes = false;
+        for (size_t k = 0; k < choices.size(); ++k)
+          goes |= choices[k].stands && targetOf(k) && choices[k].digit.names(major);
+        isOrdered &= goes;
+      }
+    }
     for (size_t i = 0; i < choices.size(); ++i) {
       if (!targetOf(i))
         continue;
