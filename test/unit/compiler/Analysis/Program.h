@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Random programs that are right by construction, and single edits of them that keep every local shape.
+// Programs of few operations, to compare what is proved of them with what they compute.
 //
-// A program is a list of operations whose sizes are known as a number times powers of the sizes of axes. So the same
-// program has a text for a mesh and a text for the mesh of one rank, and what the ranks of the mesh hold must be parts
-// of what that rank holds: the definition of a right program.
+// The sizes of a program are known as a number times powers of the sizes of axes. So the same program has a text for a
+// mesh and a text for the mesh of one rank, and what the ranks of the mesh hold must be parts of what that rank holds:
+// the definition of a right program.
 
-#ifndef MUSTER_TEST_UNIT_COMPILER_ANALYSIS_RANDOMPROGRAM_H
-#define MUSTER_TEST_UNIT_COMPILER_ANALYSIS_RANDOMPROGRAM_H
+#ifndef MUSTER_TEST_UNIT_COMPILER_ANALYSIS_PROGRAM_H
+#define MUSTER_TEST_UNIT_COMPILER_ANALYSIS_PROGRAM_H
 
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -42,6 +41,13 @@ struct Term {
 
 /// A tensor dim: terms, major first. Arguments and results have one term a dim.
 using Terms = std::vector<Term>;
+
+/// The product of all terms on one rank.
+Extent localOf(const Terms &terms);
+std::vector<Extent> extentsOf(const std::vector<Terms> &dims);
+/// The size of a group of axes to a power.
+Extent groupExtent(const std::vector<int> &axes, int power);
+int64_t sizeOf(const Sizes &mesh, const std::vector<int> &group);
 
 struct ProgramOp {
   enum class Kind {
@@ -89,60 +95,6 @@ struct Program {
   Sizes single() const { return Sizes(mesh.size(), 1); }
 };
 
-class ProgramMaker {
-public:
-  explicit ProgramMaker(uint64_t seed) : random(seed) {}
-
-  Program makeRight();
-  /// One edit of a program after which all types still fit. Nullopt where none was found.
-  std::optional<Program> mutate(const Program &program, std::string &edit);
-
-private:
-  using Kind = ProgramOp::Kind;
-  struct Held {
-    std::vector<Terms> dims;
-    std::vector<int> pending;
-    std::string pendingBy;
-    bool isBetween = false; ///< inside a chain of movements: `dims` do not hold
-  };
-
-  int64_t below(int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); }
-  bool chance(int64_t n) { return below(n) == 0; }
-  template <typename T>
-  const T &pick(const std::vector<T> &from) {
-    return from[static_cast<size_t>(below(static_cast<int64_t>(from.size())))];
-  }
-
-  int add(ProgramOp op, Held held);
-  int addArgument(std::vector<Terms> dims);
-  /// An argument of these dims, composite ones joined by a reshape.
-  int addOperand(const std::vector<Terms> &dims);
-  void step();
-  void finish();
-  std::vector<int> freeAxes(const Held &held) const;
-  int64_t axesSize(const std::vector<int> &axes) const;
-  bool mayDivide(const Term &term, const std::vector<int> &more) const;
-  std::vector<int> pickFree(const Held &held);
-
-  void merge();
-  void split();
-  void transpose();
-  void gather();
-  void slice();
-  void allToAll(bool isRaw);
-  void reduceNow();
-  void product();
-  void elementwise();
-  void reduce();
-  void softmax(size_t dim);
-  bool edit(Program &program, std::string &what);
-
-  std::mt19937_64 random;
-  Program program;
-  std::vector<Held> held; ///< by value
-  int current = 0, names = 0;
-};
-
 } // namespace muster::test
 
-#endif // MUSTER_TEST_UNIT_COMPILER_ANALYSIS_RANDOMPROGRAM_H
+#endif // MUSTER_TEST_UNIT_COMPILER_ANALYSIS_PROGRAM_H

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "test/unit/compiler/Analysis/ProgramJudge.h"
+
+#include "compiler/Reference/RandomValues.h"
+#include "dialects/NN/IR/NNDialect.h"
+#include "test/unit/compiler/Analysis/ProgramEdits.h"
+#include "test/unit/compiler/Analysis/RightProgram.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Parser/Parser.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+
+using namespace mlir;
+using namespace muster;
+using namespace muster::reference;
+using namespace muster::test;
+
+static constexpr int64_t mostFaultsOfAKind = 4;
+
+void FuzzCounts::add(const FuzzCounts &other) {
+  for (auto member :
+       {&FuzzCounts::programs, &FuzzCounts::falseAlarms, &FuzzCounts::rightUnknown, &FuzzCounts::mutants,
+        &FuzzCounts::proved, &FuzzCounts::provedButDifferent, &FuzzCounts::provedOtherConstants, &FuzzCounts::refuted,
+        &FuzzCounts::refutedButEqual, &FuzzCounts::unknown, &FuzzCounts::unknownButEqual, &FuzzCounts::examples,
+        &FuzzCounts::idleExamples, &FuzzCounts::unjudged, &FuzzCounts::generatorFaults})
+    this->*member += other.*member;
+}
+
+std::string FuzzCounts::text() const {
+  auto count = [](int64_t number) { return std::to_string(number); };
+  return count(programs) + " right programs: " + count(falseAlarms) + " refuted, " + count(rightUnknown) +
+         " unknown; " + count(mutants) + " mutants: " + count(proved) + " proved, of which " +
+         count(provedButDifferent) + " differ and " + count(provedOtherConstants) +
+         " are right with other constants; " + count(refuted) + " refuted, of which " + count(refutedButEqual) +
+         " are equal; " + count(unknown) + " unknown, of which " + count(unknownButEqual) + " are equal; " +
+         count(examples) + " counterexamples, of which " + count(idleExamples) + " do not replay; " + count(unjudged) +
+         " not judged";
+}
+
+ProgramJudge::ProgramJudge() {
+  context.loadDialect<MusterDialect, nn::NNDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
+                      tensor::TensorDialect, arith::ArithDialect, scf::SCFDialect>();
+  context.disableMultithreading();
+}
+
+void ProgramJudge::judge(uint64_t seed) {
+  Dice dice(seed);
+  Program right = makeRight(dice);
+  single = {};
+  rightResult.reset();
+  ++counts.programs;
+  judge(right, "seed " + std::to_string(seed) + ", right", true);
+  for (int i = 0; i < 2; ++i) {
+    std::string edit;
+    std::optional<Program> mutant = mutate(right, dice, edit);
+    if (!mutant)
+      continue;
+    ++counts.mutants;
+    judge(*mutant, "seed " + std::to_string(seed) + ", " + edit, false);
+  }
+}
+
+void ProgramJudge::fault(const std::string &what) {
+  if (++faultKinds[what.substr(0, 12)] <= mostFaultsOfAKind)
+    faults.push_back(what + " (" + current + ")");
+}
+
+static bool isClose(const Tensor &a, const Tensor &b, bool &hasNan) {
+  if (a.getShape() != b.getShape())
+    return false;
+  for (auto [x, y] : llvm::zip(a.getElements(), b.getElements())) {
+    if (!std::isfinite(x.real) || !std::isfinite(y.real)) {
+      hasNan = true;
+      continue;
+    }
+    if (!(std::abs(x.real - y.real) <= 1e-9 * (1 + std::max(std::abs(x.real), std::abs(y.real)))))
+      return false;
+  }
+  return true;
+}
+
+OwningOpRef<ModuleOp> ProgramJudge::parse(const std::string &text) {
+  return parseSourceString<ModuleOp>(text, &context);
+}
+
+ProgramJudge::Run ProgramJudge::run(const Program &program, ModuleOp module) {
+  Interpreter interpreter(module, {.float64 = true});
+  std::vector<Tensor> inputs;
+  for (const ProgramOp &op : program.ops)
+    if (op.kind == ProgramOp::Kind::Argument) {
+      SmallVector<int64_t> shape;
+      for (const Terms &terms : op.dims)
+        shape.push_back(terms.front().size);
+      inputs.push_back(
+          makeRandom(shape, Float32Type::get(&context), 17, "x" + std::to_string(op.tag), RandomReals::Uniform, 2));
+    }
+  Run outcome;
+  auto parts = interpreter.scatterInputs("f", inputs);
+  if (!parts) {
+    outcome.error = "scatter: " + toString(parts.takeError());
+    return outcome;
+  }
+  auto results = interpreter.run("f", std::move(*parts));
+  if (!results) {
+    outcome.error = "run: " + toString(results.takeError());
+    return outcome;
+  }
+  outcome.parts = std::move(*results);
+  auto logical = interpreter.gatherResults("f", outcome.parts);
+  if (logical)
+    outcome.logical = std::move(logical->front());
+  else
+    consumeError(logical.takeError());
+  return outcome;
+}
+
+/// Null where the program is not well typed at mesh size 1.
+const ProgramJudge::Run *ProgramJudge::runSingle(const Program &program) {
+  if (!program.shapes(program.single()))
+    return nullptr;
+  std::string text = program.text(program.single());
+  auto known = single.find(text);
+  if (known == single.end()) {
+    OwningOpRef<ModuleOp> module = parse(text);
+    known = single.emplace(text, module ? run(program, *module) : Run{{}, {}, "does not parse"}).first;
+  }
+  return &known->second;
+}
+
+/// Whether at the place of the counterexample the rank does not hold what the right program holds there.
+bool ProgramJudge::replays(const Program &program, const LayoutCounterexample &example, const Run &got) {
+  int64_t rank = 0;
+  for (size_t axis = 0; axis < program.mesh.size(); ++axis)
+    rank = rank * program.mesh[axis] + example.coordinates[axis].second;
+  SmallVector<int64_t> at;
+  for (const Terms &terms : program.resultDims) {
+    std::string name = "n" + std::to_string(terms.front().name);
+    auto position = llvm::find_if(example.wanted, [&](const auto &pair) { return pair.first == name; });
+    at.push_back(position == example.wanted.end() ? 0 : position->second);
+  }
+  const Tensor &part = *got.parts.front()[static_cast<size_t>(rank)];
+  if (!part.contains(example.index) || !rightResult->contains(at))
+    return false;
+  double a = part.real(example.index), b = rightResult->real(at);
+  return !(std::abs(a - b) <= 1e-12 * (1 + std::abs(b)));
+}
+
+/// Whether the operations up to `last` are well typed on one rank.
+static bool fitsSoFar(const Program &program, size_t last) {
+  Program head = program;
+  head.ops.resize(last + 1);
+  head.result = static_cast<int>(last);
+  head.resultDims.clear();
+  for (const Extent &extent : head.ops.back().shape)
+    head.resultDims.push_back({Term{0, extent.at(head.single()), {}}});
+  return head.shapes(head.single()).has_value();
+}
+
+/// Whether the program means `result` on one rank with other sizes of its reshapes: those that the text gives are for
+/// its mesh, and "1" may be 4 divided by 4 as well as 1.
+bool ProgramJudge::hasOtherConstants(const Program &program, const Tensor &result) {
+  std::vector<size_t> reshapes;
+  for (size_t i = 0; i < program.ops.size(); ++i)
+    if (program.ops[i].kind == ProgramOp::Kind::Reshape)
+      reshapes.push_back(i);
+  int64_t tries = 0;
+  std::function<bool(size_t, Program &)> search = [&](size_t next, Program &candidate) -> bool {
+    if (tries > 3000)
+      return false;
+    if (next == reshapes.size()) {
+      ++tries;
+      if (!candidate.shapes(candidate.single()))
+        return false;
+      OwningOpRef<ModuleOp> module = parse(candidate.text(candidate.single()));
+      bool hasNan = false;
+      Run own = run(candidate, *module);
+      return own.logical && isClose(*own.logical, result, hasNan);
+    }
+    ProgramOp &op = candidate.ops[reshapes[next]];
+    const std::vector<Extent> shape = op.shape;
+    std::function<bool(size_t, std::vector<bool>)> choose = [&](size_t dim, std::vector<bool> free) -> bool {
+      if (dim == shape.size())
+        return fitsSoFar(candidate, reshapes[next]) && search(next + 1, candidate);
+      int64_t local = shape[dim].at(program.mesh);
+      for (unsigned mask = 0; mask < 1u << free.size(); ++mask) {
+        Extent extent;
+        extent.factor = local;
+        std::vector<bool> left = free;
+        bool isFree = true;
+        for (size_t axis = 0; axis < free.size(); ++axis)
+          if (mask >> axis & 1) {
+            isFree &= free[axis];
+            left[axis] = false;
+            extent.factor *= program.mesh[axis];
+            extent.exponents[axis] = -1;
+          }
+        op.shape[dim] = extent;
+        if (isFree && choose(dim + 1, left))
+          return true;
+      }
+      return false;
+    };
+    bool found = choose(0, std::vector<bool>(program.mesh.size(), true));
+    op.shape = shape;
+    return found;
+  };
+  Program candidate = program;
+  return search(0, candidate);
+}
+
+static std::string reasonOf(const LayoutReport &report) {
+  if (report.findings.empty())
+    return "";
+  std::string reason = report.findings.front().message;
+  for (const auto &[location, note] : report.findings.front().notes)
+    reason += "; " + note;
+  return reason;
+}
+
+void ProgramJudge::judge(const Program &program, const std::string &edit, bool isRight) {
+  std::string text = program.text(program.mesh);
+  current = edit + ")\n" + text + "(end";
+  OwningOpRef<ModuleOp> module = parse(text);
+  if (!module) {
+    ++counts.generatorFaults;
+    return fault("does not parse");
+  }
+  LayoutReport report = inferLayouts(*module);
+  Run got = run(program, *module);
+  const Run *wanted = runSingle(program);
+  if (!got.error.empty() || (wanted && !wanted->error.empty())) {
+    ++counts.generatorFaults;
+    return fault("does not run: " + got.error + (wanted ? wanted->error : ""));
+  }
+  bool hasNan = false;
+  bool isEqual = wanted && wanted->logical && got.logical && isClose(*got.logical, *wanted->logical, hasNan);
+  if (isEqual && hasNan)
+    ++counts.unjudged;
+  else if (isRight)
+    judgeRight(report, wanted, isEqual);
+  else
+    judgeMutant(program, report, got, wanted != nullptr, isEqual, hasNan);
+}
+
+void ProgramJudge::judgeRight(const LayoutReport &report, const Run *wanted, bool isEqual) {
+  if (!isEqual) {
+    ++counts.generatorFaults;
+    return fault("the generator made a wrong program");
+  }
+  rightResult = wanted->logical;
+  if (report.has(LayoutFinding::Kind::Refuted)) {
+    ++counts.falseAlarms;
+    fault("false alarm: " + reasonOf(report));
+  } else if (report.has(LayoutFinding::Kind::Unknown)) {
+    ++counts.rightUnknown;
+    ++unknownReasons["right: " + reasonOf(report).substr(0, 60)];
+    if (std::getenv("MUSTER_FUZZ_SHOW_UNKNOWN"))
+      fault("unknown: " + reasonOf(report));
+  }
+}
+
+void ProgramJudge::judgeMutant(const Program &program, const LayoutReport &report, const Run &got, bool hasMeaning,
+                               bool isEqual, bool hasNan) {
+  if (report.has(LayoutFinding::Kind::Refuted)) {
+    ++counts.refuted;
+    if (isEqual) {
+      ++counts.refutedButEqual;
+      if (std::getenv("MUSTER_FUZZ_SHOW_EQUAL"))
+        fault("refuted, but equal: " + reasonOf(report));
+    }
+    for (const LayoutFinding &finding : report.findings)
+      if (finding.counterexample && rightResult) {
+        ++counts.examples;
+        if (!replays(program, *finding.counterexample, got)) {
+          ++counts.idleExamples;
+          fault("the counterexample does not replay: " + reasonOf(report));
+        }
+      }
+    return;
+  }
+  if (report.has(LayoutFinding::Kind::Unknown)) {
+    ++counts.unknown;
+    counts.unknownButEqual += isEqual;
+    ++unknownReasons["mutant: " + reasonOf(report).substr(0, 40)];
+    return;
+  }
+  ++counts.proved;
+  if (isEqual || hasNan)
+    return;
+  if (got.logical && hasOtherConstants(program, *got.logical)) {
+    ++counts.provedOtherConstants;
+    return;
+  }
+  ++counts.provedButDifferent;
+  fault(hasMeaning ? "proved, but the result differs" : "proved, but it has no meaning on one rank");
+}
