@@ -7,9 +7,12 @@
 
 #include "compiler/Analysis/LayoutInference.h"
 
+#include "compiler/Layout/Boundary.h"
 #include "compiler/Layout/Compute.h"
 #include "compiler/Layout/Evaluate.h"
+#include "compiler/Layout/GroupedHeads.h"
 #include "compiler/Layout/Movement.h"
+#include "compiler/Layout/Readings.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/DenseMap.h"

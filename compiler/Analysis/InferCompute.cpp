@@ -64,15 +64,13 @@ void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayR
     Refusal refusal = results.getRefusal();
     // Blocks that travel in a ring: each rank computes its diagonal block now and the others later.
     bool isRing =
-        llvm::StringRef(refusal.message).contains("serves both") &&
+        refusal.cause == Refusal::Cause::SharedAxis &&
         op->getParentOfType<func::FuncOp>().walk([](PermuteOp) { return WalkResult::interrupt(); }).wasInterrupted();
     if (isRing && refusal.kind == Refusal::Kind::Wrong) {
       refusal.kind = Refusal::Kind::Unknown;
       refusal.missingFact = "that the blocks of all ranks are computed in turn (the rules do not follow rings)";
     }
-    bool isReduction =
-        StringRef(refusal.message).contains("reduced") || StringRef(refusal.message).contains("too large");
-    return report_(op, refusal, isReduction ? 1105 : 1106);
+    return report_(op, refusal, refusal.cause == Refusal::Cause::Reduction ? 1105 : 1106);
   }
   for (auto [result, value] : llvm::zip(op->getResults(), *results))
     set(result, std::move(value));

@@ -12,8 +12,7 @@
 //   - Non-linear: operands are full, and what is reduced or needed whole has no mesh digits.
 //   - What is consumed (reduced, or needed whole) holds a bound space entirely or not at all.
 //
-// Readings: a float may be read as a shard of a dim that holds its anchor, and an ambiguous digit as such a float. The
-// first combination that satisfies the operation stands for it.
+// The first combination of the operands' readings (Readings.h) that satisfies the operation stands for it.
 
 #ifndef MUSTER_COMPILER_LAYOUT_COMPUTE_H
 #define MUSTER_COMPILER_LAYOUT_COMPUTE_H
@@ -44,18 +43,6 @@ struct ComputeRule {
 Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRule &rule,
                                              llvm::ArrayRef<const Value *> operands,
                                              llvm::ArrayRef<std::optional<Size>> freshSizes = {});
-
-/// The readings of a value, the most literal first; at least one, at most `limit`.
-llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &value, size_t limit = 24);
-
-/// Grouped-query attention: q's head dim against the key-value heads that it is paired with on the same rank. Nullopt
-/// where each rank's query head j is paired, by j / (local q heads / local kv heads), with the key-value head of its
-/// group.
-std::optional<Refusal> groupedHeadsDisagreement(const Universe &universe, const Dim &queryHeads, const Dim &kvHeads);
-
-/// The value as a declared result or claim sees it: nullopt where it is `declared`, for some reading.
-/// Declared dims made of the same spaces must be equal digit for digit; dims of other, unnamed spaces by position.
-std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Value &value, const Value &declared);
 
 } // namespace muster::layout
 

@@ -12,8 +12,6 @@
 //   | exchange a, d         | d has size(a) elements: its digits go to the mesh, those of a become d                |
 //   | all_reduce a          | the pending digits of a go                                                            |
 //
-// A group of several axes is a list, outer to inner; a group position is its coordinates read in that order.
-//
 // Every function takes a value in normal form and returns one. A refusal names spaces and axes of `universe`. A reshape
 // that cuts where no digit has a boundary refuses as Misaligned; the caller may keep the operand and let a later
 // reshape of the result start from it (the cut waits), because only grouping was lost.
@@ -25,8 +23,6 @@
 #include "compiler/Layout/Value.h"
 
 namespace muster::layout {
-
-using Group = llvm::ArrayRef<AxisId>;
 
 /// `shape`: the new local sizes; equal in product to the old ones.
 Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::ArrayRef<Size> shape);

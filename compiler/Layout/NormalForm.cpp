@@ -126,10 +126,8 @@ static bool sendHome(llvm::MutableArrayRef<Dim> dims, const Digit &digit) {
 /// it shards. False if there is none.
 static bool joinStripe(llvm::MutableArrayRef<Dim> dims, const Digit &digit) {
   for (const Dim &dim : dims)
-    if (dim.localSize().isOne())
-      for (const Anchor &anchor : dim.anchors)
-        if (anchor.space == digit.space && anchor.stride == digit.stride)
-          return false;
+    if (dim.localSize().isOne() && dim.mayClaim(digit))
+      return false;
   for (Dim &dim : dims)
     for (size_t i = 0; i < dim.digits.size(); ++i) {
       bool isOpen = i + 1 == dim.digits.size() || !continues(dim.digits[i], dim.digits[i + 1]);
@@ -142,8 +140,7 @@ static bool joinStripe(llvm::MutableArrayRef<Dim> dims, const Digit &digit) {
 }
 
 static void removeAnchor(Dim &dim, const Digit &digit) {
-  llvm::erase_if(dim.anchors,
-                 [&](const Anchor &anchor) { return anchor.space == digit.space && anchor.stride == digit.stride; });
+  llvm::erase_if(dim.anchors, [&](const Anchor &anchor) { return anchor.claims(digit); });
 }
 
 static void sortUniqueAnchors(Dim &dim) {

@@ -22,11 +22,24 @@ struct Refusal {
     /// The rules do not cover it. Neither right nor wrong is known.
     Unknown,
   };
+  /// What about the values stands in the way, where callers treat it apart.
+  enum class Cause {
+    Other,
+    /// A value is still to be reduced, or was reduced too often.
+    Reduction,
+    /// One axis of the mesh serves two dims, floats or sums of an operation.
+    SharedAxis,
+  };
   Kind kind = Kind::Wrong;
   /// One line, lower case, no full stop; names spaces, axes and digits.
   std::string message;
   /// For Unknown and Misaligned: the fact that would settle it, and how to state it; may be empty.
   std::string missingFact;
+  Cause cause = Cause::Other;
+
+  static Refusal wrong(std::string message, Cause cause = Cause::Other) {
+    return {Kind::Wrong, std::move(message), "", cause};
+  }
 };
 
 /// A value or a refusal.

@@ -14,11 +14,15 @@ int64_t zigZagPosition(int64_t index, int64_t size, int64_t parts) {
   return (2 * parts - 1 - part) * chunk + (within - chunk);
 }
 
-Size Universe::sizeOf(llvm::ArrayRef<AxisId> group) const {
+Size Universe::sizeOf(Group group) const {
   Size result = 1;
   for (AxisId axis : group)
     result *= axes[axis].size;
   return result;
+}
+
+bool Dim::mayClaim(const Digit &digit) const {
+  return llvm::any_of(anchors, [&](const Anchor &anchor) { return anchor.claims(digit); });
 }
 
 Size Dim::localSize() const {

@@ -47,6 +47,8 @@ namespace muster::layout {
 
 using SpaceId = uint32_t;
 using AxisId = uint32_t;
+/// Axes over which something is divided or exchanged, outer to inner; a position is its coordinates read in that order.
+using Group = llvm::ArrayRef<AxisId>;
 
 /// A named index set. A tag says that positions are not the plain order (a chunk order, a batch, padding); spaces with
 /// different tags never agree by position.
@@ -84,7 +86,12 @@ struct Universe {
     spaces.push_back(std::move(space));
     return static_cast<SpaceId>(spaces.size() - 1);
   }
-  Size sizeOf(llvm::ArrayRef<AxisId> group) const;
+  Size sizeOf(Group group) const;
+  /// A number that no reshape of this universe had before (Anchor::group). It says nothing of what values hold.
+  uint64_t newAnchorGroup() const { return ++anchorGroups; }
+
+private:
+  mutable uint64_t anchorGroups = 0;
 };
 
 struct Digit {
@@ -125,6 +132,7 @@ struct Anchor {
   /// `item`) is in no later dim (greater `unit`) than the other. Group 0 has one dim.
   uint64_t group = 0;
   int64_t item = 0, unit = 0;
+  bool claims(const Digit &digit) const { return space == digit.space && stride == digit.stride; }
   /// The same anchor, whatever its group.
   friend bool operator==(const Anchor &a, const Anchor &b) {
     return a.space == b.space && a.stride == b.stride && a.behind == b.behind;
@@ -139,6 +147,8 @@ struct Dim {
   std::vector<Dim> segments;
 
   bool isSegmented() const { return !segments.empty(); }
+  /// Whether an anchor says that the mesh digit may be a shard of this dim.
+  bool mayClaim(const Digit &digit) const;
 
   /// Elements along the dim on one rank.
   Size localSize() const;

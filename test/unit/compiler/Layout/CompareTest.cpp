@@ -5,6 +5,7 @@
 
 #include "compiler/Layout/Compute.h"
 #include "compiler/Layout/Evaluate.h"
+#include "compiler/Layout/GroupedHeads.h"
 #include "compiler/Layout/NormalForm.h"
 #include "test/unit/compiler/Layout/RankedData.h"
 
