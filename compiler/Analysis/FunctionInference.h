@@ -17,6 +17,8 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <unordered_map>
+
 namespace muster {
 
 /// What is known of an SSA value.
@@ -40,8 +42,9 @@ struct Known {
 
 class FunctionInference {
 public:
-  FunctionInference(mlir::func::FuncOp entry, LayoutScope scope, LayoutReport &report)
-      : entry(entry), scope(std::move(scope)), report(report) {}
+  FunctionInference(mlir::func::FuncOp entry, LayoutScope scope, LayoutReport &report,
+                    llvm::function_ref<void(mlir::Operation *)> afterOperation)
+      : entry(entry), scope(std::move(scope)), report(report), afterOperation(afterOperation) {}
 
   /// Infers the whole entry. Findings go to the report.
   void run();
@@ -121,7 +124,12 @@ private:
   mlir::func::FuncOp entry;
   LayoutScope scope;
   LayoutReport &report;
-  llvm::DenseMap<mlir::Value, Known> knowns;
+  llvm::function_ref<void(mlir::Operation *)> afterOperation;
+  struct HashOfValue {
+    size_t operator()(mlir::Value value) const { return hash_value(value); }
+  };
+  /// What stands in it stays where it is: callers hold on to what is known of one value while they set another.
+  std::unordered_map<mlir::Value, Known, HashOfValue> knowns;
   llvm::DenseSet<mlir::Operation *> live;
   llvm::SmallVector<mlir::Operation *, 4> callStack;
   llvm::DenseMap<mlir::Operation *, LayoutAttr> stateLayouts;

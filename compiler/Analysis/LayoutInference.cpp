@@ -177,8 +177,11 @@ void FunctionInference::run() {
 
 void FunctionInference::inferBlock(Block &block) {
   for (Operation &op : block)
-    if (live.contains(&op))
+    if (live.contains(&op)) {
       infer(&op);
+      if (afterOperation)
+        afterOperation(&op);
+    }
 }
 
 /// Whether all tensor operands failed already or one did: then nothing can be said.
@@ -483,7 +486,7 @@ void FunctionInference::checkClaim(AssertLayoutOp op) {
 // Modules
 //===----------------------------------------------------------------------===//
 
-LayoutReport muster::inferLayouts(ModuleOp module) {
+LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Operation *)> afterOperation) {
   LayoutReport report;
   for (auto function : module.getOps<func::FuncOp>()) {
     if (function.isExternal())
@@ -519,7 +522,7 @@ LayoutReport muster::inferLayouts(ModuleOp module) {
         report.findings.back().kind = LayoutFinding::Kind::Unknown;
       continue;
     }
-    FunctionInference(function, std::move(*scope), report).run();
+    FunctionInference(function, std::move(*scope), report, afterOperation).run();
   }
   return report;
 }

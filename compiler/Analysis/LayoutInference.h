@@ -75,7 +75,8 @@ struct LayoutReport {
 };
 
 /// Verifies every function of the module that declares a layout, on its mesh. The module has been verified.
-LayoutReport inferLayouts(mlir::ModuleOp module);
+/// `afterOperation` is called with each operation once it was inferred, for measurements.
+LayoutReport inferLayouts(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *)> afterOperation = {});
 
 } // namespace muster
 
