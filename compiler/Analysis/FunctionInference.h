@@ -42,9 +42,10 @@ struct Known {
 
 class FunctionInference {
 public:
-  FunctionInference(mlir::func::FuncOp entry, LayoutScope scope, LayoutReport &report,
-                    llvm::function_ref<void(mlir::Operation *)> afterOperation)
-      : entry(entry), scope(std::move(scope)), report(report), afterOperation(afterOperation) {}
+  FunctionInference(mlir::func::FuncOp entry, MeshAttr mesh, LayoutScope scope, mlir::SymbolTableCollection &symbols,
+                    LayoutReport &report, llvm::function_ref<void(mlir::Operation *)> afterOperation)
+      : entry(entry), mesh(mesh), scope(std::move(scope)), symbols(symbols), report(report),
+        afterOperation(afterOperation) {}
 
   /// Infers the whole entry. Findings go to the report.
   void run();
@@ -122,7 +123,9 @@ private:
   std::optional<layout::Size> localSizeOf(mlir::Value tensor, unsigned dim);
 
   mlir::func::FuncOp entry;
+  MeshAttr mesh;
   LayoutScope scope;
+  mlir::SymbolTableCollection &symbols; ///< of the module
   LayoutReport &report;
   llvm::function_ref<void(mlir::Operation *)> afterOperation;
   struct HashOfValue {

@@ -347,8 +347,7 @@ bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
 }
 
 void FunctionInference::inferCacheAppend(nn::CacheAppendOp op) {
-  auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(op, op.getStateAttr());
-  MeshAttr mesh = getMesh(op);
+  auto state = symbols.lookupNearestSymbolFrom<StateOp>(op, op.getStateAttr());
   FailureOr<RankedTensorType> local =
       getLocalType(state.getLogicalType(), state.getLayout(), mesh, [](const Twine &) {});
   if (failed(local))
@@ -400,10 +399,9 @@ void FunctionInference::inferCacheAppend(nn::CacheAppendOp op) {
 }
 
 void FunctionInference::inferAttention(nn::AttentionOp op) {
-  MeshAttr mesh = getMesh(op);
   SmallVector<layout::Value, 2> states;
   for (FlatSymbolRefAttr name : {op.getKeysAttr(), op.getValuesAttr()}) {
-    auto state = SymbolTable::lookupNearestSymbolFrom<StateOp>(op, name);
+    auto state = symbols.lookupNearestSymbolFrom<StateOp>(op, name);
     FailureOr<RankedTensorType> local =
         getLocalType(state.getLogicalType(), state.getLayout(), mesh, [](const Twine &) {});
     if (failed(local))
@@ -455,7 +453,7 @@ bool FunctionInference::inferCompute(Operation *op) {
     return true;
   };
   if (auto load = dyn_cast<LoadOp>(op)) {
-    auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(op, load.getWeightAttr());
+    auto weight = symbols.lookupNearestSymbolFrom<WeightOp>(op, load.getWeightAttr());
     setOrReport(op, load.getResult(),
                 scope.valueOfSymbol(weight.getSymName(), weight.getLayout(), weight.getLogicalType(),
                                     cast<RankedTensorType>(load.getResult().getType())),

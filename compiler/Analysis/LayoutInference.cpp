@@ -144,7 +144,7 @@ void FunctionInference::markLive(func::FuncOp function) {
       if (!isa<linalg::LinalgOp>(op) && !region.empty())
         work.push_back(region.front().getTerminator());
     if (auto call = dyn_cast<func::CallOp>(op))
-      if (auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr());
+      if (auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr());
           callee && !callee.isExternal() && !live.contains(callee)) {
         live.insert(callee);
         callee.walk([&](func::ReturnOp inner) { work.push_back(inner); });
@@ -209,7 +209,7 @@ void FunctionInference::infer(Operation *op) {
 }
 
 void FunctionInference::inferCall(func::CallOp op) {
-  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
+  auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
   if (!callee || callee.isExternal()) {
     LayoutFinding finding;
     finding.kind = LayoutFinding::Kind::Assumed;
@@ -488,6 +488,22 @@ void FunctionInference::checkClaim(AssertLayoutOp op) {
 
 LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Operation *)> afterOperation) {
   LayoutReport report;
+  SymbolTableCollection symbols;
+  // Looking for the mesh of a function walks the module; a module of many functions is walked once.
+  std::optional<std::pair<MeshAttr, std::string>> only;
+  auto meshOf = [&](func::FuncOp function, std::string &reason) {
+    if (auto name = function->getAttrOfType<FlatSymbolRefAttr>(attribute::mesh)) {
+      auto mesh = symbols.lookupNearestSymbolFrom<MeshOp>(function, name);
+      reason = "mesh @" + name.getValue().str() + " is unknown";
+      return mesh ? mesh.getMesh() : MeshAttr();
+    }
+    if (!only) {
+      only.emplace();
+      only->first = getMesh(function, [&](const Twine &text) { only->second = text.str(); });
+    }
+    reason = only->second;
+    return only->first;
+  };
   for (auto function : module.getOps<func::FuncOp>()) {
     if (function.isExternal())
       continue;
@@ -506,7 +522,7 @@ LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Opera
       report.findings.push_back(std::move(finding));
     };
     std::string reason;
-    MeshAttr mesh = getMesh(function, [&](const Twine &text) { reason = text.str(); });
+    MeshAttr mesh = meshOf(function, reason);
     if (!mesh) {
       refuse("declares layouts without a mesh: " + reason, 1107);
       continue;
@@ -522,7 +538,7 @@ LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Opera
         report.findings.back().kind = LayoutFinding::Kind::Unknown;
       continue;
     }
-    FunctionInference(function, std::move(*scope), report, afterOperation).run();
+    FunctionInference(function, mesh, std::move(*scope), symbols, report, afterOperation).run();
   }
   return report;
 }
