@@ -22,13 +22,33 @@ SmallVector<Size, 4> FunctionInference::shapeOf(mlir::Value value) {
   return shape;
 }
 
+static bool isReducedAlike(const layout::Value &a, const layout::Value &b) {
+  return a.multiplicity == b.multiplicity && a.pending.size() == b.pending.size() &&
+         llvm::all_of(a.pending, [&](const layout::Pending &one) { return llvm::is_contained(b.pending, one); });
+}
+
+/// The axes over which an operation moves data between ranks.
+static ArrayAttr groupAxesOf(Operation *op) { return op->getAttrOfType<ArrayAttr>("axes"); }
+
 bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
   Known pulled;
   pulled.kind = Known::Kind::Pulled;
   pulled.op = op;
   pulled.reason = reason;
+  auto keepReduction = [&](const layout::Value &input) {
+    pulled.value.pending = input.pending;
+    pulled.value.multiplicity = input.multiplicity;
+  };
   if (mlir::Value input = movedOperand(op)) {
     const Known &known = get(input);
+    keepReduction(known.value);
+    // Parts of a sum that change places between the ranks that are to add them up.
+    if (ArrayAttr axes = groupAxesOf(op))
+      for (layout::AxisId axis : scope.groupOf(axes))
+        if (llvm::any_of(known.value.pending, [&](const layout::Pending &one) { return one.axis == axis; })) {
+          fail(op);
+          return false;
+        }
     if (known.op)
       pulled.op = known.op; // where the maps parted first
     pulled.shape = shapeOf(input);
@@ -63,6 +83,7 @@ bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
   } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
     if (get(slice.getSource()).op)
       pulled.op = get(slice.getSource()).op;
+    keepReduction(get(slice.getSource()).value);
     llvm::SmallBitVector dropped = slice.getDroppedDims();
     for (unsigned dim = 0; dim < static_cast<unsigned>(slice.getSourceType().getRank()); ++dim) {
       std::optional<Size> size = sizeOf(slice.getMixedSizes()[dim]), offset = sizeOf(slice.getMixedOffsets()[dim]),
@@ -75,19 +96,33 @@ bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
         pulled.shape.push_back(*size);
     }
   } else {
-    auto concat = cast<tensor::ConcatOp>(op);
-    for (mlir::Value input : concat.getInputs())
-      if (get(input).kind == Known::Kind::Failed) {
-        fail(op);
-        return false;
+    // Values side by side, all reduced alike.
+    auto concat = dyn_cast<tensor::ConcatOp>(op);
+    SmallVector<mlir::Value, 4> parts;
+    if (concat)
+      parts.append(concat.getInputs().begin(), concat.getInputs().end());
+    else
+      parts = {cast<tensor::InsertSliceOp>(op).getDest(), cast<tensor::InsertSliceOp>(op).getSource()};
+    keepReduction(get(parts.front()).value);
+    bool isKnown = true;
+    for (mlir::Value part : parts)
+      isKnown &= get(part).kind != Known::Kind::Failed && isReducedAlike(get(part).value, pulled.value);
+    if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
+      pulled.shape = shapeOf(insert.getDest());
+      isKnown &= insert.getSourceType().getRank() == insert.getDestType().getRank();
+      for (unsigned dim = 0; dim < static_cast<unsigned>(insert.getDestType().getRank()); ++dim)
+        isKnown &= sizeOf(insert.getMixedSizes()[dim]) && sizeOf(insert.getMixedOffsets()[dim]) &&
+                   isConstantIntValue(insert.getMixedStrides()[dim], 1);
+    } else {
+      auto type = cast<RankedTensorType>(concat.getType());
+      for (unsigned dim = 0; dim < type.getRank() && isKnown; ++dim) {
+        isKnown &= dim != concat.getDim() || !type.isDynamicDim(dim);
+        pulled.shape.push_back(type.isDynamicDim(dim) ? shapeOf(parts[0])[dim] : Size(type.getDimSize(dim)));
       }
-    auto type = cast<RankedTensorType>(concat.getType());
-    for (unsigned dim = 0; dim < type.getRank(); ++dim) {
-      if (dim == concat.getDim() && type.isDynamicDim(dim)) {
-        fail(op);
-        return false;
-      }
-      pulled.shape.push_back(type.isDynamicDim(dim) ? shapeOf(concat.getInputs()[0])[dim] : Size(type.getDimSize(dim)));
+    }
+    if (!isKnown) {
+      fail(op);
+      return false;
     }
   }
   set(op->getResult(0), std::move(pulled));
@@ -176,6 +211,20 @@ std::optional<SmallVector<int64_t, 4>> FunctionInference::pull(mlir::Value value
       }
       continue;
     }
+    if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
+      SmallVector<int64_t, 4> inside;
+      for (unsigned dim = 0; dim < place.index.size(); ++dim) {
+        int64_t at = place.index[dim] - follower.number(*sizeOf(insert.getMixedOffsets()[dim]));
+        if (at >= 0 && at < follower.number(*sizeOf(insert.getMixedSizes()[dim])))
+          inside.push_back(at);
+      }
+      value = insert.getDest();
+      if (inside.size() == place.index.size()) {
+        place.index = inside;
+        value = insert.getSource();
+      }
+      continue;
+    }
     mlir::Value input = movedOperand(op);
     if (!input)
       return std::nullopt;
@@ -209,6 +258,12 @@ std::optional<SmallVector<int64_t, 4>> FunctionInference::pull(mlir::Value value
     } else if (auto slice = dyn_cast<SliceOp>(op)) {
       follower.index(slice.getDim()) +=
           follower.positionIn(scope.groupOf(slice.getAxes())) * follower.number(to[slice.getDim()]);
+    } else if (auto permute = dyn_cast<PermuteOp>(op)) {
+      SmallVector<layout::AxisId, 2> group = scope.groupOf(permute.getAxes());
+      int64_t source = permute.getSources()[static_cast<size_t>(follower.positionIn(group))];
+      if (source < 0)
+        return std::nullopt; // zeros
+      follower.moveTo(group, source);
     } else if (!isa<tensor::CastOp>(op)) {
       return std::nullopt;
     }
@@ -328,8 +383,6 @@ std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mli
     finding.missingFact = "concrete sizes, or a fact that makes the reshape end between digits";
     return finding;
   };
-  if (!declared.isFull())
-    return unknown("the declared layout is partial");
   bool isWhole = true;
   size_t count = scope.universe.symbols.size();
   if (count == 0) {

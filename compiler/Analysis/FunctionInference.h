@@ -15,6 +15,7 @@
 #include "compiler/Layout/Readings.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
 
 #include <unordered_map>
@@ -34,10 +35,12 @@ struct Known {
   layout::Value value;
   mlir::Operation *op = nullptr;
   std::string reason; ///< of Waiting and Pulled: why the reshape was misaligned
-  /// Of Waiting and Pulled: local sizes (of Digits, `value` has them).
+  /// Of Waiting and Pulled: local sizes (of Digits, `value` has them). `value` tells what is still to be reduced.
   llvm::SmallVector<layout::Size, 4> shape;
   /// Of Uniform: the number is zero.
   bool isZero = false;
+  /// Of Uniform: nothing has written the elements (tensor.empty); they may be overwritten, not read.
+  bool isUnwritten = false;
 };
 
 class FunctionInference {
@@ -60,7 +63,21 @@ private:
   /// True where the value holds what the layout says; else a finding was reported, here or before.
   bool checkBoundary(mlir::Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what);
   void inferCall(mlir::func::CallOp op);
-  void inferRegions(mlir::Operation *op);
+  void inferBranch(mlir::scf::IfOp op);
+  void inferLoop(mlir::scf::ForOp op);
+  /// What is known of a value that is the one or the other; nullopt where they disagree.
+  static std::optional<Known> join(const Known &a, const Known &b);
+  std::string describe(const Known &known) const;
+  void reportDisagreement(mlir::Operation *op, const Known &a, const Known &b, const std::string &what);
+  /// `to` is the same value as `from` (arguments of calls and loops).
+  void pass(mlir::Value from, mlir::Value to);
+
+  /// The operation from which on a scalar may differ between ranks; null where all ranks have the same.
+  mlir::Operation *divergenceOf(mlir::Value scalar) const;
+  /// The same of the results of an operation that yields scalars only.
+  mlir::Operation *divergenceOf(mlir::Operation *op);
+  /// True where the scalar may differ between ranks: that was reported.
+  bool refuseDivergence(mlir::Operation *op, mlir::Value scalar);
 
   // InferMovement.cpp
   bool inferMovement(mlir::Operation *op);
@@ -68,6 +85,12 @@ private:
   void inferRedistribute(RedistributeOp op);
   void inferSlice(mlir::tensor::ExtractSliceOp op);
   void inferConcat(mlir::tensor::ConcatOp op);
+  void inferInsertSlice(mlir::tensor::InsertSliceOp op);
+  void inferPad(mlir::tensor::PadOp op);
+  void inferPermute(PermuteOp op);
+  layout::Dim constantDim(const layout::Size &size, const std::string &name, const std::string &tag = {});
+  /// The segments between two local positions; nullopt where one of them would be cut.
+  std::optional<std::vector<layout::Dim>> segmentsIn(const layout::Dim &dim, int64_t begin, int64_t end);
   /// Result known place by place only: sizes of the result from those of the operands. False where they are not known.
   bool inferPulled(mlir::Operation *op, const std::string &reason);
 
@@ -88,6 +111,9 @@ private:
   // InferCompute.cpp
   bool inferCompute(mlir::Operation *op);
   void inferRule(mlir::Operation *op, const layout::ComputeRule &rule, llvm::ArrayRef<mlir::Value> operands);
+  /// The same of what is known of the operands (Digits or Uniform): what the results hold; nullopt after a finding.
+  std::optional<llvm::SmallVector<Known, 1>> applyRule(mlir::Operation *op, const layout::ComputeRule &rule,
+                                                       llvm::ArrayRef<Known> operands);
   void inferLinalg(mlir::linalg::LinalgOp op);
   void inferAttention(nn::AttentionOp op);
   void inferCacheAppend(nn::CacheAppendOp op);
@@ -101,6 +127,8 @@ private:
   /// an index that may be added once, and then must be.
   using CoordinateTerms = llvm::SmallVector<std::pair<layout::AxisId, layout::Size>, 2>;
   std::optional<CoordinateTerms> coordinateTermsOf(mlir::Value index, mlir::Value own = nullptr);
+  /// A table of `size` positions from the sum of the terms on; nullopt where that is no part of a group.
+  std::optional<layout::Value> positionTable(const layout::Size &size, const CoordinateTerms &terms);
   /// The group whose position times `size` is the sum of the terms; nullopt for anything else.
   std::optional<llvm::SmallVector<layout::AxisId, 2>> groupOfOffset(std::optional<CoordinateTerms> terms,
                                                                     std::optional<layout::Size> size);
@@ -112,7 +140,10 @@ private:
   void set(mlir::Value value, layout::Value known);
   void set(mlir::Value value, Known known) { knowns[value] = std::move(known); }
   void fail(mlir::Operation *op);
-  void report_(mlir::Operation *op, const layout::Refusal &refusal, int number);
+  /// Because `operand` failed: without another finding where there is one.
+  void failQuietly(mlir::Operation *op, mlir::Value operand);
+  static std::string nameOf(mlir::Value value);
+  void reportRefusal(mlir::Operation *op, const layout::Refusal &refusal, int number);
   /// Sets the result, or reports why there is none.
   void setOrReport(mlir::Operation *op, mlir::Value result, layout::Outcome<layout::Value> outcome, int number);
 
@@ -135,8 +166,16 @@ private:
   std::unordered_map<mlir::Value, Known, HashOfValue> knowns;
   llvm::DenseSet<mlir::Operation *> live;
   llvm::SmallVector<mlir::Operation *, 4> callStack;
-  llvm::DenseMap<mlir::Operation *, LayoutAttr> stateLayouts;
+  /// Scalars that may differ between ranks, each with the operation where that begins.
+  llvm::DenseMap<mlir::Value, mlir::Operation *> divergent;
+  /// Findings of this entry begin here.
+  size_t firstFinding = 0;
+  /// Spaces of which all elements are alike (padding).
+  llvm::DenseSet<layout::SpaceId> constantSpaces;
 };
+
+/// Whether a number is the constant zero.
+bool isZeroNumber(mlir::Value number);
 
 /// The tensor that an operation moves as a whole (reshapes, transpositions, collectives that add nothing up); null for
 /// others.

@@ -18,39 +18,50 @@ using layout::Size;
 //===----------------------------------------------------------------------===//
 
 void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayRef<mlir::Value> operands) {
+  SmallVector<Known, 4> knowns;
+  for (mlir::Value operand : operands) {
+    const Known &known = get(operand);
+    if (known.kind != Known::Kind::Uniform && !digitsOf(op, operand))
+      return;
+    knowns.push_back(known);
+  }
+  std::optional<SmallVector<Known, 1>> results = applyRule(op, rule, knowns);
+  if (!results)
+    return;
+  for (auto [result, known] : llvm::zip(op->getResults(), *results))
+    set(result, std::move(known));
+}
+
+std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op, const ComputeRule &rule,
+                                                                  ArrayRef<Known> operands) {
   // Uniform operands agree with everything; the rule is asked about the others.
   ComputeRule own = rule;
   own.operands.clear();
   own.linearOperands = 0;
-  SmallVector<layout::Value, 4> values;
+  SmallVector<const layout::Value *, 4> values;
   bool addsUniform = false;
   for (auto [index, operand] : llvm::enumerate(operands)) {
-    const Known &known = get(operand);
-    if (known.kind == Known::Kind::Uniform) {
-      addsUniform |= !known.isZero;
+    if (operand.kind == Known::Kind::Uniform) {
+      if (operand.isUnwritten) {
+        Refusal refusal{Refusal::Kind::Wrong, "reads elements that nothing has written", ""};
+        reportRefusal(op, refusal, 1106);
+        return std::nullopt;
+      }
+      addsUniform |= !operand.isZero;
       continue;
     }
-    const layout::Value *value = digitsOf(op, operand);
-    if (!value)
-      return;
     if (rule.linearOperands >> index & 1)
       own.linearOperands |= 1u << own.operands.size();
     own.operands.push_back(rule.operands[index]);
-    values.push_back(*value);
+    values.push_back(&operand.value);
   }
   if (values.empty()) {
-    for (mlir::Value result : op->getResults()) {
-      Known uniform;
-      uniform.kind = Known::Kind::Uniform;
-      set(result, uniform);
-    }
-    return;
+    Known uniform;
+    uniform.kind = Known::Kind::Uniform;
+    return SmallVector<Known, 1>(op->getNumResults(), uniform);
   }
   if (addsUniform && rule.linearity == layout::Linearity::Additive)
     own.linearity = layout::Linearity::NonLinear; // a constant added to each part would count once per rank
-  SmallVector<const layout::Value *, 4> pointers;
-  for (const layout::Value &value : values)
-    pointers.push_back(&value);
   // A dim that only a uniform operand walks is as long as the result says.
   SmallVector<std::optional<Size>, 6> fresh(rule.iterators.size());
   for (auto [index, result] : llvm::enumerate(op->getResults()))
@@ -59,7 +70,7 @@ void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayR
         for (unsigned dim = 0; dim < type.getRank(); ++dim)
           if (int64_t iterator = rule.results[index][dim]; iterator != layout::noIterator && !type.isDynamicDim(dim))
             fresh[static_cast<size_t>(iterator)] = Size(type.getDimSize(dim));
-  auto results = layout::compute(scope.universe, own, pointers, fresh);
+  auto results = layout::compute(scope.universe, own, values, fresh);
   if (!results) {
     Refusal refusal = results.getRefusal();
     // Blocks that travel in a ring: each rank computes its diagonal block now and the others later.
@@ -70,10 +81,17 @@ void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayR
       refusal.kind = Refusal::Kind::Unknown;
       refusal.missingFact = "that the blocks of all ranks are computed in turn (the rules do not follow rings)";
     }
-    return report_(op, refusal, refusal.cause == Refusal::Cause::Reduction ? 1105 : 1106);
+    reportRefusal(op, refusal, refusal.cause == Refusal::Cause::Reduction ? 1105 : 1106);
+    return std::nullopt;
   }
-  for (auto [result, value] : llvm::zip(op->getResults(), *results))
-    set(result, std::move(value));
+  SmallVector<Known, 1> knowns;
+  for (layout::Value &value : *results) {
+    Known known;
+    known.kind = Known::Kind::Digits;
+    known.value = std::move(value);
+    knowns.push_back(std::move(known));
+  }
+  return knowns;
 }
 
 static layout::IteratorKind kindOf(nn::IteratorKind kind) {
@@ -121,48 +139,122 @@ struct Dependence {
 
 Dependence nonLinear() { return {Dependence::Kind::NonLinear, {}}; }
 
-Dependence dependenceOf(mlir::Value value, Block *body) {
+/// Reads a body: what it yields as a function of its tensor arguments, of positions, and of values from outside.
+class BodyReader {
+public:
+  /// `isTensor` tells arguments that are elements of tensors; `positionOf` reads a value as a position that the
+  /// operation walks, and remembers it. Both must outlive the reader.
+  BodyReader(Block *body, llvm::function_ref<bool(BlockArgument)> isTensor,
+             llvm::function_ref<bool(mlir::Value)> positionOf)
+      : body(body), isTensor(isTensor), positionOf(positionOf) {}
+
+  Dependence read(mlir::Value value) {
+    auto [known, isNew] = memo.try_emplace(value);
+    if (isNew) {
+      Dependence dependence = readNew(value);
+      known = memo.find(value);
+      known->second = std::move(dependence);
+    }
+    return known->second;
+  }
+  /// Scalars from outside the body, or given to it, that what was read depends on.
+  llvm::SmallSetVector<mlir::Value, 4> scalars;
+  /// A position was read that `positionOf` did not know.
+  bool hasUnknownPosition = false;
+
+private:
   using Kind = Dependence::Kind;
-  if (auto argument = dyn_cast<BlockArgument>(value); argument && argument.getOwner() == body)
-    return {Kind::Linear, {argument}};
+
+  Dependence readNew(mlir::Value value) {
+    if (auto argument = dyn_cast<BlockArgument>(value); argument && argument.getOwner() == body) {
+      if (isTensor(argument))
+        return {Kind::Linear, {argument}};
+      scalars.insert(argument);
+      return {};
+    }
+    if (value.getType().isIntOrIndex() && positionOf(value))
+      return {}; // an operand of its own, which is never a part of a sum
+    Operation *op = value.getDefiningOp();
+    if (!op || op->getBlock() != body) {
+      scalars.insert(value);
+      return {};
+    }
+    if (isa<linalg::IndexOp>(op))
+      hasUnknownPosition = true;
+    auto of = [&](unsigned i) { return read(op->getOperand(i)); };
+    if (isa<arith::ExtFOp, arith::TruncFOp, arith::NegFOp, arith::SIToFPOp>(op))
+      return of(0);
+    if (isa<arith::AddFOp, arith::SubFOp>(op)) {
+      Dependence a = of(0), b = of(1);
+      auto isTerm = [](Kind kind) { return kind == Kind::Linear || kind == Kind::Additive; };
+      if (!isTerm(a.kind) || !isTerm(b.kind))
+        return a.kind == Kind::Constant && b.kind == Kind::Constant ? Dependence{} : nonLinear();
+      Dependence sum{Kind::Additive, a.arguments};
+      sum.arguments.append(b.arguments);
+      return sum;
+    }
+    if (isa<arith::MulFOp, arith::DivFOp>(op)) {
+      Dependence a = of(0), b = of(1);
+      if (b.kind == Kind::Constant && a.kind != Kind::NonLinear)
+        return a;
+      if (isa<arith::DivFOp>(op))
+        return nonLinear();
+      if (a.kind == Kind::Constant && b.kind != Kind::NonLinear)
+        return b;
+      auto isFactor = [](Kind kind) { return kind == Kind::Linear || kind == Kind::Multilinear; };
+      if (!isFactor(a.kind) || !isFactor(b.kind))
+        return nonLinear();
+      for (BlockArgument argument : b.arguments)
+        if (llvm::is_contained(a.arguments, argument))
+          return nonLinear(); // a square
+      Dependence productOf{Kind::Multilinear, a.arguments};
+      productOf.arguments.append(b.arguments);
+      return productOf;
+    }
+    Dependence result;
+    for (mlir::Value operand : op->getOperands())
+      if (read(operand).kind != Kind::Constant)
+        result = nonLinear();
+    return op->getNumRegions() == 0 ? result : nonLinear();
+  }
+
+  Block *body;
+  llvm::function_ref<bool(BlockArgument)> isTensor;
+  llvm::function_ref<bool(mlir::Value)> positionOf;
+  llvm::DenseMap<mlir::Value, Dependence> memo;
+};
+
+bool dependsOn(mlir::Value value, mlir::Value on, Block *body) {
+  if (value == on)
+    return true;
   Operation *op = value.getDefiningOp();
-  if (!op || op->getBlock() != body)
-    return {};
-  auto of = [&](unsigned i) { return dependenceOf(op->getOperand(i), body); };
-  if (isa<arith::ExtFOp, arith::TruncFOp, arith::NegFOp, arith::SIToFPOp>(op))
-    return of(0);
-  if (isa<arith::AddFOp, arith::SubFOp>(op)) {
-    Dependence a = of(0), b = of(1);
-    if (a.kind == Kind::NonLinear || b.kind == Kind::NonLinear || a.kind == Kind::Constant || b.kind == Kind::Constant)
-      return nonLinear();
-    if (a.kind == Kind::Multilinear || b.kind == Kind::Multilinear)
-      return nonLinear();
-    Dependence sum{Kind::Additive, a.arguments};
-    sum.arguments.append(b.arguments);
-    return sum;
-  }
-  if (isa<arith::MulFOp, arith::DivFOp>(op)) {
-    Dependence a = of(0), b = of(1);
-    if (b.kind == Kind::Constant && a.kind != Kind::NonLinear)
-      return a;
-    if (isa<arith::DivFOp>(op))
-      return a.kind == Kind::Constant && b.kind == Kind::Constant ? Dependence{} : nonLinear();
-    if (a.kind == Kind::Constant && b.kind != Kind::NonLinear)
-      return b;
-    auto isFactor = [](Kind kind) { return kind == Kind::Linear || kind == Kind::Multilinear; };
-    if (!isFactor(a.kind) || !isFactor(b.kind))
-      return nonLinear();
-    for (BlockArgument argument : b.arguments)
-      if (llvm::is_contained(a.arguments, argument))
-        return nonLinear(); // a square
-    Dependence productOf{Kind::Multilinear, a.arguments};
-    productOf.arguments.append(b.arguments);
-    return productOf;
-  }
-  for (mlir::Value operand : op->getOperands())
-    if (dependenceOf(operand, body).kind != Kind::Constant)
-      return nonLinear();
-  return {};
+  return op && op->getBlock() == body &&
+         llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return dependsOn(operand, on, body); });
+}
+
+/// What each iteration adds to the accumulator, and how.
+struct BodyReduction {
+  layout::IteratorKind kind = layout::IteratorKind::Whole;
+  mlir::Value payload;
+};
+
+BodyReduction readReduction(Block *body) {
+  mlir::Value yielded = body->getTerminator()->getOperand(0);
+  BlockArgument accumulator = body->getArguments().back();
+  Operation *combiner = yielded.getDefiningOp();
+  if (!combiner || combiner->getNumOperands() != 2 || !llvm::is_contained(combiner->getOperands(), accumulator))
+    return {layout::IteratorKind::Whole, yielded};
+  mlir::Value payload = combiner->getOperand(combiner->getOperand(0) == accumulator ? 1 : 0);
+  if (dependsOn(payload, accumulator, body))
+    return {layout::IteratorKind::Whole, yielded}; // a recurrence
+  layout::IteratorKind kind = layout::IteratorKind::Whole;
+  if (isa<arith::AddFOp, arith::AddIOp>(combiner))
+    kind = layout::IteratorKind::Sum;
+  else if (isa<arith::MaximumFOp, arith::MaxNumFOp, arith::MaxSIOp>(combiner))
+    kind = layout::IteratorKind::Maximum;
+  else if (isa<arith::MinimumFOp, arith::MinNumFOp, arith::MinSIOp>(combiner))
+    kind = layout::IteratorKind::Minimum;
+  return {kind, payload};
 }
 
 } // namespace
@@ -170,80 +262,152 @@ Dependence dependenceOf(mlir::Value value, Block *body) {
 void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   auto unsupported = [&](const std::string &what) {
     Refusal refusal{Refusal::Kind::Unknown, what, "a linalg operation of projected permutations"};
-    report_(op, refusal, 1108);
+    reportRefusal(op, refusal, 1108);
   };
   if (op.getNumDpsInits() != 1 || op->getNumResults() != 1)
     return unsupported("unsupported linalg operation of several results");
-  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  ComputeRule rule;
   SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
-  Block *body = op.getBlock();
-  auto yield = body->getTerminator();
-  mlir::Value yielded = yield->getOperand(0);
-  BlockArgument accumulator = body->getArguments().back();
   bool hasReduction = llvm::is_contained(iterators, utils::IteratorType::reduction);
-  layout::IteratorKind reduction = layout::IteratorKind::Whole;
-  mlir::Value payload = yielded;
-  if (hasReduction) {
-    Operation *combiner = yielded.getDefiningOp();
-    if (combiner && combiner->getNumOperands() == 2 && llvm::is_contained(combiner->getOperands(), accumulator)) {
-      payload = combiner->getOperand(combiner->getOperand(0) == accumulator ? 1 : 0);
-      if (isa<arith::AddFOp, arith::AddIOp>(combiner))
-        reduction = layout::IteratorKind::Sum;
-      else if (isa<arith::MaximumFOp, arith::MaxNumFOp, arith::MaxSIOp>(combiner))
-        reduction = layout::IteratorKind::Maximum;
-      else if (isa<arith::MinimumFOp, arith::MinNumFOp, arith::MinSIOp>(combiner))
-        reduction = layout::IteratorKind::Minimum;
-    }
-  }
+  Block *body = op.getBlock();
+  BodyReduction reduction{layout::IteratorKind::Whole, body->getTerminator()->getOperand(0)};
+  if (hasReduction)
+    reduction = readReduction(body);
+  ComputeRule rule;
   for (auto [index, kind] : llvm::enumerate(iterators)) {
-    rule.iterators.push_back(kind == utils::IteratorType::parallel ? layout::IteratorKind::Parallel : reduction);
+    rule.iterators.push_back(kind == utils::IteratorType::parallel ? layout::IteratorKind::Parallel : reduction.kind);
     rule.names.push_back("d" + std::to_string(index));
   }
-  Dependence dependence = dependenceOf(payload, body);
-  using Kind = Dependence::Kind;
-  rule.linearity = dependence.kind == Kind::Additive ? layout::Linearity::Additive
-                   : dependence.kind == Kind::Linear || dependence.kind == Kind::Multilinear
-                       ? layout::Linearity::Multilinear
-                       : layout::Linearity::NonLinear;
-  SmallVector<mlir::Value, 4> operands;
-  auto add = [&](OpOperand &operand) -> bool {
+  SmallVector<Known, 4> operands;
+  auto dimsOf = [&](OpOperand &operand) -> std::optional<SmallVector<int64_t, 4>> {
     SmallVector<int64_t, 4> dims;
     for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults()) {
       auto dim = dyn_cast<AffineDimExpr>(expr);
+      if (!dim && !isa<AffineConstantExpr>(expr))
+        return std::nullopt; // windows: positions that no iterator alone walks
       dims.push_back(dim ? static_cast<int64_t>(dim.getPosition()) : layout::noIterator);
     }
-    rule.operands.push_back(dims);
-    operands.push_back(operand.get());
+    return dims;
+  };
+  auto add = [&](OpOperand &operand) {
+    const Known &known = get(operand.get());
+    if (known.kind != Known::Kind::Uniform && !digitsOf(op, operand.get()))
+      return false;
+    std::optional<SmallVector<int64_t, 4>> dims = dimsOf(operand);
+    if (!dims && known.kind != Known::Kind::Uniform) {
+      unsupported("unsupported indexing map of an operand");
+      return false;
+    }
+    if (dims) {
+      rule.operands.push_back(*dims);
+      operands.push_back(known);
+    }
     return true;
   };
   for (OpOperand *input : op.getDpsInputOperands())
-    if (isa<RankedTensorType>(input->get().getType()) && !input->get().getType().isIntOrIndexOrFloat())
-      add(*input);
+    if (isa<RankedTensorType>(input->get().getType()) && !add(*input))
+      return;
   OpOperand &init = *op.getDpsInitOperand(0);
+  std::optional<SmallVector<int64_t, 4>> resultDims = dimsOf(init);
+  if (!resultDims || llvm::is_contained(*resultDims, layout::noIterator))
+    return unsupported("unsupported indexing map of a result");
+  rule.results.push_back(*resultDims);
   bool readsInit = op.payloadUsesValueFromOperand(&init);
-  if (readsInit && !hasReduction)
-    add(init); // an update in place: one more operand
-  if (readsInit && hasReduction) {
-    // The start of a sharded reduction is added once per rank, so it must be neutral.
-    const Known &start = get(init.get());
-    bool isNeutral = start.kind == Known::Kind::Uniform && (start.isZero || reduction != layout::IteratorKind::Sum);
-    if (!isNeutral) {
-      if (rule.linearity != layout::Linearity::NonLinear && reduction == layout::IteratorKind::Sum)
-        rule.linearity = layout::Linearity::NonLinear; // whole only
-      if (start.kind == Known::Kind::Digits || start.kind == Known::Kind::Failed)
-        add(init);
+  if (readsInit && !hasReduction && !add(init))
+    return; // an update in place: one more operand
+
+  // Positions that the body computes are tables that its iterators walk.
+  std::string misplaced;
+  auto positionOf = [&](mlir::Value value) {
+    for (linalg::IndexOp index : body->getOps<linalg::IndexOp>()) {
+      std::optional<CoordinateTerms> terms = coordinateTermsOf(value, index.getResult());
+      if (!terms)
+        continue;
+      int64_t iterator = static_cast<int64_t>(index.getDim());
+      std::optional<Size> size;
+      bool isSpread = false;
+      auto learn = [&](const Known &known, ArrayRef<int64_t> dims) {
+        for (auto [dim, own] : llvm::enumerate(dims))
+          if (own == iterator && known.kind == Known::Kind::Digits) {
+            size = known.value.dims[dim].localSize();
+            for (const layout::Digit &digit : known.value.dims[dim].digits)
+              isSpread |= digit.isMesh();
+          }
+      };
+      for (auto [known, dims] : llvm::zip(operands, rule.operands))
+        learn(known, dims);
+      auto type = cast<RankedTensorType>(init.get().getType());
+      for (auto [dim, own] : llvm::enumerate(*resultDims))
+        if (!size && own == iterator && !type.isDynamicDim(static_cast<unsigned>(dim)))
+          size = Size(type.getDimSize(static_cast<unsigned>(dim)));
+      if (isSpread && terms->empty())
+        misplaced = "linalg.index " + std::to_string(iterator) +
+                    " counts from 0 on each rank, but what it walks is spread over ranks";
+      std::optional<layout::Value> table = size ? positionTable(*size, *terms) : std::nullopt;
+      if (!table)
+        return false;
+      Known known;
+      known.kind = Known::Kind::Digits;
+      known.value = std::move(*table);
+      operands.push_back(std::move(known));
+      rule.operands.push_back({iterator});
+      return true;
     }
+    return false;
+  };
+  auto operandOf = [&](BlockArgument argument) { return op.getMatchingOpOperand(argument)->get(); };
+  auto isTensor = [&](BlockArgument argument) { return isa<RankedTensorType>(operandOf(argument).getType()); };
+  BodyReader reader(body, isTensor, positionOf);
+  using Kind = Dependence::Kind;
+  Kind kind = reader.read(reduction.payload).kind;
+  for (mlir::Value scalar : reader.scalars) {
+    auto argument = dyn_cast<BlockArgument>(scalar);
+    if (refuseDivergence(op, argument && argument.getOwner() == body ? operandOf(argument) : scalar))
+      return;
   }
-  SmallVector<int64_t, 4> resultDims;
-  for (AffineExpr expr : op.getMatchingIndexingMap(&init).getResults()) {
-    auto dim = dyn_cast<AffineDimExpr>(expr);
-    if (!dim)
-      return unsupported("unsupported indexing map of a result");
-    resultDims.push_back(static_cast<int64_t>(dim.getPosition()));
+  if (!misplaced.empty()) {
+    Refusal refusal{Refusal::Kind::Wrong, misplaced, ""};
+    return reportRefusal(op, refusal, 1106);
   }
-  rule.results.push_back(resultDims);
-  inferRule(op, rule, operands);
+  if (reader.hasUnknownPosition) {
+    Refusal refusal{Refusal::Kind::Unknown, "positions of a dim of unknown size", "the size of the dim"};
+    return reportRefusal(op, refusal, 1108);
+  }
+  rule.linearity = kind == Kind::Additive                              ? layout::Linearity::Additive
+                   : kind == Kind::Linear || kind == Kind::Multilinear ? layout::Linearity::Multilinear
+                                                                       : layout::Linearity::NonLinear;
+  if (!readsInit || !hasReduction) {
+    if (std::optional<SmallVector<Known, 1>> results = applyRule(op, rule, operands))
+      set(op->getResult(0), std::move(results->front()));
+    return;
+  }
+
+  // What the reduction starts from: of a sum it is added once, and zero may be added on every rank. Others may meet
+  // their start on every rank, as they meet their elements.
+  const Known &start = get(init.get());
+  if (start.kind != Known::Kind::Uniform && !digitsOf(op, init.get()))
+    return;
+  bool isSum = reduction.kind == layout::IteratorKind::Sum;
+  if (!isSum) {
+    rule.operands.push_back(*resultDims);
+    operands.push_back(start);
+  }
+  std::optional<SmallVector<Known, 1>> reduced = applyRule(op, rule, operands);
+  if (!reduced)
+    return;
+  if (!isSum || start.isZero)
+    return set(op->getResult(0), std::move(reduced->front()));
+  ComputeRule combine;
+  SmallVector<int64_t, 4> dims;
+  for (size_t dim = 0; dim < resultDims->size(); ++dim) {
+    combine.iterators.push_back(layout::IteratorKind::Parallel);
+    combine.names.push_back("d" + std::to_string((*resultDims)[dim]));
+    dims.push_back(static_cast<int64_t>(dim));
+  }
+  combine.operands = {dims, dims};
+  combine.results = {dims};
+  combine.linearity = layout::Linearity::Additive;
+  if (std::optional<SmallVector<Known, 1>> results = applyRule(op, combine, {start, reduced->front()}))
+    set(op->getResult(0), std::move(results->front()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -260,7 +424,7 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
     std::optional<Size> local = layout::divide(input->dims[1].localSize(), Size(headDim));
     if (!local) {
       Refusal refusal{Refusal::Kind::Wrong, "dim 1 is no multiple of head_dim", ""};
-      return report_(op, refusal, 1106);
+      return reportRefusal(op, refusal, 1106);
     }
     shape = {rows, *local, Size(headDim)};
   } else {
@@ -276,7 +440,7 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
                       "expected " + std::to_string(heads) + " heads of " + std::to_string(headDim) + " but dim 1 is " +
                           print(scope.universe, input->dims[1]),
                       ""};
-      return report_(op, refusal, 1106);
+      return reportRefusal(op, refusal, 1106);
     }
   }
   Outcome<layout::Value> result = layout::reshape(scope.universe, *input, shape);
@@ -317,7 +481,7 @@ bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
     return true;
   auto wrong = [&](const std::string &what) {
     Refusal refusal{Refusal::Kind::Wrong, what, ""};
-    report_(op, refusal, 1106);
+    reportRefusal(op, refusal, 1106);
     return false;
   };
   // The first row is where the rank's part begins: sum of coordinate * stride over the mesh digits of the rows.
@@ -325,7 +489,7 @@ bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
   if (!found) {
     Refusal refusal{Refusal::Kind::Unknown, "the first row is no sum of coordinates times sizes",
                     "the first row as muster.coordinate times the rows of a rank"};
-    report_(op, refusal, 1108);
+    reportRefusal(op, refusal, 1108);
     return false;
   }
   CoordinateTerms terms = std::move(*found);
@@ -350,23 +514,25 @@ void FunctionInference::inferCacheAppend(nn::CacheAppendOp op) {
   auto state = symbols.lookupNearestSymbolFrom<StateOp>(op, op.getStateAttr());
   FailureOr<RankedTensorType> local =
       getLocalType(state.getLogicalType(), state.getLayout(), mesh, [](const Twine &) {});
-  if (failed(local))
-    return;
+  if (failed(local)) {
+    Refusal refusal{Refusal::Kind::Wrong, "the layout of state @" + state.getSymName().str() + " does not fit", ""};
+    return reportRefusal(op, refusal, 1107);
+  }
   Outcome<layout::Value> held =
       scope.valueOfSymbol(state.getSymName(), state.getLayout(), state.getLogicalType(), *local);
   if (!held)
-    return report_(op, held.getRefusal(), 1107);
+    return reportRefusal(op, held.getRefusal(), 1107);
   const layout::Value *rows = digitsOf(op, op.getRows()), *slots = rows ? digitsOf(op, op.getSlots()) : nullptr;
   if (!rows || !slots)
     return;
   if (!rows->isFull() || !slots->isFull()) {
     Refusal refusal{Refusal::Kind::Wrong, "appends rows that are still to be reduced", ""};
-    return report_(op, refusal, 1105);
+    return reportRefusal(op, refusal, 1105);
   }
   auto refuse = [&](const Refusal &refusal, const std::string &what) {
     Refusal own = refusal;
     own.message = what + ": " + own.message;
-    report_(op, own, 1106);
+    reportRefusal(op, own, 1106);
   };
   if (auto refusal = layout::disagreement(scope.universe, rows->dims[0], slots->dims[0]))
     return refuse(*refusal, "rows and slots do not agree");
@@ -379,7 +545,7 @@ void FunctionInference::inferCacheAppend(nn::CacheAppendOp op) {
                       "the rows are spread over '" + scope.universe.axes[digit.axis].name + "' but the state @" +
                           state.getSymName().str() + " is not: " + print(scope.universe, rows->dims[0]),
                       ""};
-      return report_(op, refusal, 1106);
+      return reportRefusal(op, refusal, 1106);
     }
   }
   for (const layout::Value &reading : layout::readingsOf(scope.universe, *rows)) {
@@ -395,7 +561,7 @@ void FunctionInference::inferCacheAppend(nn::CacheAppendOp op) {
   if (auto refusal = layout::disagreement(scope.universe, rows->dims[2], held->dims[3]))
     return refuse(*refusal, "the head dim of the rows is not that of the state");
   Refusal refusal{Refusal::Kind::Wrong, "the rows vary over another axis than the state", ""};
-  report_(op, refusal, 1106);
+  reportRefusal(op, refusal, 1106);
 }
 
 void FunctionInference::inferAttention(nn::AttentionOp op) {
@@ -404,12 +570,14 @@ void FunctionInference::inferAttention(nn::AttentionOp op) {
     auto state = symbols.lookupNearestSymbolFrom<StateOp>(op, name);
     FailureOr<RankedTensorType> local =
         getLocalType(state.getLogicalType(), state.getLayout(), mesh, [](const Twine &) {});
-    if (failed(local))
-      return fail(op);
+    if (failed(local)) {
+      Refusal refusal{Refusal::Kind::Wrong, "the layout of state @" + state.getSymName().str() + " does not fit", ""};
+      return reportRefusal(op, refusal, 1107);
+    }
     Outcome<layout::Value> held =
         scope.valueOfSymbol(state.getSymName(), state.getLayout(), state.getLogicalType(), *local);
     if (!held) {
-      report_(op, held.getRefusal(), 1107);
+      reportRefusal(op, held.getRefusal(), 1107);
       return;
     }
     states.push_back(std::move(*held));
@@ -419,7 +587,7 @@ void FunctionInference::inferAttention(nn::AttentionOp op) {
     return;
   auto refuse = [&](Refusal refusal, const std::string &what) {
     refusal.message = what + ": " + refusal.message;
-    report_(op, refusal, 1106);
+    reportRefusal(op, refusal, 1106);
   };
   // Keys and values hold the same heads; each query head meets those of its group.
   if (auto refusal = layout::disagreement(scope.universe, states[0].dims[2], states[1].dims[2]))
@@ -444,6 +612,10 @@ void FunctionInference::inferAttention(nn::AttentionOp op) {
 // All
 //===----------------------------------------------------------------------===//
 
+bool muster::isZeroNumber(mlir::Value number) {
+  return matchPattern(number, m_AnyZeroFloat()) || matchPattern(number, m_Zero());
+}
+
 bool FunctionInference::inferCompute(Operation *op) {
   auto uniform = [&](bool isZero) {
     Known known;
@@ -460,16 +632,20 @@ bool FunctionInference::inferCompute(Operation *op) {
                 1107);
     return true;
   }
-  if (isa<tensor::EmptyOp>(op))
-    return uniform(false);
+  if (isa<tensor::EmptyOp>(op)) {
+    Known unwritten;
+    unwritten.kind = Known::Kind::Uniform;
+    unwritten.isUnwritten = true;
+    set(op->getResult(0), std::move(unwritten));
+    return true;
+  }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     auto type = dyn_cast<RankedTensorType>(constant.getType());
     if (!type)
       return true;
     auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
     if (elements && elements.isSplat())
-      return uniform(matchPattern(constant.getResult(), m_AnyZeroFloat()) ||
-                     matchPattern(constant.getResult(), m_Zero()));
+      return uniform(isZeroNumber(constant.getResult()));
     layout::Value value; // the same numbers on every rank, positions of their own
     for (int64_t size : type.getShape()) {
       layout::Dim dim;
@@ -485,9 +661,9 @@ bool FunctionInference::inferCompute(Operation *op) {
     return true;
   }
   if (auto splat = dyn_cast<tensor::SplatOp>(op))
-    return uniform(matchPattern(splat.getInput(), m_AnyZeroFloat()));
+    return uniform(isZeroNumber(splat.getInput()));
   if (auto fill = dyn_cast<linalg::FillOp>(op))
-    return uniform(matchPattern(fill.getInputs()[0], m_AnyZeroFloat()));
+    return uniform(isZeroNumber(fill.getInputs()[0]));
   if (auto append = dyn_cast<nn::CacheAppendOp>(op)) {
     inferCacheAppend(append);
     return true;

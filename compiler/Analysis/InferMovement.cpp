@@ -55,7 +55,7 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
     if (!size) {
       Refusal refusal{Refusal::Kind::Unknown, "the size of dim " + std::to_string(i) + " of this reshape is not known",
                       "its size (make it with muster.size)"};
-      return report_(op, refusal, 1108);
+      return reportRefusal(op, refusal, 1108);
     }
     shape.push_back(*size);
   }
@@ -67,7 +67,7 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
   if (reshaped)
     return set(result, std::move(*reshaped));
   if (reshaped.getRefusal().kind != Refusal::Kind::Misaligned)
-    return report_(op, reshaped.getRefusal(), 1104);
+    return reportRefusal(op, reshaped.getRefusal(), 1104);
   // Only grouping was lost: a later reshape starts from the same digits.
   if (known.kind != Known::Kind::Waiting) {
     known.kind = Known::Kind::Waiting;
@@ -79,7 +79,7 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
 }
 
 //===----------------------------------------------------------------------===//
-// Redistribution, slices and concatenation
+// Redistribution and permutation
 //===----------------------------------------------------------------------===//
 
 /// The axes that divide a dim of a layout, outer first; nullopt for anything but one term.
@@ -90,6 +90,15 @@ static std::optional<SmallVector<AxisRefAttr, 2>> axesOf(LayoutDimAttr dim) {
 }
 
 void FunctionInference::inferRedistribute(RedistributeOp op) {
+  if (const Known &known = get(op.getInput()); known.kind == Known::Kind::Uniform) {
+    bool isReduced = llvm::any_of(op.getFrom().getPartials(), [&](PartialAttr partial) {
+      return partial.getKind() == ReductionKind::Sum && !llvm::is_contained(op.getTo().getPartials(), partial);
+    });
+    if (!isReduced || known.isZero)
+      return set(op.getResult(), Known(known));
+    Refusal refusal{Refusal::Kind::Wrong, "adds up a number that is the same on every rank", ""};
+    return reportRefusal(op, refusal, 1105);
+  }
   const layout::Value *input = digitsOf(op, op.getInput());
   if (!input)
     return;
@@ -99,7 +108,7 @@ void FunctionInference::inferRedistribute(RedistributeOp op) {
       value = std::move(*outcome);
       return true;
     }
-    report_(op, outcome.getRefusal(), 1104);
+    reportRefusal(op, outcome.getRefusal(), 1104);
     return false;
   };
   // The sum first, then what leaves, then what arrives: any other way moves the same elements.
@@ -120,7 +129,7 @@ void FunctionInference::inferRedistribute(RedistributeOp op) {
       auto fromAxes = axesOf(from), toAxes = axesOf(to);
       if (!fromAxes || !toAxes) {
         Refusal refusal{Refusal::Kind::Unknown, "a redistribution of a dim of several terms", "collectives instead"};
-        return report_(op, refusal, 1108);
+        return reportRefusal(op, refusal, 1108);
       }
       SmallVector<layout::AxisId, 2> group;
       for (AxisRefAttr axis : isArriving ? *toAxes : *fromAxes)
@@ -134,128 +143,22 @@ void FunctionInference::inferRedistribute(RedistributeOp op) {
   set(op.getResult(), std::move(value));
 }
 
-/// Whole dims, and whole segments of segmented ones.
-void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
-  Known known = get(op.getSource());
-  if (known.kind == Known::Kind::Uniform)
-    return set(op.getResult(), known);
-  auto unsupported = [&](const Twine &what) {
-    Refusal refusal{Refusal::Kind::Unknown, what.str(), "a collective or a reshape instead of offsets"};
-    report_(op, refusal, 1108);
-  };
-  if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
-    if (!inferPulled(op, known.reason))
-      unsupported("a slice of unknown offset or size, or with a stride");
-    return;
-  }
-  const layout::Value *input = digitsOf(op, op.getSource());
+/// Ranks change places. What does not vary over them stays; the rest is followed place by place.
+void FunctionInference::inferPermute(PermuteOp op) {
+  const layout::Value *input = digitsOf(op, op.getInput());
   if (!input)
     return;
-  layout::Value value = *input;
-  llvm::SmallBitVector dropped = op.getDroppedDims();
-  for (unsigned dim = 0; dim < value.dims.size(); ++dim) {
-    // coordinate * size, from the rank's own place on: what muster.slice does.
-    if (auto place = dyn_cast<mlir::Value>(op.getMixedOffsets()[dim]))
-      if (std::optional<SmallVector<layout::AxisId, 2>> group =
-              groupOfOffset(coordinateTermsOf(place), sizeOf(op.getMixedSizes()[dim]));
-          group && !group->empty()) {
-        Outcome<layout::Value> own = layout::slice(scope.universe, value, *group, dim);
-        if (!own)
-          return report_(op, own.getRefusal(), 1104);
-        value = std::move(*own);
-        continue;
-      }
-    std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]),
-                        stride = sizeOf(op.getMixedStrides()[dim]);
-    Size whole = value.dims[dim].localSize();
-    if (!offset || !size || !stride || !stride->isOne())
-      return unsupported("a slice of unknown offset or size, or with a stride");
-    if (offset->isZero() && *size == whole)
-      continue;
-    if (!value.dims[dim].isSegmented()) {
-      if (!inferPulled(op, "this slice takes a part of " + print(scope.universe, value.dims[dim])))
-        unsupported("a slice of unknown offset or size, or with a stride");
-      return;
-    }
-    // Segments [first, last) side by side.
-    std::vector<layout::Dim> taken;
-    int64_t position = 0;
-    for (const layout::Dim &segment : value.dims[dim].segments) {
-      int64_t length = segment.localSize().getValue();
-      if (position >= offset->getValue() && position + length <= offset->getValue() + size->getValue())
-        taken.push_back(segment);
-      position += length;
-    }
-    int64_t covered = 0;
-    for (const layout::Dim &segment : taken)
-      covered += segment.localSize().getValue();
-    if (covered != size->getValue()) {
-      (void)inferPulled(op, "the slice [" + offset->print() + ", +" + size->print() + ") cuts segments of " +
-                                print(scope.universe, value.dims[dim]));
-      return;
-    }
-    if (taken.size() == 1)
-      value.dims[dim] = layout::Dim(taken.front());
-    else
-      value.dims[dim].segments = std::move(taken);
+  SmallVector<layout::AxisId, 2> group = scope.groupOf(op.getAxes());
+  bool varies = !input->isFull();
+  input->forEachMeshDigit([&](const layout::Digit &digit) { varies |= llvm::is_contained(group, digit.axis); });
+  bool hasZeros = llvm::any_of(op.getSources(), [](int64_t source) { return source < 0; });
+  if (!varies && !hasZeros)
+    return set(op.getResult(), layout::Value(*input));
+  std::string why = "this moves values between ranks in an order that is no exchange";
+  if (hasZeros || !inferPulled(op, why)) {
+    Refusal refusal{Refusal::Kind::Unknown, why, "an exchange or all_to_all instead"};
+    reportRefusal(op, refusal, 1108);
   }
-  for (unsigned dim = static_cast<unsigned>(value.dims.size()); dim-- > 0;)
-    if (dropped.test(dim)) {
-      // What divides a unit dim that goes belongs in front of the dim behind it, as in a reshape.
-      llvm::SmallVector<layout::Anchor, 1> anchors = value.dims[dim].anchors;
-      value.dims.erase(value.dims.begin() + dim);
-      if (value.dims.empty())
-        continue;
-      bool isLast = dim == value.dims.size();
-      layout::Dim &next = value.dims[isLast ? dim - 1 : dim];
-      for (const layout::Anchor &anchor : anchors)
-        next.anchors.push_back({anchor.space, anchor.stride, isLast ? Size(1) : next.localSize()});
-    }
-  layout::normalise(value);
-  set(op.getResult(), std::move(value));
-}
-
-void FunctionInference::inferConcat(tensor::ConcatOp op) {
-  layout::Value result;
-  unsigned dim = static_cast<unsigned>(op.getDim());
-  std::vector<layout::Dim> segments;
-  for (mlir::Value operand : op.getInputs()) {
-    Known known = get(operand);
-    if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
-      if (!inferPulled(op, known.reason)) {
-        Refusal refusal{Refusal::Kind::Unknown, "a concatenation of symbolic sizes", "concrete sizes"};
-        report_(op, refusal, 1108);
-      }
-      return;
-    }
-  }
-  for (auto [index, operand] : llvm::enumerate(op.getInputs())) {
-    const layout::Value *input = digitsOf(op, operand);
-    if (!input)
-      return;
-    const layout::Dim &own = input->dims[dim];
-    if (!own.localSize().isConcrete()) {
-      Refusal refusal{Refusal::Kind::Unknown, "a concatenation of symbolic sizes", "concrete sizes"};
-      return report_(op, refusal, 1108);
-    }
-    if (own.isSegmented())
-      segments.insert(segments.end(), own.segments.begin(), own.segments.end());
-    else
-      segments.push_back(own);
-    if (index == 0) {
-      result = *input;
-      continue;
-    }
-    layout::Value rest = *input, first = result;
-    rest.dims[dim] = first.dims[dim] = layout::Dim();
-    if (!layout::isSame(rest, first)) {
-      (void)inferPulled(op, "this concatenates values that differ in more than dim " + std::to_string(dim));
-      return;
-    }
-  }
-  result.dims[dim] = layout::Dim();
-  result.dims[dim].segments = std::move(segments);
-  set(op.getResult(), std::move(result));
 }
 
 //===----------------------------------------------------------------------===//
@@ -273,6 +176,14 @@ bool FunctionInference::inferMovement(Operation *op) {
   }
   if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
     inferConcat(concat);
+    return true;
+  }
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
+    inferInsertSlice(insert);
+    return true;
+  }
+  if (auto pad = dyn_cast<tensor::PadOp>(op)) {
+    inferPad(pad);
     return true;
   }
   mlir::Value input = movedOperand(op);
@@ -294,22 +205,24 @@ bool FunctionInference::inferMovement(Operation *op) {
                                            : ReductionKind::Max;
     if (kind == ReductionKind::Sum && !known.isZero) {
       Refusal refusal{Refusal::Kind::Wrong, "adds up a number that is the same on every rank", ""};
-      report_(op, refusal, 1105);
+      reportRefusal(op, refusal, 1105);
       return true;
     }
     set(result, known);
     return true;
   }
   if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
-    if (isa<AllReduceOp, ReduceScatterOp, BroadcastOp, PermuteOp>(op)) {
-      (void)digitsOf(op, input); // reports
-      return true;
-    }
-    (void)inferPulled(op, known.reason);
+    // Where they cannot be followed, say why.
+    if (isa<AllReduceOp, ReduceScatterOp, BroadcastOp>(op) || !inferPulled(op, known.reason))
+      (void)digitsOf(op, input);
     return true;
   }
   if (isa<tensor::CastOp>(op)) {
     set(result, known);
+    return true;
+  }
+  if (auto permute = dyn_cast<PermuteOp>(op)) {
+    inferPermute(permute);
     return true;
   }
   const layout::Universe &universe = scope.universe;
@@ -361,13 +274,10 @@ bool FunctionInference::inferMovement(Operation *op) {
                                          static_cast<unsigned>(own.getDim()), reductionOf(own.getKind()));
           })
           .Case([&](BroadcastOp own) { return layout::broadcast(universe, value, scope.groupOf(own.getAxes())); })
-          .Default([&](Operation *other) -> Outcome<layout::Value> {
-            return Refusal{Refusal::Kind::Unknown,
-                           "unsupported movement '" + other->getName().getStringRef().str() + "'",
-                           "an exchange or all_to_all instead"};
-          });
+          .Default([&](Operation *) -> Outcome<layout::Value> { llvm_unreachable("no movement"); });
   if (!outcome && outcome.getRefusal().kind == Refusal::Kind::Misaligned) {
-    (void)inferPulled(op, outcome.getRefusal().message);
+    if (!inferPulled(op, outcome.getRefusal().message))
+      reportRefusal(op, outcome.getRefusal(), 1104);
     return true;
   }
   setOrReport(op, result, std::move(outcome), isa<AllReduceOp, ReduceScatterOp>(op) ? 1105 : 1104);

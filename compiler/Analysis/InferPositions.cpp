@@ -29,6 +29,8 @@ std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateT
       terms.push_back({*scope.findAxis(coordinate.getAxis()), factor});
       return true;
     }
+    if (isa<arith::IndexCastOp>(defining))
+      return collect(defining->getOperand(0), factor);
     if (isa<arith::AddIOp>(defining))
       return collect(defining->getOperand(0), factor) && collect(defining->getOperand(1), factor);
     if (isa<arith::MulIOp>(defining))
@@ -61,37 +63,17 @@ std::optional<SmallVector<layout::AxisId, 2>> FunctionInference::groupOfOffset(s
   return group;
 }
 
-void FunctionInference::inferGenerate(tensor::GenerateOp op) {
-  auto unknown = [&] {
-    Refusal refusal{Refusal::Kind::Unknown, "unsupported table: expected positions, index + coordinate * size",
-                    "the table as an argument with a layout"};
-    report_(op, refusal, 1108);
-  };
-  auto type = cast<RankedTensorType>(op.getType());
-  Block &body = op.getBody().front();
-  mlir::Value yielded = body.getTerminator()->getOperand(0);
-  while (Operation *cast = yielded.getDefiningOp()) {
-    if (!isa<arith::IndexCastOp, arith::SIToFPOp, arith::UIToFPOp, arith::ExtSIOp, arith::TruncIOp>(cast))
-      break;
-    yielded = cast->getOperand(0);
-  }
-  if (type.getRank() != 1)
-    return unknown();
-  std::optional<Size> size =
-      type.isDynamicDim(0) ? sizeOf(op.getDynamicExtents()[0]) : std::optional<Size>(type.getDimSize(0));
-  std::optional<CoordinateTerms> terms = coordinateTermsOf(yielded, body.getArgument(0));
-  if (!size || !terms)
-    return unknown();
+std::optional<layout::Value> FunctionInference::positionTable(const Size &size, const CoordinateTerms &terms) {
   // The identity on a space of its own, of which the rank has its part.
   layout::Digit own;
-  own.count = *size;
+  own.count = size;
   own.stride = 1;
-  Size whole = *size;
+  Size whole = size;
   layout::Dim dim;
-  if (!terms->empty()) {
+  if (!terms.empty()) {
     std::optional<SmallVector<layout::AxisId, 2>> group = groupOfOffset(terms, size);
     if (!group)
-      return unknown();
+      return std::nullopt;
     for (layout::AxisId axis : llvm::reverse(*group)) {
       layout::Digit digit;
       digit.count = scope.universe.axes[axis].size;
@@ -109,5 +91,32 @@ void FunctionInference::inferGenerate(tensor::GenerateOp op) {
   layout::Value value;
   value.dims.push_back(std::move(dim));
   layout::normalise(value);
-  set(op.getResult(), std::move(value));
+  return value;
+}
+
+void FunctionInference::inferGenerate(tensor::GenerateOp op) {
+  auto unknown = [&] {
+    Refusal refusal{Refusal::Kind::Unknown, "unsupported table: expected positions, index + coordinate * size",
+                    "the table as an argument with a layout"};
+    reportRefusal(op, refusal, 1108);
+  };
+  auto type = cast<RankedTensorType>(op.getType());
+  Block &body = op.getBody().front();
+  mlir::Value yielded = body.getTerminator()->getOperand(0);
+  while (Operation *cast = yielded.getDefiningOp()) {
+    if (!isa<arith::IndexCastOp, arith::SIToFPOp, arith::UIToFPOp, arith::ExtSIOp, arith::TruncIOp>(cast))
+      break;
+    yielded = cast->getOperand(0);
+  }
+  if (type.getRank() != 1)
+    return unknown();
+  std::optional<Size> size =
+      type.isDynamicDim(0) ? sizeOf(op.getDynamicExtents()[0]) : std::optional<Size>(type.getDimSize(0));
+  std::optional<CoordinateTerms> terms = coordinateTermsOf(yielded, body.getArgument(0));
+  if (!size || !terms)
+    return unknown();
+  std::optional<layout::Value> table = positionTable(*size, *terms);
+  if (!table)
+    return unknown();
+  set(op.getResult(), std::move(*table));
 }

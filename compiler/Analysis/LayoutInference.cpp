@@ -8,6 +8,7 @@
 #include "mlir/Interfaces/CallInterfaces.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -42,7 +43,7 @@ void FunctionInference::fail(Operation *op) {
     knowns[result] = Known();
 }
 
-void FunctionInference::report_(Operation *op, const Refusal &refusal, int number) {
+void FunctionInference::reportRefusal(Operation *op, const Refusal &refusal, int number) {
   LayoutFinding finding;
   // Where a reading was chosen before, the fault may be that choice.
   bool isChoice = llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return get(operand).value.isChoice; });
@@ -60,7 +61,7 @@ void FunctionInference::setOrReport(Operation *op, mlir::Value result, Outcome<l
   if (outcome)
     set(result, std::move(*outcome));
   else
-    report_(op, outcome.getRefusal(), number);
+    reportRefusal(op, outcome.getRefusal(), number);
 }
 
 const layout::Value *FunctionInference::digitsOf(Operation *op, mlir::Value value) {
@@ -68,18 +69,91 @@ const layout::Value *FunctionInference::digitsOf(Operation *op, mlir::Value valu
   switch (known.kind) {
   case Known::Kind::Digits:
     return &known.value;
+  case Known::Kind::Uniform: {
+    Refusal refusal{Refusal::Kind::Unknown, "an operand is the same number everywhere, which has no layout",
+                    "the layout of this operand (an argument or a weight instead of a constant)"};
+    reportRefusal(op, refusal, 1108);
+    return nullptr;
+  }
   case Known::Kind::Waiting:
   case Known::Kind::Pulled: {
     Refusal refusal{Refusal::Kind::Misaligned, known.reason,
                     "sizes for which this reshape has its boundaries between digits"};
-    report_(op, refusal, 1108);
+    reportRefusal(op, refusal, 1108);
     return nullptr;
   }
-  default:
-    fail(op);
+  case Known::Kind::Failed:
+    failQuietly(op, value);
     return nullptr;
   }
+  llvm_unreachable("unknown kind");
 }
+
+void FunctionInference::failQuietly(Operation *op, mlir::Value operand) {
+  // Quietly only where something was said: what nobody judged must not pass for proved.
+  if (llvm::none_of(llvm::drop_begin(report.findings, firstFinding),
+                    [](const LayoutFinding &finding) { return finding.kind != LayoutFinding::Kind::Assumed; })) {
+    Refusal refusal{Refusal::Kind::Unknown, "what " + nameOf(operand) + " holds is not known",
+                    "its layout (muster.layout on an argument, or muster.assert_layout)"};
+    return reportRefusal(op, refusal, 1108);
+  }
+  fail(op);
+}
+
+std::string FunctionInference::nameOf(mlir::Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return "argument " + std::to_string(argument.getArgNumber());
+  return "the result of '" + value.getDefiningOp()->getName().getStringRef().str() + "'";
+}
+
+//===----------------------------------------------------------------------===//
+// Scalars
+//===----------------------------------------------------------------------===//
+
+Operation *FunctionInference::divergenceOf(mlir::Value scalar) const { return divergent.lookup(scalar); }
+
+Operation *FunctionInference::divergenceOf(Operation *op) {
+  if (auto coordinate = dyn_cast<CoordinateOp>(op))
+    return scope.universe.axes[*scope.findAxis(coordinate.getAxis())].size.isOne() ? nullptr : op;
+  for (mlir::Value operand : op->getOperands()) {
+    if (!isa<RankedTensorType>(operand.getType())) {
+      if (Operation *source = divergenceOf(operand))
+        return source;
+      continue;
+    }
+    // Shards are of one size, whatever they hold.
+    if (isa<tensor::DimOp>(op))
+      continue;
+    const Known &known = get(operand);
+    if (known.kind == Known::Kind::Uniform)
+      continue;
+    bool isReplicated = known.kind == Known::Kind::Digits && known.value.isFull();
+    known.value.forEachMeshDigit([&](const layout::Digit &) { isReplicated = false; });
+    if (!isReplicated)
+      return op;
+  }
+  return nullptr;
+}
+
+bool FunctionInference::refuseDivergence(Operation *op, mlir::Value scalar) {
+  Operation *source = divergenceOf(scalar);
+  if (!source)
+    return false;
+  std::string from = isa<CoordinateOp>(source)
+                         ? "on the coordinate on '" + cast<CoordinateOp>(source).getAxis().str() + "'"
+                         : "on elements that differ between ranks";
+  Refusal refusal{
+      Refusal::Kind::Unknown, "this depends " + from + ", so ranks compute different functions",
+      "that the result is the same on every rank (positions of a rank: tensor.generate or linalg.index plus "
+      "muster.coordinate times the size of a part)"};
+  reportRefusal(op, refusal, 1108);
+  report.findings.back().notes.push_back({source->getLoc(), "it differs between ranks from here on"});
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Sizes
+//===----------------------------------------------------------------------===//
 
 std::optional<Size> FunctionInference::localSizeOf(mlir::Value tensor, unsigned dim) {
   auto type = cast<RankedTensorType>(tensor.getType());
@@ -140,9 +214,18 @@ void FunctionInference::markLive(func::FuncOp function) {
         work.push_back(parent);
     if (Operation *parent = op->getParentOp(); parent && parent != function)
       work.push_back(parent);
-    for (Region &region : op->getRegions())
-      if (!isa<linalg::LinalgOp>(op) && !region.empty())
-        work.push_back(region.front().getTerminator());
+    if (isa<scf::ForOp, scf::IfOp>(op)) {
+      for (Region &region : op->getRegions())
+        if (!region.empty())
+          work.push_back(region.front().getTerminator());
+    } else {
+      // Bodies are read as a whole; what they take from outside is needed.
+      SetVector<mlir::Value> taken;
+      getUsedValuesDefinedAbove(op->getRegions(), taken);
+      for (mlir::Value value : taken)
+        if (Operation *source = value.getDefiningOp())
+          work.push_back(source);
+    }
     if (auto call = dyn_cast<func::CallOp>(op))
       if (auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr());
           callee && !callee.isExternal() && !live.contains(callee)) {
@@ -154,20 +237,40 @@ void FunctionInference::markLive(func::FuncOp function) {
 
 void FunctionInference::run() {
   ++report.functions;
+  firstFinding = report.findings.size();
   report.isSymbolic |= scope.universe.symbols.size() > 0;
   markLive(entry);
   for (unsigned i = 0; i < entry.getNumArguments(); ++i) {
     auto type = dyn_cast<RankedTensorType>(entry.getArgument(i).getType());
-    if (!type)
-      continue;
     auto layout = entry.getArgAttrOfType<LayoutAttr>(i, attribute::layout);
-    if (!layout)
+    bool isRead = llvm::any_of(entry.getArgument(i).getUsers(), [&](Operation *user) {
+      while (user != entry && !live.contains(user))
+        user = user->getParentOp();
+      return user != entry;
+    });
+    if (!type) {
+      if (!isRead)
+        continue;
+      LayoutFinding finding;
+      finding.kind = LayoutFinding::Kind::Assumed;
+      finding.op = entry;
+      finding.message = "argument " + std::to_string(i) + " is the same on every rank";
+      report.findings.push_back(std::move(finding));
       continue;
+    }
+    if (!layout) {
+      if (!isRead)
+        continue;
+      Refusal refusal{Refusal::Kind::Unknown, "argument " + std::to_string(i) + " has no layout",
+                      "what each rank holds of it (muster.layout)"};
+      reportRefusal(entry, refusal, 1108);
+      continue;
+    }
     Outcome<layout::Value> value = scope.valueOf(layout, type);
     if (!value) {
       Refusal refusal = value.getRefusal();
       refusal.message = "argument " + std::to_string(i) + ": " + refusal.message;
-      report_(entry, refusal, 1107);
+      reportRefusal(entry, refusal, 1107);
       continue;
     }
     set(entry.getArgument(i), std::move(*value));
@@ -184,7 +287,6 @@ void FunctionInference::inferBlock(Block &block) {
     }
 }
 
-/// Whether all tensor operands failed already or one did: then nothing can be said.
 void FunctionInference::infer(Operation *op) {
   ++report.operations;
   if (auto returns = dyn_cast<func::ReturnOp>(op)) {
@@ -196,16 +298,30 @@ void FunctionInference::infer(Operation *op) {
     return checkClaim(claim);
   if (auto call = dyn_cast<func::CallOp>(op))
     return inferCall(call);
-  if (isa<scf::ForOp, scf::IfOp>(op))
-    return inferRegions(op);
-  if (inferMovement(op) || inferCompute(op))
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return inferLoop(loop);
+  if (auto branch = dyn_cast<scf::IfOp>(op))
+    return inferBranch(branch);
+  if (isa<scf::YieldOp>(op))
     return;
-  bool hasTensor = llvm::any_of(op->getResultTypes(), [](Type type) { return isa<RankedTensorType>(type); });
-  if (!hasTensor)
+  auto isTensor = [](Type type) { return isa<ShapedType>(type); };
+  bool hasTensor = llvm::any_of(op->getResultTypes(), isTensor);
+  if (!hasTensor && op->getNumRegions() == 0 && isMemoryEffectFree(op)) {
+    if (Operation *source = divergenceOf(op))
+      for (mlir::Value result : op->getResults())
+        divergent[result] = source;
+    return;
+  }
+  // A place that depends on the rank is what slices and look-ups are for; their rules see to it.
+  if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, nn::GatherRowsOp>(op))
+    for (mlir::Value operand : op->getOperands())
+      if (!isTensor(operand.getType()) && refuseDivergence(op, operand))
+        return;
+  if (inferMovement(op) || inferCompute(op))
     return;
   Refusal refusal{Refusal::Kind::Unknown, "unsupported operation '" + op->getName().getStringRef().str() + "'",
                   "what it computes (write it with linalg, tensor and nn operations)"};
-  report_(op, refusal, 1108);
+  reportRefusal(op, refusal, 1108);
 }
 
 void FunctionInference::inferCall(func::CallOp op) {
@@ -218,64 +334,149 @@ void FunctionInference::inferCall(func::CallOp op) {
     report.findings.push_back(std::move(finding));
     Refusal refusal{Refusal::Kind::Unknown, "what @" + op.getCallee().str() + " returns is not known",
                     "its layout (state it with muster.assert_layout inside a function that is defined)"};
-    return report_(op, refusal, 1108);
+    return reportRefusal(op, refusal, 1108);
   }
   if (llvm::is_contained(callStack, callee.getOperation())) {
     Refusal refusal{Refusal::Kind::Unknown, "recursion: @" + op.getCallee().str() + " calls itself", "no recursion"};
-    return report_(op, refusal, 1108);
+    return reportRefusal(op, refusal, 1108);
+  }
+  if (!callee.getBody().hasOneBlock()) {
+    Refusal refusal{Refusal::Kind::Unknown, "unsupported control flow between blocks of @" + op.getCallee().str(),
+                    "scf.if and scf.for instead"};
+    return reportRefusal(op, refusal, 1108);
   }
   callStack.push_back(callee);
   for (auto [argument, operand] : llvm::zip(callee.getArguments(), op.getOperands()))
-    knowns[argument] = get(operand);
+    pass(operand, argument);
   inferBlock(callee.getBody().front());
   auto returns = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
   for (auto [result, value] : llvm::zip(op.getResults(), returns.getOperands()))
-    knowns[result] = get(value);
+    pass(value, result);
   callStack.pop_back();
 }
 
-void FunctionInference::inferRegions(Operation *op) {
-  auto disagree = [&](const std::string &what) {
-    Refusal refusal{Refusal::Kind::Wrong, what, ""};
-    report_(op, refusal, 1106);
-  };
-  auto sameKnown = [&](const Known &a, const Known &b) {
-    return a.kind == b.kind && (a.kind != Known::Kind::Digits || layout::isSame(a.value, b.value));
-  };
-  if (auto branch = dyn_cast<scf::IfOp>(op)) {
-    for (Region *region : {&branch.getThenRegion(), &branch.getElseRegion()})
-      if (!region->empty())
-        inferBlock(region->front());
-    for (unsigned i = 0; i < op->getNumResults(); ++i) {
-      Known then = get(branch.thenYield().getOperand(i)), other = get(branch.elseYield().getOperand(i));
-      if (then.kind == Known::Kind::Uniform)
-        then = other;
-      if (other.kind == Known::Kind::Uniform)
-        other = then;
-      if (then.kind == Known::Kind::Failed || other.kind == Known::Kind::Failed)
-        return fail(op);
-      if (!sameKnown(then, other))
-        return disagree("the branches give result " + std::to_string(i) + " different layouts: " +
-                        print(scope.universe, then.value) + " and " + print(scope.universe, other.value));
-      set(op->getResult(i), then);
-    }
+void FunctionInference::pass(mlir::Value from, mlir::Value to) {
+  Known known = get(from);
+  knowns[to] = std::move(known);
+  if (Operation *source = divergenceOf(from))
+    divergent[to] = source;
+  else
+    divergent.erase(to);
+}
+
+std::optional<Known> FunctionInference::join(const Known &a, const Known &b) {
+  using Kind = Known::Kind;
+  if (a.kind == Kind::Failed || b.kind == Kind::Failed)
+    return Known();
+  if (a.kind == Kind::Uniform && b.kind == Kind::Uniform) {
+    Known both = a;
+    both.isZero &= b.isZero;
+    both.isUnwritten |= b.isUnwritten;
+    return both;
+  }
+  if (a.kind == Kind::Uniform || b.kind == Kind::Uniform) {
+    const Known &uniform = a.kind == Kind::Uniform ? a : b, &other = a.kind == Kind::Uniform ? b : a;
+    // Zeros are a part of any sum; another number would be added up once for each rank.
+    bool isPart = uniform.isZero || (!uniform.isUnwritten && other.kind == Kind::Digits && other.value.isFull());
+    return isPart ? std::optional<Known>(other) : std::nullopt;
+  }
+  // What is known place by place is known of one value only.
+  if (a.kind != Kind::Digits || b.kind != Kind::Digits || !layout::isSame(a.value, b.value))
+    return std::nullopt;
+  return a;
+}
+
+std::string FunctionInference::describe(const Known &known) const {
+  switch (known.kind) {
+  case Known::Kind::Digits:
+    return print(scope.universe, known.value);
+  case Known::Kind::Uniform:
+    return known.isUnwritten ? "unwritten elements" : known.isZero ? "zeros" : "a constant";
+  case Known::Kind::Waiting:
+  case Known::Kind::Pulled:
+    return "elements of which " + known.reason;
+  case Known::Kind::Failed:
+    return "elements that are not known";
+  }
+  llvm_unreachable("unknown kind");
+}
+
+void FunctionInference::reportDisagreement(Operation *op, const Known &a, const Known &b, const std::string &what) {
+  // Two values of which places are known, and a constant beside a sum, may be right all the same.
+  auto isDigits = [](const Known &known) { return known.kind == Known::Kind::Digits; };
+  bool isWrong = isDigits(a) && isDigits(b);
+  Refusal refusal{isWrong ? Refusal::Kind::Wrong : Refusal::Kind::Unknown, what, isWrong ? "" : "both with one layout"};
+  reportRefusal(op, refusal, 1106);
+}
+
+void FunctionInference::inferBranch(scf::IfOp op) {
+  if (refuseDivergence(op, op.getCondition()))
     return;
-  }
-  auto loop = cast<scf::ForOp>(op);
-  for (auto [argument, init] : llvm::zip(loop.getRegionIterArgs(), loop.getInitArgs()))
-    knowns[argument] = get(init);
-  inferBlock(*loop.getBody());
-  auto yield = cast<scf::YieldOp>(loop.getBody()->getTerminator());
+  for (Region *region : {&op.getThenRegion(), &op.getElseRegion()})
+    if (!region->empty())
+      inferBlock(region->front());
   for (unsigned i = 0; i < op->getNumResults(); ++i) {
-    Known before = get(loop.getRegionIterArg(i)), after = get(yield.getOperand(i));
-    if (before.kind == Known::Kind::Failed || after.kind == Known::Kind::Failed)
-      return fail(op);
-    if (!sameKnown(before, after))
-      return disagree("carried value " + std::to_string(i) + " enters the loop as " +
-                      print(scope.universe, before.value) + " and leaves an iteration as " +
-                      print(scope.universe, after.value));
-    set(op->getResult(i), after);
+    mlir::Value thenValue = op.thenYield().getOperand(i), elseValue = op.elseYield().getOperand(i);
+    if (!isa<RankedTensorType>(thenValue.getType())) {
+      pass(divergenceOf(thenValue) ? thenValue : elseValue, op->getResult(i));
+      continue;
+    }
+    Known then = get(thenValue), other = get(elseValue);
+    std::optional<Known> both = join(then, other);
+    if (!both)
+      return reportDisagreement(op, then, other,
+                                "the branches give result " + std::to_string(i) +
+                                    " different layouts: " + describe(then) + " and " + describe(other));
+    set(op->getResult(i), *both);
   }
+}
+
+void FunctionInference::inferLoop(scf::ForOp op) {
+  for (mlir::Value bound : {op.getLowerBound(), op.getUpperBound(), op.getStep()})
+    if (refuseDivergence(op, bound))
+      return;
+  auto yield = cast<scf::YieldOp>(op.getBody()->getTerminator());
+  for (auto [argument, init] : llvm::zip(op.getRegionIterArgs(), op.getInitArgs()))
+    pass(init, argument);
+  // A carried constant becomes what an iteration makes of it, and a scalar may come to depend on the rank: then the
+  // body is judged again. Each turn settles one carried value or more.
+  for (bool isSettled = false; !isSettled;) {
+    isSettled = true;
+    size_t findings = report.findings.size();
+    int64_t operations = report.operations, claims = report.claims;
+    inferBlock(*op.getBody());
+    for (unsigned i = 0; i < op->getNumResults(); ++i) {
+      mlir::Value carried = op.getRegionIterArg(i), next = yield.getOperand(i);
+      if (!isa<RankedTensorType>(carried.getType())) {
+        if (divergenceOf(next) && !divergenceOf(carried)) {
+          divergent[carried] = divergenceOf(next);
+          isSettled = false;
+        }
+        continue;
+      }
+      Known before = get(carried), after = get(next);
+      if (before.kind == Known::Kind::Failed)
+        continue;
+      std::optional<Known> both = join(before, after);
+      if (!both)
+        return reportDisagreement(op, before, after,
+                                  "carried value " + std::to_string(i) + " enters the loop as " + describe(before) +
+                                      " and leaves an iteration as " + describe(after));
+      bool isSame =
+          both->kind == before.kind && both->isZero == before.isZero && both->isUnwritten == before.isUnwritten;
+      if (isSame)
+        continue;
+      isSettled = false;
+      set(carried, *both);
+    }
+    if (isSettled)
+      break;
+    report.findings.resize(findings);
+    report.operations = operations;
+    report.claims = claims;
+  }
+  for (unsigned i = 0; i < op->getNumResults(); ++i)
+    pass(op.getRegionIterArg(i), op->getResult(i));
 }
 
 //===----------------------------------------------------------------------===//
@@ -386,23 +587,50 @@ static std::optional<LayoutCounterexample> findDifference(const layout::Universe
   return std::nullopt;
 }
 
+/// What is still to be reduced, or was reduced too often, against what is declared.
+static std::optional<Refusal> reductionDisagreement(const layout::Universe &universe, const layout::Value &value,
+                                                    const layout::Value &declared) {
+  layout::Value own, other;
+  own.pending = value.pending;
+  own.multiplicity = value.multiplicity;
+  other.pending = declared.pending;
+  return layout::boundaryDisagreement(universe, own, other);
+}
+
 bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what) {
   ++(isa<AssertLayoutOp>(op) ? report.claims : report.results);
   Known known = get(value);
-  if (known.kind == Known::Kind::Failed || known.kind == Known::Kind::Uniform)
-    return known.kind == Known::Kind::Uniform;
+  if (known.kind == Known::Kind::Failed) {
+    failQuietly(op, value);
+    return false;
+  }
   Outcome<layout::Value> declared = scope.valueOf(layout, cast<RankedTensorType>(value.getType()));
   if (!declared && declared.getRefusal().kind == Refusal::Kind::Wrong) {
     Refusal refusal = declared.getRefusal();
     refusal.message = what + ": " + refusal.message;
-    report_(op, refusal, 1107);
+    reportRefusal(op, refusal, 1107);
     return false;
   }
   if (!declared) {
-    report_(op, declared.getRefusal(), 1108);
+    reportRefusal(op, declared.getRefusal(), 1108);
     return false;
   }
+  auto wrong = [&](const std::string &why, int number) {
+    Refusal refusal{Refusal::Kind::Wrong, what + " " + why, ""};
+    reportRefusal(op, refusal, number);
+    return false;
+  };
+  if (known.kind == Known::Kind::Uniform) {
+    if (known.isUnwritten)
+      return wrong("has elements that nothing has written", 1104);
+    auto isSum = [](const layout::Pending &pending) { return pending.reduction == layout::Reduction::Sum; };
+    if (!known.isZero && llvm::any_of(declared->pending, isSum))
+      return wrong("is declared as the ranks' parts of a sum, but is one number that each rank would add", 1105);
+    return true;
+  }
   if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
+    if (auto reduction = reductionDisagreement(scope.universe, known.value, *declared))
+      return wrong("is not reduced as declared: " + reduction->message, 1105);
     std::optional<LayoutFinding> finding = comparePlaces(op, value, *declared);
     if (!finding)
       return true;
@@ -418,7 +646,7 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     return true;
   LayoutFinding finding;
   finding.op = op;
-  bool isReduction = known.value.pending.size() != declared->pending.size() || !known.value.multiplicity.isOne();
+  bool isReduction = reductionDisagreement(scope.universe, known.value, *declared).has_value();
   finding.number = isReduction ? 1105 : 1104;
   if (known.value.isChoice) {
     refusal->kind = Refusal::Kind::Unknown;

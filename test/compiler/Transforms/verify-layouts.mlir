@@ -110,84 +110,11 @@ func.func @negative_one_name_two_sizes(%x: tensor<4xf32> {muster.layout = #muste
 // -----
 
 muster.mesh @node <["sp" = 2]>
-func.func @negative_unknown_operation(%x: tensor<4xf32> {muster.layout = #muster.layout<[s/sp]>})
-    -> (tensor<4xf32> {muster.layout = #muster.layout<[s/sp]>}) {
-  // expected-error @+2 {{E1108 cannot be proved: unsupported movement 'muster.permute'}}
-  // expected-note @+1 {{what would settle it: an exchange or all_to_all instead}}
-  %0 = muster.permute %x sources [1, 0] on "sp" : tensor<4xf32>
-  return %0 : tensor<4xf32>
-}
-
-// -----
-
-// One key-value head a rank: after the exchange the shard is the head's, not head_dim's.
-muster.mesh @node <["sp" = 3]>
-muster.state @keys : tensor<?x16x3x8xf32> layout <[page, slot, kv/sp, d]>
-func.func @one_head_a_rank(%k: tensor<2x24xf32> {muster.layout = #muster.layout<[t/sp, k]>},
-                           %slots: tensor<6xi32> {muster.layout = #muster.layout<[t]>}) -> (tensor<2x24xf32> {muster.layout = #muster.layout<[t/sp, k]>}) {
-  %rows = nn.split_heads %k heads 3 head_dim 8 : tensor<2x24xf32> -> tensor<2x3x8xf32>
-  %heads = muster.all_to_all %rows on "sp" split 1 concat 0 : tensor<2x3x8xf32> -> tensor<6x1x8xf32>
-  nn.cache_append @keys, %heads, %slots : tensor<6x1x8xf32>, tensor<6xi32>
-  %back = muster.all_to_all %heads on "sp" split 0 concat 1 : tensor<6x1x8xf32> -> tensor<2x3x8xf32>
-  %merged = nn.merge_heads %back heads 3 head_dim 8 : tensor<2x3x8xf32> -> tensor<2x24xf32>
-  return %merged : tensor<2x24xf32>
-}
-
-// -----
-
-// For all sizes: the transposition (1, 2, 0) is right, (1, 0) is not; an instance of the sizes shows it.
-muster.mesh @node <["sp" = ?]>
-func.func @inverse_exchange_for_all_sizes(%x: tensor<?x?x?x?xf32> {muster.layout = #muster.layout<[s, b, h/sp, d]>})
-    -> (tensor<?x?x?x?xf32> {muster.layout = #muster.layout<[s/sp, b, h, d]>})
-    attributes {muster.facts = #muster.facts<[sp|s, sp|h]>} {
-  %sp = muster.size <sp>
-  %sl = muster.size <s/sp>
-  %b = muster.size <b>
-  %hl = muster.size <h/sp>
-  %d = muster.size <d>
-  %0 = tensor.expand_shape %x [[0, 1], [2], [3], [4]] output_shape [%sp, %sl, %b, %hl, %d] : tensor<?x?x?x?xf32> into tensor<?x?x?x?x?xf32>
-  %1 = muster.exchange %0 on "sp" : tensor<?x?x?x?x?xf32>
-  %empty = tensor.empty(%sl, %b, %sp, %hl, %d) : tensor<?x?x?x?x?xf32>
-  %2 = linalg.transpose ins(%1 : tensor<?x?x?x?x?xf32>) outs(%empty : tensor<?x?x?x?x?xf32>) permutation = [1, 2, 0, 3, 4]
-  %3 = tensor.collapse_shape %2 [[0], [1], [2, 3], [4]] : tensor<?x?x?x?x?xf32> into tensor<?x?x?x?xf32>
-  return %3 : tensor<?x?x?x?xf32>
-}
-
-// -----
-
-muster.mesh @node <["sp" = ?]>
-func.func @negative_for_all_sizes(%x: tensor<?x?x?x?xf32> {muster.layout = #muster.layout<[s, b, h/sp, d]>})
-    -> (tensor<?x?x?x?xf32> {muster.layout = #muster.layout<[s/sp, b, h, d]>})
-    attributes {muster.facts = #muster.facts<[sp|s, sp|h]>} {
-  %sp = muster.size <sp>
-  %sl = muster.size <s/sp>
-  %b = muster.size <b>
-  %h = muster.size <h>
-  %hl = muster.size <h/sp>
-  %d = muster.size <d>
-  %0 = tensor.expand_shape %x [[0, 1], [2], [3], [4]] output_shape [%sp, %sl, %b, %hl, %d] : tensor<?x?x?x?xf32> into tensor<?x?x?x?x?xf32>
-  %1 = muster.exchange %0 on "sp" : tensor<?x?x?x?x?xf32>
-  %empty = tensor.empty(%sl, %sp, %b, %hl, %d) : tensor<?x?x?x?x?xf32>
-  %2 = linalg.transpose ins(%1 : tensor<?x?x?x?x?xf32>) outs(%empty : tensor<?x?x?x?x?xf32>) permutation = [1, 0, 2, 3, 4]
-  %3 = tensor.collapse_shape %2 [[0, 1, 2, 3, 4]] : tensor<?x?x?x?x?xf32> into tensor<?xf32>
-  // expected-note @+1 {{the maps part here: this reshape to [s/sp, b, sp*h/sp, d] cuts inside a digit}}
-  %4 = tensor.expand_shape %3 [[0, 1, 2, 3]] output_shape [%sl, %b, %h, %d] : tensor<?xf32> into tensor<?x?x?x?xf32>
-  // expected-error @+2 {{E1104 result holds the wrong elements: expected layout [s/sp, b, h, d]}}
-  // expected-note @+1 {{where sp=2, s/sp=3, b=5, h/sp=7, d=11}}
-  return %4 : tensor<?x?x?x?xf32>
-}
-
-// -----
-
-// The result names k, of which a rotation consumes one head: nn.split_heads has named head_dim.
-muster.mesh @node <["sp" = 3]>
-func.func @rotates_one_head_of_a_declared_dim(%k: tensor<2x24xf32> {muster.layout = #muster.layout<[t/sp, k]>},
-    %cos: tensor<9x4xf32> {muster.layout = #muster.layout<[p, e]>}, %sin: tensor<9x4xf32> {muster.layout = #muster.layout<[p, e]>},
-    %positions: tensor<6xi32> {muster.layout = #muster.layout<[t]>}) -> (tensor<2x24xf32> {muster.layout = #muster.layout<[t/sp, k]>}) {
-  %rows = nn.split_heads %k heads 3 head_dim 8 : tensor<2x24xf32> -> tensor<2x3x8xf32>
-  %heads = muster.all_to_all %rows on "sp" split 1 concat 0 : tensor<2x3x8xf32> -> tensor<6x1x8xf32>
-  %rotated = nn.rope %heads, %cos, %sin, %positions : tensor<6x1x8xf32>, tensor<9x4xf32>, tensor<6xi32>
-  %back = muster.all_to_all %rotated on "sp" split 0 concat 1 : tensor<6x1x8xf32> -> tensor<2x3x8xf32>
-  %merged = nn.merge_heads %back heads 3 head_dim 8 : tensor<2x3x8xf32> -> tensor<2x24xf32>
-  return %merged : tensor<2x24xf32>
+func.func @negative_unknown_operation(%x: tensor<4x5xf32> {muster.layout = #muster.layout<[s/sp, i]>})
+    -> (tensor<4x5xf32> {muster.layout = #muster.layout<[s/sp, i]>}) {
+  %empty = tensor.empty() : tensor<4x5xf32>
+  // expected-error @+2 {{E1108 cannot be proved: unsupported operation 'linalg.softmax'}}
+  // expected-note @+1 {{what would settle it: what it computes (write it with linalg, tensor and nn operations)}}
+  %0 = linalg.softmax dimension(1) ins(%x : tensor<4x5xf32>) outs(%empty : tensor<4x5xf32>) -> tensor<4x5xf32>
+  return %0 : tensor<4x5xf32>
 }
