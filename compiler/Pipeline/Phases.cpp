@@ -49,6 +49,7 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
     break;
   }
   case Phase::Counted:
+    manager.addPass(createSplitMeshAxesPass());
     manager.addPass(createExpandRedistributePass());
     break;
   case Phase::Transferred:

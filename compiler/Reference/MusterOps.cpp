@@ -266,9 +266,9 @@ GlobalResults muster::reference::interpretMusterOp(Operation *operation, const F
       })
       .Case([&](CoordinateOp op) {
         return forEachRank(execution, [&](int64_t rank) {
-          MeshAttr mesh = execution.getMesh();
-          return Tensor::scalar(op.getResult().getType(),
-                                Number::ofInteger(mesh.getCoordinates(rank)[mesh.findAxis(op.getAxis())]));
+          AxisPart part = *findAxisPart(execution.getMesh(), op.getAxis());
+          int64_t coordinate = execution.getMesh().getCoordinates(rank)[part.index];
+          return Tensor::scalar(op.getResult().getType(), Number::ofInteger(coordinate / part.weight % part.size));
         });
       })
       .Case([&](SizeOp op) { return getSize(op, execution); })

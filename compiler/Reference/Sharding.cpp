@@ -42,12 +42,17 @@ int64_t muster::reference::getGroupPosition(MeshAttr mesh, int64_t rank, llvm::A
 
 llvm::SmallVector<int64_t> muster::reference::getGroup(MeshAttr mesh, int64_t rank, ArrayAttr axes) {
   llvm::SmallVector<int64_t> sizes;
-  for (StringRef axis : axes.getAsValueRange<StringAttr>())
-    sizes.push_back(mesh.getAxisSize(axis));
+  llvm::SmallVector<AxisPart> parts;
+  for (StringRef axis : axes.getAsValueRange<StringAttr>()) {
+    parts.push_back(*findAxisPart(mesh, axis));
+    sizes.push_back(parts.back().size);
+  }
   llvm::SmallVector<int64_t> coordinates = mesh.getCoordinates(rank), group;
   forEachIndex(sizes, [&](llvm::ArrayRef<int64_t> position) {
-    for (auto [axis, coordinate] : llvm::zip_equal(axes.getAsValueRange<StringAttr>(), position))
-      coordinates[mesh.findAxis(axis)] = coordinate;
+    for (auto [part, digit] : llvm::zip_equal(parts, position)) {
+      int64_t &coordinate = coordinates[part.index];
+      coordinate += (digit - coordinate / part.weight % part.size) * part.weight;
+    }
     group.push_back(mesh.getRank(coordinates));
   });
   return group;

@@ -151,6 +151,13 @@ Value Expansion::emit(Value input, const RedistributionMove &move) {
     return AllToAllOp::create(builder, loc, type, input, axes, move.dim, move.concat);
   case RedistributionMove::Kind::AllGather:
     return AllGatherOp::create(builder, loc, type, input, axes, move.dim);
+  case RedistributionMove::Kind::GatherSlice: {
+    // Lowering joins the two: a rank receives its slice only.
+    Spread whole = move.after;
+    whole.dims[move.dim].resize(whole.dims[move.dim].size() - move.sliced.size());
+    Value gathered = AllGatherOp::create(builder, loc, typeOf(whole), input, axes, move.concat);
+    return SliceOp::create(builder, loc, type, gathered, names(move.sliced), move.dim);
+  }
   case RedistributionMove::Kind::Permute:
     return PermuteOp::create(builder, loc, type, input, move.sources, axes);
   }
@@ -169,12 +176,15 @@ FailureOr<int64_t> Expansion::run() {
   // Sizes that only the result's type tells are used from the beginning.
   if (!moves.empty())
     cast(typeOf(problem.from));
-  for (const RedistributionMove &move : moves)
+  int64_t made = 0;
+  for (const RedistributionMove &move : moves) {
     value = emit(value, move);
+    made += move.kind == RedistributionMove::Kind::GatherSlice ? 2 : 1;
+  }
   cast(llvm::cast<RankedTensorType>(op.getResult().getType()));
   op.replaceAllUsesWith(value);
   op.erase();
-  return static_cast<int64_t>(moves.size());
+  return made;
 }
 
 struct ExpandRedistribute : muster::impl::ExpandRedistributePassBase<ExpandRedistribute> {

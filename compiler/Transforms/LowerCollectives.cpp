@@ -190,6 +190,13 @@ FailureOr<Place> findPlace(Value value, BoxBuilder &box, SizeResolver &resolver)
   return Place{value, {}, box.strides(box.fromSizes(*sizes)), 0};
 }
 
+/// The rank takes its own of equal parts of a dim: its position on `axes` times `step` indices further on.
+struct OwnPart {
+  ArrayAttr axes;
+  int64_t dim; // of the collective's result
+  int64_t step;
+};
+
 /// What becomes of a collective's result: the part of it that is wanted, and the order of its dims in memory.
 struct Destination {
   Value value; // what the transfer stands for
@@ -198,11 +205,13 @@ struct Destination {
   SmallVector<int64_t> offsets, steps; // of the wanted part, for each dim of the collective's result
   // Extents of the wanted part, for each dim of the collective's result that is cut; null for others.
   SmallVector<OpFoldResult> extents;
+  SmallVector<OwnPart> ownParts;
   SmallVector<Operation *> absorbed;
 };
 
-/// Follows transpositions and slices behind a collective, each the only use of what is in front of it. A dim that is
-/// gathered from several ranks is not cut: its parts would be of unequal size.
+/// Follows transpositions and slices (at a constant place, or of the rank's own part) behind a collective, each the
+/// only use of what is in front of it. A dim that is gathered from several ranks is not cut: its parts would be of
+/// unequal size.
 FailureOr<Destination> findDestination(Value result, std::optional<int64_t> gathered, SizeResolver &resolver) {
   FailureOr<SmallVector<OpFoldResult>> sizes = resolver.getSizes(result);
   if (failed(sizes))
@@ -214,7 +223,9 @@ FailureOr<Destination> findDestination(Value result, std::optional<int64_t> gath
                    SmallVector<int64_t>(rank, 0),
                    SmallVector<int64_t>(rank, 1),
                    SmallVector<OpFoldResult>(rank),
+                   {},
                    {}};
+  Builder builder(result.getContext());
   auto isKnownEarly = [&](OpFoldResult size) {
     auto value = dyn_cast<Value>(size);
     return !value || value.getDefiningOp()->isBeforeInBlock(result.getDefiningOp());
@@ -251,6 +262,14 @@ FailureOr<Destination> findDestination(Value result, std::optional<int64_t> gath
       }
       made.sizes = wanted;
       from = getKeptDims(slice);
+    } else if (auto own = dyn_cast<SliceOp>(user)) {
+      int64_t position = own.getDim(), dim = made.dims[position], group = getGroupSize(getMesh(own), own.getAxes());
+      std::optional<int64_t> size = getConstantIntValue(made.sizes[position]);
+      if (gathered == dim || !size || group == 1)
+        break;
+      made.ownParts.push_back({own.getAxes(), dim, *size / group * made.steps[dim]});
+      made.extents[dim] = made.sizes[position] = builder.getIndexAttr(*size / group);
+      from = llvm::to_vector(llvm::seq<int64_t>(0, made.dims.size()));
     } else {
       break;
     }
@@ -278,7 +297,7 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
         }
       });
       for (Operation *op : collectives)
-        if (failed(lower(op, resolver)))
+        if (!absorbedOwnParts.contains(op) && failed(lower(op, resolver)))
           return signalPassFailure();
     }
   }
@@ -287,6 +306,10 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
     Location loc = op->getLoc();
     MeshAttr mesh = getMesh(op);
     auto axes = op->getAttrOfType<ArrayAttr>("axes");
+    for (StringRef axis : axes.getAsValueRange<StringAttr>())
+      if (mesh.findAxis(axis) < 0)
+        return op->emitOpError() << "E4014 expected a group of whole axes but got '" << axis
+                                 << "', a part of one; muster-split-mesh-axes makes it one";
     int64_t group = getGroupSize(mesh, axes);
     if (ShapedType::isDynamic(group))
       return op->emitOpError() << "E4004 cannot be lowered because the mesh has symbolic sizes";
@@ -327,6 +350,9 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
         sourceOffset = sourceOffset + box.expression(box.multiply({offset, Value()}, sourceStrides[dim]));
       sourceStrides[dim] = box.multiply({destination->steps[dim], Value()}, sourceStrides[dim]);
     }
+    for (const OwnPart &part : destination->ownParts)
+      sourceOffset = sourceOffset + box.position(part.axes, /*peer=*/false) *
+                                        box.expression(box.multiply({part.step, Value()}, source->strides[part.dim]));
     // A dim that was dropped has one element.
     SmallVector<Amount> destinationStrides(extents.size(), Amount{0, Value()}),
         finalStrides = box.strides(box.fromSizes(destination->sizes));
@@ -355,12 +381,18 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
         box.map(destinationStrides),
         movement.sources.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(movement.sources));
     destination->value.replaceAllUsesWith(transfer.getResult());
-    for (Operation *behind : llvm::reverse(destination->absorbed))
+    for (Operation *behind : llvm::reverse(destination->absorbed)) {
+      if (isa<SliceOp>(behind))
+        absorbedOwnParts.insert(behind);
       resolver.erase(behind);
+    }
     resolver.erase(op);
     ++lowered;
     return success();
   }
+
+  /// Erased: not to be lowered by themselves.
+  DenseSet<Operation *> absorbedOwnParts;
 };
 
 } // namespace

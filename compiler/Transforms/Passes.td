@@ -22,6 +22,29 @@ def VerifyLayoutsPass : Pass<"muster-verify-layouts", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"proved", "proved", "results and claims examined">];
 }
 
+def SplitMeshAxesPass : Pass<"muster-split-mesh-axes", "::mlir::ModuleOp"> {
+  let summary = "Make axes of the parts of axes that a program names";
+  let description = [{
+    Where a layout, a collective or a coordinate names a part of an axis, the axis is split at the ends of all its parts into axes named like them.
+    Ranks keep their numbers. Programs that name whole axes only stay as they are.
+
+    ```mlir
+    muster.mesh @mesh <["tp" = 6]>
+    muster.weight @k : tensor<6x5xf32> layout <[kv/tp[2:3], i]>
+    muster.weight @q : tensor<12x5xf32> layout <[h/tp, i]>
+    // becomes
+    muster.mesh @mesh <["tp[2:3]" = 3, "tp[1:2]" = 2]>
+    muster.weight @k : tensor<6x5xf32> layout <[kv/"tp[2:3]", i]>
+    muster.weight @q : tensor<12x5xf32> layout <[h/("tp[2:3]","tp[1:2]"), i]>
+    ```
+
+    *Requires*: an axis of which parts are named has a concrete size (E4010), and the weights at which parts begin and end divide one another (E4013).
+    *Guarantees*: layouts, collectives and coordinates name whole axes only.
+  }];
+  let dependentDialects = ["::muster::MusterDialect", "::mlir::arith::ArithDialect"];
+  let statistics = [Statistic<"split", "split", "meshes changed">];
+}
+
 def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleOp"> {
   let summary = "Turn redistributions into collectives";
   let description = [{
@@ -31,7 +54,7 @@ def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleO
     - `slice` where a dim becomes sharded by an axis over which the value is replicated;
     - `reduce_scatter` where a partial axis comes to divide a dim, `all_reduce` where it does not;
     - `all_to_all` where an axis moves between dims;
-    - `all_gather` where an axis leaves;
+    - `all_gather` where an axis leaves, with a `slice` behind it where a part of it goes to another dim (`lower-collectives` joins the two);
     - `permute` where parts are the same but lie on other ranks.
 
     Axes of size 1 need nothing, and equal layouts none of these.
@@ -42,7 +65,7 @@ def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleO
     %y = muster.all_reduce %x sum on "tp" : tensor<?x576xf32>
     ```
 
-    *Requires*: the mesh has concrete sizes (E4010); a dim that is not one contiguous term over whole axes is the same in both layouts
+    *Requires*: no part of an axis is named; the mesh has concrete sizes (E4010); a dim that is not one contiguous term over whole axes is the same in both layouts
     (E4011); partial axes have one kind and are whole (E4012).
     *Guarantees*: no `muster.redistribute` is left.
   }];
@@ -68,11 +91,12 @@ def LowerCollectivesPass : Pass<"muster-lower-collectives", "::mlir::ModuleOp"> 
   let summary = "Turn collectives into transfers";
   let description = [{
     Each collective becomes a `plan.transfer`, a strided box that every rank pulls from its peers. A `linalg.transpose` in front of or behind a
-    collective is absorbed by the box's strides, and a slice at a constant place by its offset and extents: only what is wanted moves. Behind a
+    collective is absorbed by the box's strides, and a slice at a constant place by its offset and extents: only what is wanted moves. So is a
+    `muster.slice` of a static dim behind a collective: a rank that gathers rows and keeps its part of the heads pulls its part only. Behind a
     collective only where nobody else uses its result, and never a slice that cuts the gathered dim. A collective over a group of one rank is its operand, and a proved
     `muster.assert_layout` goes.
 
-    *Requires*: no `muster.redistribute`; a mesh of known sizes.
+    *Requires*: no `muster.redistribute`; a mesh of known sizes, of which no part of an axis is named (E4014).
     *Guarantees*: no collective of the muster dialect is left.
   }];
   let dependentDialects = ["::muster::plan::PlanDialect", "::mlir::arith::ArithDialect"];

@@ -58,6 +58,7 @@ private:
   void addSlices();
   void addReductions();
   void addTransfersAndGathers();
+  void addGatherSlices(const RedistributionMove &gather);
   void addReorderings();
   void addPlacement();
   std::vector<int64_t> sourcesOf(llvm::ArrayRef<int> group, const Spread &after) const;
@@ -151,8 +152,28 @@ void Search::addTransfersAndGathers() {
         transfer.after.dims[target].insert(transfer.after.dims[target].end(), group.begin(), group.end());
         relax(std::move(transfer), (size - 1.0) / size);
       }
+      addGatherSlices(gather);
       relax(std::move(gather), size - 1.0);
     }
+}
+
+/// Some of the gathered axes, not all, come to divide another dim.
+void Search::addGatherSlices(const RedistributionMove &gather) {
+  for (auto [dim, axes] : llvm::enumerate(problem.to.dims))
+    for (size_t first = 0; static_cast<int64_t>(dim) != gather.dim && first < axes.size(); ++first)
+      for (size_t count = 1; first + count <= axes.size(); ++count) {
+        llvm::ArrayRef<int> sliced = llvm::ArrayRef(axes).slice(first, count);
+        if (!llvm::all_of(sliced, [&](int axis) { return llvm::is_contained(gather.axes, axis); }) ||
+            sliced.size() == gather.axes.size())
+          break;
+        if (!isDivisible(dim, groupSize(state.dims[dim]) * groupSize(sliced)))
+          continue;
+        RedistributionMove move{Kind::GatherSlice, gather.axes, static_cast<int64_t>(dim), gather.dim, {},
+                                gather.after,      sliced.vec()};
+        move.after.dims[dim].insert(move.after.dims[dim].end(), sliced.begin(), sliced.end());
+        relax(std::move(move),
+              static_cast<double>(groupSize(gather.axes) - 1) / static_cast<double>(groupSize(sliced)));
+      }
 }
 
 /// For each position of the group, the position that now holds what it has `after`; itself where it holds it already.

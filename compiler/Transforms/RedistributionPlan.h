@@ -13,8 +13,12 @@
 // | all_reduce      | axes partial                 | replicated           | 2 (P - 1) / P |
 // | all_to_all      | axes innermost in a dim      | innermost in another | (P - 1) / P |
 // | all_gather      | axes innermost in a dim      | replicated           | P - 1 |
-// | permute         | a dim's axes in an order     | in another           | 1 |
-// | permute         | all parts as large as wanted | where they belong    | 1 |
+// | gather_slice    | axes innermost in a dim      | some of them (S ranks) innermost in another, the rest replicated |
+// (P - 1) / S | | permute         | a dim's axes in an order     | in another           | 1 | | permute         | all
+// parts as large as wanted | where they belong    | 1 |
+//
+// A gather_slice is an all_gather and then a slice, of which a rank receives its slice only: rows go to heads of which
+// there are fewer than ranks.
 //
 // The cheapest way is found by Dijkstra's algorithm; ties go to fewer moves. An axis enters no dim but the one where it
 // ends, so that there are few states and no part is ever cut finer than the sizes allow.
@@ -38,13 +42,14 @@ struct Spread {
 };
 
 struct RedistributionMove {
-  enum class Kind { Slice, ReduceScatter, AllReduce, AllToAll, AllGather, Permute };
+  enum class Kind { Slice, ReduceScatter, AllReduce, AllToAll, AllGather, GatherSlice, Permute };
   Kind kind;
   std::vector<int> axes;        ///< the group, first axis slowest
-  int64_t dim = -1;             ///< the dim that is cut or gathered; of an all_to_all the one that is cut
-  int64_t concat = -1;          ///< of an all_to_all: the dim that is gathered
+  int64_t dim = -1;             ///< the dim that is cut or gathered; of an all_to_all and a gather_slice the one cut
+  int64_t concat = -1;          ///< of an all_to_all and a gather_slice: the dim that is gathered
   std::vector<int64_t> sources; ///< of a permute: for each position of the group, the position whose part it gets
   Spread after;
+  std::vector<int> sliced = {}; ///< of a gather_slice: the axes that come to divide `dim`, first axis slowest
 };
 
 struct RedistributionProblem {

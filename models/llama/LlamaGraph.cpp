@@ -45,7 +45,7 @@ private:
   Value load(StringRef name, ArrayRef<int64_t> shape, LayoutAttr layout, ArrayRef<std::string> sources);
   Value loadPlain(const Twine &name, ArrayRef<int64_t> shape, StringRef layoutText);
   Value loadTable(StringRef name);
-  using Segments = ArrayRef<std::pair<StringRef, int64_t>>;
+  using Segments = ArrayRef<PackedSegment>;
   Value loadPacked(StringRef name, Segments segments, StringRef suffix, bool matrix);
 
   // Pieces of the step.
@@ -57,7 +57,13 @@ private:
                     function_ref<Value(OpBuilder &, Location, ValueRange)> combine);
   Value addBias(Value input, Value bias);
   SmallVector<Value> packedProduct(StringRef name, Value input, Segments segments, bool bias);
-  Value rowProduct(StringRef location, const Twine &name, Value input, int64_t inputs, bool bias, Value residual);
+  /// A block's last matrix: its inputs, its layout, and that of its product.
+  struct RowMatrix {
+    int64_t inputs;
+    StringRef layout, output;
+  };
+  Value rowProduct(StringRef location, const Twine &name, Value input, const RowMatrix &matrix, bool bias,
+                   Value residual);
   Value splitHeads(Value input, int64_t heads, StringRef layoutText);
   Value firstRow(LayoutAttr layout, Value rowsOfRank);
   Value embed();
@@ -126,15 +132,14 @@ Value GraphBuilder::loadTable(StringRef name) {
 Value GraphBuilder::loadPacked(StringRef name, Segments segments, StringRef suffix, bool matrix) {
   int64_t total = 0;
   SmallVector<std::string> sources;
-  for (auto [segment, size] : segments) {
-    total += size;
-    sources.push_back(layer + "." + segment.str() + suffix.str());
+  for (const PackedSegment &segment : segments) {
+    total += segment.rows;
+    sources.push_back(layer + "." + segment.name.str() + suffix.str());
   }
   SmallVector<int64_t> shape = {total};
   if (matrix)
     shape.push_back(config.hidden);
-  return load(layer + "." + name.str() + suffix.str(), shape,
-              layout(packedLayout(segments, layouts.columnAxes, matrix)), sources);
+  return load(layer + "." + name.str() + suffix.str(), shape, layout(packedLayout(segments, matrix)), sources);
 }
 
 //===----------------------------------------------------------------------===//
@@ -201,8 +206,11 @@ SmallVector<Value> GraphBuilder::packedProduct(StringRef name, Value input, Segm
     product = elementwise({product, loadPacked(name, segments, "_bias", /*matrix=*/false)}, product, stepRows, sum);
   SmallVector<Value> parts;
   int64_t offset = 0;
-  for (auto [segment, size] : segments) {
-    int64_t part = size / (*layouts.columnAxes ? options.axisSize("tp") : 1);
+  LayoutAttr packed = layout(packedLayout(segments, /*matrix=*/true));
+  for (LayoutTermAttr segment : packed.getDims()[0].getTerms()) {
+    int64_t part = segment.getExtent();
+    for (AxisRefAttr axis : segment.getAxes())
+      part /= findAxisPart(mesh, getAxisName(axis))->size;
     SmallVector<OpFoldResult> offsets = {body.getIndexAttr(0), body.getIndexAttr(offset)};
     SmallVector<OpFoldResult> sizes = {stepRows, body.getIndexAttr(part)};
     SmallVector<OpFoldResult> strides = {body.getIndexAttr(1), body.getIndexAttr(1)};
@@ -214,12 +222,12 @@ SmallVector<Value> GraphBuilder::packedProduct(StringRef name, Value input, Segm
 
 /// A block's last matrix product, summed over the ranks, plus bias and residual. `part` is its place in the layer,
 /// `name` its weight.
-Value GraphBuilder::rowProduct(StringRef part, const Twine &name, Value input, int64_t inputs, bool bias,
+Value GraphBuilder::rowProduct(StringRef part, const Twine &name, Value input, const RowMatrix &matrix, bool bias,
                                Value residual) {
   std::string weightName = layer + "." + name.str();
   at(layer + "." + part);
-  Value product = matmul(input, loadPlain(weightName, {config.hidden, inputs}, layouts.rowMatrix));
-  product = redistribute(product, layouts.blockOutput, layouts.residual, tensor({dynamic, config.hidden}));
+  Value product = matmul(input, loadPlain(weightName, {config.hidden, matrix.inputs}, matrix.layout));
+  product = redistribute(product, matrix.output, layouts.residual, tensor({dynamic, config.hidden}));
   SmallVector<Value> terms = {residual, product};
   if (bias)
     terms.push_back(loadPlain(weightName + "_bias", {config.hidden}, layouts.rowBias));
@@ -232,14 +240,18 @@ Value GraphBuilder::splitHeads(Value input, int64_t heads, StringRef layoutText)
   return nn::SplitHeadsOp::create(body, type, input, heads, config.headDim);
 }
 
+/// The axes that divide dim 0.
+static ArrayRef<AxisRefAttr> axesOf(LayoutAttr layout) { return layout.getDims()[0].getTerms().front().getAxes(); }
+
 /// Where the rank's rows of a table begin, whose dim 0 is divided as in `layout`; null where each rank has all rows.
 Value GraphBuilder::firstRow(LayoutAttr layout, Value rowsOfRank) {
   Value first;
   Value stride = rowsOfRank;
-  for (StringRef axis : llvm::reverse(layout.getPlainAxes(0))) {
-    Value part = arith::MulIOp::create(body, CoordinateOp::create(body, axis), stride);
+  for (AxisRefAttr axis : llvm::reverse(axesOf(layout))) {
+    std::string name = getAxisName(axis);
+    Value part = arith::MulIOp::create(body, CoordinateOp::create(body, name), stride);
     first = first ? arith::AddIOp::create(body, first, part).getResult() : part;
-    stride = arith::MulIOp::create(body, stride, arith::ConstantIndexOp::create(body, mesh.getAxisSize(axis)));
+    stride = arith::MulIOp::create(body, stride, arith::ConstantIndexOp::create(body, findAxisPart(mesh, name)->size));
   }
   return first;
 }
@@ -297,7 +309,7 @@ Value GraphBuilder::embed() {
   Value table = loadPlain("token_embedding", {config.vocabulary, config.hidden}, layouts.embedding);
   // The rank's rows are consecutive; rows of others come out as zeros, so that the ranks' sum is the look-up.
   Value first;
-  if (!tableLayout.getPlainAxes(0).empty()) {
+  if (!axesOf(tableLayout).empty()) {
     int64_t rowsOfRank = local(tensor({config.vocabulary, config.hidden}), tableLayout).getDimSize(0);
     first = firstRow(tableLayout, arith::ConstantIndexOp::create(body, rowsOfRank));
   }
@@ -313,8 +325,10 @@ Value GraphBuilder::attention(Value residual) {
   Value input = norm(layer + ".attention_norm", residual);
   input = redistribute(input, layouts.residual, layouts.blockInput, tensor({dynamic, config.hidden}));
   at(layer + ".attention.qkv_proj");
-  SmallVector<Value> parts =
-      packedProduct("qkv", input, {{"q", queryRows}, {"k", keyRows}, {"v", keyRows}}, config.attentionBias);
+  SmallVector<Value> parts = packedProduct(
+      "qkv", input,
+      {{"q", queryRows, layouts.queryAxes}, {"k", keyRows, layouts.keyAxes}, {"v", keyRows, layouts.keyAxes}},
+      config.attentionBias);
   Value query = splitHeads(parts[0], config.heads, layouts.queryRows),
         key = splitHeads(parts[1], config.kvHeads, layouts.keyRows),
         value = splitHeads(parts[2], config.kvHeads, layouts.keyRows);
@@ -342,7 +356,8 @@ Value GraphBuilder::attention(Value residual) {
   int64_t ownHeads = cast<RankedTensorType>(output.getType()).getDimSize(1);
   output = nn::MergeHeadsOp::create(body, tensor({dynamic, ownHeads * config.headDim}), output, config.heads,
                                     config.headDim);
-  return rowProduct("attention.o_proj", "o", output, queryRows, config.attentionBias, residual);
+  return rowProduct("attention.o_proj", "o", output, {queryRows, layouts.outputMatrix, layouts.attentionOutput},
+                    config.attentionBias, residual);
 }
 
 Value GraphBuilder::feedForward(Value residual) {
@@ -350,11 +365,13 @@ Value GraphBuilder::feedForward(Value residual) {
   Value input = norm(layer + ".feed_forward_norm", residual);
   input = redistribute(input, layouts.residual, layouts.blockInput, tensor({dynamic, config.hidden}));
   at(layer + ".feed_forward.gate_up_proj");
-  SmallVector<Value> parts =
-      packedProduct("gate_up", input, {{"gate", config.feedForward}, {"up", config.feedForward}}, config.mlpBias);
+  SmallVector<Value> parts = packedProduct(
+      "gate_up", input,
+      {{"gate", config.feedForward, layouts.widthAxes}, {"up", config.feedForward, layouts.widthAxes}}, config.mlpBias);
   at(layer + ".feed_forward.swiglu");
   Value activated = elementwise(parts, parts[0], stepRows, swiglu);
-  return rowProduct("feed_forward.down_proj", "down", activated, config.feedForward, config.mlpBias, residual);
+  return rowProduct("feed_forward.down_proj", "down", activated,
+                    {config.feedForward, layouts.downMatrix, layouts.feedForwardOutput}, config.mlpBias, residual);
 }
 
 /// Only the asked rows pass the last norm and the head.
@@ -363,7 +380,7 @@ Value GraphBuilder::head(Value residual) {
   RankedTensorType hidden = tensor({dynamic, config.hidden});
   residual = redistribute(residual, layouts.residual, layouts.blockInput, hidden);
   LayoutAttr rowsLayout = layout(layouts.blockInput);
-  Value first = rowsLayout.getPlainAxes(0).empty() ? Value() : firstRow(rowsLayout, stepRows);
+  Value first = axesOf(rowsLayout).empty() ? Value() : firstRow(rowsLayout, stepRows);
   Value asked = nn::GatherRowsOp::create(body, hidden, residual, logitRows, first);
   asked = redistribute(asked, layouts.askedRows, layouts.headInput, hidden);
   at("output_norm");
@@ -397,9 +414,8 @@ OwningOpRef<ModuleOp> GraphBuilder::build() {
   ropeSin = loadTable("rope_sin");
   Value residual = embed();
   at("token_embedding");
-  residualRows = layout(layouts.residual).getPlainAxes(0).empty()
-                     ? stepRows
-                     : tensor::DimOp::create(body, residual, 0).getResult();
+  residualRows =
+      axesOf(layout(layouts.residual)).empty() ? stepRows : tensor::DimOp::create(body, residual, 0).getResult();
   for (int64_t index = 0; index < config.layers; ++index) {
     layer = "layers." + std::to_string(index);
     residual = feedForward(attention(residual));
@@ -414,7 +430,10 @@ OwningOpRef<ModuleOp> GraphBuilder::build() {
 
 FailureOr<OwningOpRef<ModuleOp>> muster::llama::buildLlama(MLIRContext *context, const LlamaConfig &config,
                                                            const LlamaGraphOptions &options) {
-  return buildLlama(context, config, options, chooseLayouts(options.hasAxis("sp"), options.hasAxis("tp")));
+  if (failed(verify(context, config, options)))
+    return failure();
+  warnOfRepetition(context, config, options);
+  return buildLlama(context, config, options, chooseLayouts(config, options));
 }
 
 FailureOr<OwningOpRef<ModuleOp>> muster::llama::buildLlama(MLIRContext *context, const LlamaConfig &config,

@@ -27,9 +27,10 @@ inline constexpr llvm::StringLiteral stepEntry = "step";
 ///
 /// Weights, besides plain ones named like their tensor: `layers.<n>.qkv` and `layers.<n>.gate_up` (and their `_bias`)
 /// hold several tensors, rows stacked, so that one matrix product serves them. Requires no loaded dialect. Every op's
-/// location is named after its layer. `layouts` says where the graph is pinned; without it, the table for the axes of
-/// the mesh. Where tokens are divided among ranks, the rows of a step are a multiple of them: rows behind the last
-/// query start are padding, belong to no sequence and have a negative write slot. Fails with what `verify` reports.
+/// location is named after its layer. `layouts` says where the graph is pinned; without it, what chooseLayouts() says
+/// of the mesh, and a warning of what several ranks compute alike. Where tokens are divided among ranks, the rows of a
+/// step are a multiple of them: rows behind the last query start are padding, belong to no sequence and have a negative
+/// write slot. Fails with what `verify` reports.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> buildLlama(mlir::MLIRContext *context, const LlamaConfig &config,
                                                               const LlamaGraphOptions &options,
                                                               const LlamaLayouts &layouts);

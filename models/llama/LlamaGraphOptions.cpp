@@ -5,6 +5,8 @@
 #include "mlir/IR/Location.h"
 
 #include <limits>
+#include <numeric>
+#include <string>
 #include <tuple>
 
 using namespace mlir;
@@ -49,6 +51,32 @@ static LogicalResult verifyCapacities(MLIRContext *context, const LlamaConfig &c
   return success();
 }
 
+/// Query heads are divided by all ranks. Key-value heads are divided by tp and then sp as far as they go; ranks that
+/// are left share one.
+static LogicalResult verifyHeads(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options) {
+  int64_t tp = options.axisSize("tp"), sp = options.axisSize("sp");
+  auto refuse = [&](StringRef one, StringRef both) -> LogicalResult {
+    if (sp != 1 && tp != 1)
+      return error(context) << "E3323 expected " << both << " but got " << tp << " times " << sp;
+    return error(context) << "E3323 expected a size of axis '" << (sp == 1 ? "tp" : "sp") << "' that " << one
+                          << " but got " << (sp == 1 ? tp : sp);
+  };
+  std::string heads = std::to_string(config.heads), keys = std::to_string(config.kvHeads) + " key-value heads";
+  // One by one, because the product may overflow.
+  if (config.heads % tp != 0 || config.heads / tp % sp != 0)
+    return refuse("divides the model's " + heads + " heads",
+                  "sizes of axes 'tp' and 'sp' whose product divides the model's " + heads + " heads");
+  int64_t left = config.kvHeads;
+  for (int64_t ranks : {tp, sp}) {
+    if (left % ranks != 0 && ranks % left != 0)
+      return refuse("divides the model's " + keys + " or is a multiple of them",
+                    "sizes of axes 'tp' and 'sp' of which each divides what the one before leaves of the model's " +
+                        keys + " or is a multiple of it");
+    left = left % ranks == 0 ? left / ranks : 1;
+  }
+  return success();
+}
+
 static LogicalResult verifyMesh(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options) {
   bool isKnown = !options.mesh.empty();
   for (const auto &[name, size] : options.mesh)
@@ -64,27 +92,21 @@ static LogicalResult verifyMesh(MLIRContext *context, const LlamaConfig &config,
       diagnostic << "no axis";
     return diagnostic;
   }
-  int64_t tp = options.axisSize("tp"), sp = options.axisSize("sp");
-  for (auto [what, value, bySequence] :
-       {std::tuple("heads", config.heads, true), std::tuple("key-value heads", config.kvHeads, true),
-        std::tuple("columns of the feed-forward network", config.feedForward, false),
-        std::tuple("rows of the vocabulary", config.vocabulary, true)}) {
-    int64_t ranks = bySequence ? tp * sp : tp;
-    if (value % ranks == 0)
-      continue;
-    if (ranks == tp)
-      return error(context) << "E3323 expected a size of axis 'tp' that divides the model's " << value << " " << what
-                            << " but got " << tp;
-    if (tp == 1)
-      return error(context) << "E3323 expected a size of axis 'sp' that divides the model's " << value << " " << what
-                            << " but got " << sp;
-    return error(context) << "E3323 expected sizes of axes 'tp' and 'sp' whose product divides the model's " << value
-                          << " " << what << " but got " << tp << " times " << sp;
-  }
-  return success();
+  return verifyHeads(context, config, options);
 }
 
 LogicalResult muster::llama::verify(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options) {
   return success(succeeded(verifyNumbers(context, config)) && succeeded(verifyCapacities(context, config, options)) &&
                  succeeded(verifyMesh(context, config, options)));
+}
+
+void muster::llama::warnOfRepetition(MLIRContext *context, const LlamaConfig &config,
+                                     const LlamaGraphOptions &options) {
+  int64_t tp = options.axisSize("tp"), sp = options.axisSize("sp");
+  for (auto [what, size, ranks] : {std::tuple("columns of the feed-forward network", config.feedForward, tp),
+                                   std::tuple("rows of the vocabulary", config.vocabulary, tp * sp)})
+    if (int64_t parts = std::gcd(size, ranks); parts != ranks)
+      emitWarning(UnknownLoc::get(context)) << "the model's " << size << " " << what << " are divided into " << parts
+                                            << (parts == 1 ? " part for " : " parts for ") << ranks
+                                            << " ranks: " << ranks / parts << " ranks compute each part";
 }

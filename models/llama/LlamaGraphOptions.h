@@ -36,9 +36,12 @@ struct LlamaGraphOptions {
 };
 
 /// The config is one of a model (E3320), the capacities are sensible and within the model's context (E3321), the mesh
-/// has axes tp and sp at most, each once (E3322), tp divides the feed-forward width, and tp * sp heads, key-value heads
-/// and vocabulary (E3323).
-/// Errors go to the context.
+/// has axes tp and sp at most, each once (E3322), tp * sp divides the heads, and tp and then sp divide what is left of
+/// the key-value heads or are multiples of it (E3323). Errors go to the context.
 mlir::LogicalResult verify(mlir::MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options);
+
+/// Warns where an axis does not divide the feed-forward width or the vocabulary, so that ranks repeat each other's
+/// products.
+void warnOfRepetition(mlir::MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options);
 
 } // namespace muster::llama

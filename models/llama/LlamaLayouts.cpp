@@ -1,108 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "models/llama/LlamaLayouts.h"
 
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+
+#include <fmt/format.h>
+#include <numeric>
+
 using namespace muster::llama;
 
-const LlamaLayouts muster::llama::tensorParallelLayouts = {
-    .tokens = "[t]",
-    .perToken = "[t]",
-    .starts = "[starts]",
-    .blockTable = "[s, pages]",
-    .perLogits = "[r]",
-    .logits = "[r, v]",
+namespace {
 
-    .residual = "[t, i]",
-    .blockInput = "[t, i]",
-    .blockOutput = "[t, i], partial(sum: tp)",
-    .embedded = "[t, i], partial(sum: tp)",
-    .queryRows = "[t, h/tp, d]",
-    .queryHeads = "[t, h/tp, d]",
-    .keyRows = "[t, kv/tp, d]",
-    .keyHeads = "[t, kv/tp, d]",
-    .askedRows = "[r, i]",
-    .headInput = "[r, i]",
-    .headOutput = "[r, v/tp]",
+/// The axes that divide something, outer first.
+using Axes = llvm::SmallVector<std::string, 2>;
 
-    .embedding = "[v/tp, i]",
-    .head = "[v/tp, i]",
-    .norm = "[i]",
-    .columnAxes = "/tp",
-    .rowMatrix = "[o, i/tp]",
-    .rowBias = "[o]",
-    .ropeTable = "[p, e]",
-    .cache = "[page, slot, kv/tp, d]",
-};
-
-const LlamaLayouts muster::llama::sequenceParallelLayouts = {
-    .tokens = "[t/sp]",
-    .perToken = "[t]",
-    .starts = "[starts]",
-    .blockTable = "[s, pages]",
-    .perLogits = "[r]",
-    .logits = "[r, v]",
-
-    .residual = "[t/sp, i]",
-    .blockInput = "[t/sp, i]",
-    .blockOutput = "[t/sp, i]",
-    .embedded = "[t/sp, i]",
-    .queryRows = "[t/sp, h, d]",
-    .queryHeads = "[t, h/sp, d]",
-    .keyRows = "[t/sp, kv, d]",
-    .keyHeads = "[t, kv/sp, d]",
-    .askedRows = "[r, i], partial(sum: sp)",
-    .headInput = "[r, i]",
-    .headOutput = "[r, v/sp]",
-
-    .embedding = "[v, i]",
-    .head = "[v/sp, i]",
-    .norm = "[i]",
-    .columnAxes = "",
-    .rowMatrix = "[o, i]",
-    .rowBias = "[o]",
-    .ropeTable = "[p, e]",
-    .cache = "[page, slot, kv/sp, d]",
-};
-
-const LlamaLayouts muster::llama::sequenceTensorLayouts = {
-    .tokens = "[t/sp]",
-    .perToken = "[t]",
-    .starts = "[starts]",
-    .blockTable = "[s, pages]",
-    .perLogits = "[r]",
-    .logits = "[r, v]",
-
-    .residual = "[t/sp, i]",
-    .blockInput = "[t/sp, i]",
-    .blockOutput = "[t/sp, i], partial(sum: tp)",
-    .embedded = "[t/sp, i], partial(sum: tp)",
-    .queryRows = "[t/sp, h/tp, d]",
-    .queryHeads = "[t, h/(tp,sp), d]",
-    .keyRows = "[t/sp, kv/tp, d]",
-    .keyHeads = "[t, kv/(tp,sp), d]",
-    .askedRows = "[r, i], partial(sum: sp)",
-    .headInput = "[r, i]",
-    .headOutput = "[r, v/(tp,sp)]",
-
-    .embedding = "[v/tp, i]",
-    .head = "[v/(tp,sp), i]",
-    .norm = "[i]",
-    .columnAxes = "/tp",
-    .rowMatrix = "[o, i/tp]",
-    .rowBias = "[o]",
-    .ropeTable = "[p, e]",
-    .cache = "[page, slot, kv/(tp,sp), d]",
-};
-
-const LlamaLayouts &muster::llama::chooseLayouts(bool hasSequence, bool hasTensor) {
-  if (!hasSequence)
-    return tensorParallelLayouts;
-  return hasTensor ? sequenceTensorLayouts : sequenceParallelLayouts;
+/// The greatest parts of the axes that divide `size` parts among them: of each axis its outer part, so that consecutive
+/// ranks hold the same.
+Axes divide(int64_t size, llvm::ArrayRef<llvm::StringRef> axes, const LlamaGraphOptions &options) {
+  Axes result;
+  for (llvm::StringRef axis : axes) {
+    int64_t ranks = options.axisSize(axis), parts = std::gcd(size, ranks);
+    size /= parts;
+    if (parts == ranks)
+      result.push_back(axis.str());
+    else if (parts > 1)
+      result.push_back(fmt::format("{}[{}:{}]", axis.str(), ranks / parts, parts));
+  }
+  return result;
 }
 
-std::string muster::llama::packedLayout(llvm::ArrayRef<std::pair<llvm::StringRef, int64_t>> segments,
-                                        llvm::StringRef axes, bool matrix) {
+/// What stands behind the name of a dim: "/tp", "/(tp,sp)" or nothing.
+std::string over(const Axes &axes) {
+  std::string list = llvm::join(axes, ",");
+  return axes.empty() ? "" : axes.size() == 1 ? "/" + list : "/(" + list + ")";
+}
+
+std::string partialSum(const Axes &axes) {
+  return axes.empty() ? "" : ", partial(sum: " + llvm::join(axes, ", ") + ")";
+}
+
+} // namespace
+
+LlamaLayouts muster::llama::chooseLayouts(const LlamaConfig &config, const LlamaGraphOptions &options) {
+  llvm::SmallVector<llvm::StringRef, 2> tensor, all;
+  if (options.hasAxis("tp"))
+    tensor.push_back("tp");
+  all = tensor;
+  Axes rowAxes;
+  if (options.hasAxis("sp")) {
+    all.push_back("sp");
+    rowAxes.push_back("sp");
+  }
+  Axes width = divide(config.feedForward, tensor, options), vocabulary = divide(config.vocabulary, tensor, options),
+       heads = divide(config.heads, tensor, options);
+  std::string row = "t" + over(rowAxes), ownHeads = "h" + over(divide(config.heads, all, options)),
+              keys = "kv" + over(divide(config.kvHeads, tensor, options)),
+              ownKeys = "kv" + over(divide(config.kvHeads, all, options)),
+              words = "v" + over(divide(config.vocabulary, all, options));
+
+  LlamaLayouts layouts;
+  layouts.tokens = "[" + row + "]";
+  layouts.residual = layouts.blockInput = "[" + row + ", i]";
+  layouts.attentionOutput = layouts.residual + partialSum(heads);
+  layouts.feedForwardOutput = layouts.residual + partialSum(width);
+  layouts.embedded = layouts.residual + partialSum(vocabulary);
+  layouts.queryRows = "[" + row + ", h" + over(heads) + ", d]";
+  layouts.queryHeads = "[t, " + ownHeads + ", d]";
+  layouts.keyRows = "[" + row + ", " + keys + ", d]";
+  layouts.keyHeads = "[t, " + ownKeys + ", d]";
+  layouts.askedRows = "[r, i]" + partialSum(rowAxes);
+  layouts.headOutput = "[r, " + words + "]";
+  layouts.embedding = "[v" + over(vocabulary) + ", i]";
+  layouts.head = "[" + words + ", i]";
+  layouts.queryAxes = over(heads);
+  layouts.keyAxes = over(divide(config.kvHeads, tensor, options));
+  layouts.widthAxes = over(width);
+  layouts.outputMatrix = "[o, i" + over(heads) + "]";
+  layouts.downMatrix = "[o, i" + over(width) + "]";
+  layouts.cache = "[page, slot, " + ownKeys + ", d]";
+  return layouts;
+}
+
+std::string muster::llama::packedLayout(llvm::ArrayRef<PackedSegment> segments, bool matrix) {
   std::string text = "[{";
-  for (auto [name, rows] : segments)
-    text += (text.size() > 2 ? " | " : "") + name.str() + ":" + std::to_string(rows) + axes.str();
+  for (const PackedSegment &segment : segments)
+    text +=
+        (text.size() > 2 ? " | " : "") + segment.name.str() + ":" + std::to_string(segment.rows) + segment.axes.str();
   return text + (matrix ? "}, i]" : "}]");
 }

@@ -1,69 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Where a Llama graph is pinned to a layout. A kind of parallelism is a table of these, never another builder.
+// Where a Llama graph is pinned to a layout. A kind of parallelism is a choice of these, never another builder.
 #pragma once
+
+#include "models/llama/LlamaGraphOptions.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <string>
-#include <utility>
 
 namespace muster::llama {
 
 /// Texts of layouts at the fixed points of the graph. In the step: t tokens, s sequences, r rows of logits, i hidden, h
-/// query heads, kv key-value heads, d elements of a head, v vocabulary. In weights: o outputs, i inputs.
+/// query heads, kv key-value heads, d elements of a head, v vocabulary. In weights: o outputs, i inputs. What stands
+/// here is a program on one rank.
 struct LlamaLayouts {
   // Entry.
-  const char *tokens;     ///< ids of the rows that a rank embeds
-  const char *perToken;   ///< positions, write slots: of the rows that a rank attends from
-  const char *starts;     ///< first row of each sequence and the end
-  const char *blockTable; ///< pages of each sequence
-  const char *perLogits;  ///< rows whose logits are wanted
-  const char *logits;     ///< the result
+  std::string tokens = "[t]";            ///< ids of the rows that a rank embeds
+  std::string perToken = "[t]";          ///< positions, write slots: of the rows that a rank attends from
+  std::string starts = "[starts]";       ///< first row of each sequence and the end
+  std::string blockTable = "[s, pages]"; ///< pages of each sequence
+  std::string perLogits = "[r]";         ///< rows whose logits are wanted
+  std::string logits = "[r, v]";         ///< the result
 
   // Activations.
-  const char *residual;    ///< between blocks
-  const char *blockInput;  ///< what a block's first matrix product reads
-  const char *blockOutput; ///< what its last one leaves
-  const char *embedded;    ///< what the embedding look-up leaves
-  const char *queryRows;   ///< queries as the first product of attention leaves them, and as the last one reads them
-  const char *queryHeads;  ///< queries as attention walks them
-  const char *keyRows;     ///< keys and values likewise
-  const char *keyHeads;    ///< as the cache takes them
-  const char *askedRows;   ///< what the choice of the rows whose logits are wanted leaves
-  const char *headInput;   ///< what the head's matrix product reads
-  const char *headOutput;  ///< what the head's matrix product leaves
+  std::string residual = "[t, i]";          ///< between blocks
+  std::string blockInput = "[t, i]";        ///< what a block's first matrix product reads
+  std::string attentionOutput = "[t, i]";   ///< what the last one of attention leaves
+  std::string feedForwardOutput = "[t, i]"; ///< what the last one of the feed-forward network leaves
+  std::string embedded = "[t, i]";          ///< what the embedding look-up leaves
+  std::string queryRows =
+      "[t, h, d]"; ///< queries as the first product of attention leaves them and the last reads them
+  std::string queryHeads = "[t, h, d]"; ///< queries as attention walks them
+  std::string keyRows = "[t, kv, d]";   ///< keys and values likewise
+  std::string keyHeads = "[t, kv, d]";  ///< as the cache takes them
+  std::string askedRows = "[r, i]";     ///< what the choice of the rows whose logits are wanted leaves
+  std::string headInput = "[r, i]";     ///< what the head's matrix product reads
+  std::string headOutput = "[r, v]";    ///< what the head's matrix product leaves
 
   // Weights and states.
-  const char *embedding; ///< token_embedding
-  const char *head;      ///< output; where it is tied and divided otherwise, the embedding is held twice
-  const char *norm;
-  const char *columnAxes; ///< divides the rows of q, k, v, gate, up (outputs)
-  const char *rowMatrix;  ///< o and down, divided by their inputs
-  const char *rowBias;    ///< biases of o and down
-  const char *ropeTable;
-  const char *cache; ///< keys and values
+  std::string embedding = "[v, i]"; ///< token_embedding
+  std::string head = "[v, i]";      ///< output; where it is tied and divided otherwise, the embedding is held twice
+  std::string norm = "[i]";
+  std::string queryAxes;               ///< divide the rows of q: "", "/tp"
+  std::string keyAxes;                 ///< of k and v
+  std::string widthAxes;               ///< of gate and up
+  std::string outputMatrix = "[o, i]"; ///< o, divided by its inputs
+  std::string downMatrix = "[o, i]";   ///< down likewise
+  std::string rowBias = "[o]";         ///< biases of o and down
+  std::string ropeTable = "[p, e]";
+  std::string cache = "[page, slot, kv, d]"; ///< keys and values
 };
 
-/// Megatron-LM's tensor parallelism (Shoeybi et al. 2019): heads, feed-forward columns and vocabulary divided by tp;
-/// one sum after the embedding, attention and feed-forward blocks each.
-extern const LlamaLayouts tensorParallelLayouts;
+/// The layouts for the axes of a mesh.
+///
+/// Axis tp is Megatron-LM's tensor parallelism (Shoeybi et al. 2019): heads, feed-forward columns and vocabulary
+/// divided by tp; one sum after the embedding, attention and feed-forward blocks each.
+///
+/// Axis sp is DeepSpeed-Ulysses (Jacobs et al. 2023): rows divided by sp everywhere but in attention, which has all
+/// rows of a part of the heads (divided by tp and then sp); all-to-alls between the two. Weights are on every rank of
+/// sp, but for the head's, whose vocabulary is divided. The rows of a step are a multiple of sp.
+///
+/// What has fewer parts than an axis has ranks is divided by a part of the axis: consecutive ranks hold the same
+/// key-value head, or the same part of the feed-forward network or vocabulary.
+LlamaLayouts chooseLayouts(const LlamaConfig &config, const LlamaGraphOptions &options);
 
-/// DeepSpeed-Ulysses (Jacobs et al. 2023): rows divided by sp everywhere but in attention, which has all rows of a part
-/// of the heads; all-to-alls between the two. Weights are on every rank, but for the head's, whose vocabulary is
-/// divided. The rows of a step are a multiple of sp.
-extern const LlamaLayouts sequenceParallelLayouts;
+/// A tensor that lies in dim 0 of a packed weight, its logical rows and the axes that divide them.
+struct PackedSegment {
+  llvm::StringRef name;
+  int64_t rows;
+  llvm::StringRef axes; ///< "/tp" or ""
+};
 
-/// Both: rows by sp, what tensor parallelism divides by tp, heads by tp and then sp.
-extern const LlamaLayouts sequenceTensorLayouts;
-
-/// The table for a mesh with or without an axis sp, with or without an axis tp.
-const LlamaLayouts &chooseLayouts(bool hasSequence, bool hasTensor);
-
-/// Layout of a packed weight whose dim 0 holds segments (name, logical rows) side by side, each divided by `axes`
-/// ("/tp" or ""); the other dim, if any, is i.
-std::string packedLayout(llvm::ArrayRef<std::pair<llvm::StringRef, int64_t>> segments, llvm::StringRef axes,
-                         bool matrix);
+/// Layout of a packed weight whose dim 0 holds segments side by side, each divided on its own; the other dim, if any,
+/// is i.
+std::string packedLayout(llvm::ArrayRef<PackedSegment> segments, bool matrix);
 
 } // namespace muster::llama

@@ -6,10 +6,18 @@
 
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace muster;
+
+/// Whether two parts of an axis have a digit of its coordinate in common.
+static bool overlap(const AxisPart &a, const AxisPart &b) {
+  if (a.index != b.index)
+    return false;
+  if (ShapedType::isDynamic(a.size) || ShapedType::isDynamic(b.size) || (a.weight == b.weight && a.size == b.size))
+    return true;
+  return a.weight < b.weight * b.size && b.weight < a.weight * a.size;
+}
 
 MeshAttr muster::verifyAxes(Operation *op, ArrayAttr axes) {
   std::string reason;
@@ -18,16 +26,19 @@ MeshAttr muster::verifyAxes(Operation *op, ArrayAttr axes) {
     op->emitOpError() << "cannot be checked because " << reason;
     return {};
   }
-  llvm::StringSet<> seen;
+  SmallVector<AxisPart> seen;
   for (StringRef axis : axes.getAsValueRange<StringAttr>()) {
-    if (mesh.findAxis(axis) < 0) {
+    std::optional<AxisPart> part = findAxisPart(mesh, axis);
+    if (!part) {
       op->emitOpError() << "references unknown mesh axis '" << axis << "'";
       return {};
     }
-    if (!seen.insert(axis).second) {
-      op->emitOpError() << "expected distinct axes but got '" << axis << "' twice";
-      return {};
-    }
+    for (const AxisPart &other : seen)
+      if (overlap(*part, other)) {
+        op->emitOpError() << "expected distinct axes but got '" << axis << "' twice";
+        return {};
+      }
+    seen.push_back(*part);
   }
   return mesh;
 }
@@ -75,7 +86,7 @@ static Value foldSingleRank(Operation *op, ArrayAttr axes) {
   if (!mesh || op->getOperand(0).getType() != op->getResult(0).getType())
     return {};
   for (StringRef axis : axes.getAsValueRange<StringAttr>())
-    if (mesh.findAxis(axis) < 0)
+    if (!findAxisPart(mesh, axis))
       return {};
   return getGroupSize(mesh, axes) == 1 ? op->getOperand(0) : Value();
 }

@@ -176,10 +176,32 @@ MeshAttr muster::getMesh(Operation *op, function_ref<void(const Twine &)> emit) 
   return found ? found : no("the module has no mesh");
 }
 
+std::optional<AxisPart> muster::findAxisPart(MeshAttr mesh, StringRef name) {
+  if (int64_t index = mesh.findAxis(name); index >= 0)
+    return AxisPart{index, 1, mesh.getAxes()[index].getSize()};
+  StringRef axis = name.take_until([](char c) { return c == '['; }), numbers = name.drop_front(axis.size());
+  AxisPart part{mesh.findAxis(axis), 0, 0};
+  if (part.index < 0 || !numbers.consume_front("[") || numbers.consumeInteger(10, part.weight) ||
+      !numbers.consume_front(":") || numbers.consumeInteger(10, part.size) || numbers != "]" || part.weight < 1 ||
+      part.size < 1)
+    return std::nullopt;
+  int64_t whole = mesh.getAxes()[part.index].getSize();
+  // By divisions, because the product of two numbers of 64 bits may wrap around.
+  if (!ShapedType::isDynamic(whole) && (whole % part.weight != 0 || whole / part.weight % part.size != 0))
+    return std::nullopt;
+  return part;
+}
+
+std::string muster::getAxisName(AxisRefAttr axis) {
+  return axis.isWholeAxis()
+             ? axis.getName().str()
+             : (axis.getName() + "[" + Twine(axis.getWeight()) + ":" + Twine(axis.getSize()) + "]").str();
+}
+
 int64_t muster::getGroupSize(MeshAttr mesh, ArrayAttr axes) {
   int64_t size = 1;
   for (StringRef axis : axes.getAsValueRange<StringAttr>()) {
-    int64_t axisSize = mesh.getAxisSize(axis);
+    int64_t axisSize = findAxisPart(mesh, axis)->size;
     if (ShapedType::isDynamic(axisSize))
       return ShapedType::kDynamic;
     size *= axisSize;

@@ -44,6 +44,20 @@ inline constexpr llvm::StringLiteral generator = "muster.generator";
 /// where there is none or the choice is open; `emit`, if given, then gets the reason.
 MeshAttr getMesh(mlir::Operation *op, llvm::function_ref<void(const llvm::Twine &)> emit = nullptr);
 
+/// An axis of a mesh or a part of one: a rank's position on it is (coordinate on axis `index`) / weight mod size.
+struct AxisPart {
+  int64_t index = 0; ///< of the axis in the mesh
+  int64_t weight = 1;
+  int64_t size = 1; ///< kDynamic where the axis is symbolic
+};
+
+/// What an operation names: an axis, "tp", or a part of one, "tp[3:3]", weight and size as in layouts. Nullopt where
+/// the mesh has no such axis or weight times size does not divide it.
+std::optional<AxisPart> findAxisPart(MeshAttr mesh, llvm::StringRef name);
+
+/// What a layout names, spelt as operations do.
+std::string getAxisName(AxisRefAttr axis);
+
 /// Number of positions of a group: the product of the sizes of the named axes. kDynamic where an axis is symbolic.
 int64_t getGroupSize(MeshAttr mesh, mlir::ArrayAttr axes);
 

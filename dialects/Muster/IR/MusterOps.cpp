@@ -175,7 +175,7 @@ static int64_t getPartCount(LayoutDimAttr dim, MeshAttr mesh) {
 
 LogicalResult CoordinateOp::verifySymbolUses(SymbolTableCollection &) {
   MeshAttr mesh = getMesh(*this);
-  if (!mesh || mesh.findAxis(getAxis()) < 0) // (C1)
+  if (!mesh || !findAxisPart(mesh, getAxis())) // (C1)
     return emitOpError() << "references unknown mesh axis '" << getAxis() << "'";
   return success();
 }

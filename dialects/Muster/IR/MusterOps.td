@@ -103,8 +103,10 @@ def Muster_LoadOp : Muster_Op<"load", [Pure, DeclareOpInterfaceMethods<SymbolUse
 def Muster_CoordinateOp : Muster_Op<"coordinate", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The rank's coordinate on an axis";
   let description = [{
+    Of a part of an axis, `"tp[3:2]"`, it is the coordinate on it: (coordinate on tp / 3) mod 2.
+
     Constraints:
-    - (C1) `axis` names an axis of the mesh.
+    - (C1) `axis` names an axis of the mesh, or a part of one that divides it.
 
     ```mlir
     %c = muster.coordinate "tp"
@@ -152,6 +154,9 @@ def Muster_AssertLayoutOp : Muster_Op<"assert_layout", [NoMemoryEffect, AllTypes
 
 //===----------------------------------------------------------------------===//
 // Collectives
+//
+// A group is named by axes: whole ones, "tp", or parts of them, "tp[3:2]" (weight 3, size 2, as in layouts), whose ranks differ in
+// (coordinate on tp / 3) mod 2 only. Axes of a group are distinct: their digits do not overlap.
 //===----------------------------------------------------------------------===//
 
 def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
@@ -185,7 +190,7 @@ def Muster_AllGatherOp : Muster_Collective<"all_gather"> {
     `result` holds the parts of all ranks of the group along `dim`, in the order of their position in the group.
 
     Constraints:
-    - (C1) `axes` name distinct axes of the mesh.
+    - (C1) `axes` name distinct axes of the mesh, or parts of them.
     - (C2) dim(result, dim) = dim(input, dim) * size of the group; all other dims are equal.
 
     Created by importers, model builders and `expand-redistribute`; none is left after `lower-collectives`.
@@ -205,7 +210,7 @@ def Muster_ReduceScatterOp : Muster_Collective<"reduce_scatter"> {
     Element-wise reduction over the ranks of the group, in the order of their position; each rank keeps its equal part of `dim`.
 
     Constraints:
-    - (C1) `axes` name distinct axes of the mesh.
+    - (C1) `axes` name distinct axes of the mesh, or parts of them.
     - (C2) dim(input, dim) = dim(result, dim) * size of the group; all other dims are equal.
 
     ```mlir
@@ -223,7 +228,7 @@ def Muster_AllReduceOp : Muster_Collective<"all_reduce", [AllTypesMatch<["input"
     Element-wise reduction over the ranks of the group in the order of their position, so that every rank holds the same bits.
 
     Constraints:
-    - (C1) `axes` name distinct axes of the mesh.
+    - (C1) `axes` name distinct axes of the mesh, or parts of them.
 
     ```mlir
     %y = muster.all_reduce %x sum on "tp" : tensor<?x576xf32>
@@ -240,7 +245,7 @@ def Muster_AllToAllOp : Muster_Collective<"all_to_all"> {
     Part j of `split` (equal parts, in order) goes to position j of the group; what arrives from position j becomes part j of `concat`.
 
     Constraints:
-    - (C1) `axes` name distinct axes of the mesh.
+    - (C1) `axes` name distinct axes of the mesh, or parts of them.
     - (C2) `split` and `concat` are dims of the tensor.
     - (C3) with P the size of the group: P divides dim(input, split); where the dims differ, dim(result, split) = dim(input, split) / P
       and dim(result, concat) = dim(input, concat) * P; where they are the same, the shapes are equal.
@@ -261,7 +266,7 @@ def Muster_ExchangeOp : Muster_Collective<"exchange", [AllTypesMatch<["input", "
     `all_to_all_single` does, so that foreign chains are stated as written.
 
     Constraints:
-    - (C1) `axes` name distinct axes of the mesh.
+    - (C1) `axes` name distinct axes of the mesh, or parts of them.
     - (C2) the size of the group divides dim 0.
 
     ```mlir
@@ -279,7 +284,7 @@ def Muster_SliceOp : Muster_Collective<"slice"> {
     The inverse of `all_gather`: no communication. The slice of what was just gathered over the same axes and dim folds to the part.
 
     Constraints:
-    - (C1) `axes` name distinct axes of the mesh.
+    - (C1) `axes` name distinct axes of the mesh, or parts of them.
     - (C2) dim(input, dim) = dim(result, dim) * size of the group; all other dims are equal.
 
     ```mlir
@@ -295,7 +300,7 @@ def Muster_BroadcastOp : Muster_Collective<"broadcast", [AllTypesMatch<["input",
   let summary = "Every rank of the group gets the value of one position";
   let description = [{
     Constraints:
-    - (C1) `axes` name distinct axes of the mesh.
+    - (C1) `axes` name distinct axes of the mesh, or parts of them.
     - (C2) 0 <= root < size of the group.
 
     ```mlir
@@ -313,7 +318,7 @@ def Muster_PermuteOp : Muster_Collective<"permute", [AllTypesMatch<["input", "re
     `sources[i]` is the position whose value position i receives; -1 gives zeros. A ring shift is `[3, 0, 1, 2]`.
 
     Constraints:
-    - (C1) `axes` name distinct axes of the mesh.
+    - (C1) `axes` name distinct axes of the mesh, or parts of them.
     - (C2) `sources` has one entry a position, each -1 or a position.
 
     ```mlir

@@ -296,10 +296,13 @@ LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (keys != values || keys.getDimSize(3) != query.getDimSize(2)) // (C1)
     return emitOpError() << "expected keys and values of one type and the query's head dim " << query.getDimSize(2)
                          << " but got " << keys << " and " << values;
-  if (query.getDimSize(1) * static_cast<int64_t>(getKvHeads()) !=
-      keys.getDimSize(2) * static_cast<int64_t>(getHeads())) // (C2)
+  // Ranks that share a key-value head have a part of its group each.
+  int64_t group = static_cast<int64_t>(getHeads() / getKvHeads()), own = query.getDimSize(1),
+          ownKeys = keys.getDimSize(2);
+  bool isShared = ownKeys == 1 && own > 0 && group % own == 0;
+  if (!isShared && own != ownKeys * group) // (C2)
     return emitOpError() << "expected the rank's heads in the ratio " << getHeads() << " : " << getKvHeads()
-                         << " but got " << query.getDimSize(1) << " and " << keys.getDimSize(2);
+                         << ", or a part of one key-value head's, but got " << own << " and " << ownKeys;
   return success();
 }
 

@@ -170,7 +170,8 @@ def NN_AttentionOp : NN_Op<"attention", [DeclareOpInterfaceMethods<SymbolUserOpI
 
     Constraints:
     - (C1) `keys` and `values` name `muster.state`s of one type with four dims, a dynamic number of pages and the head dim of the query.
-    - (C2) heads and kv_heads are at least 1 and kv_heads divides heads; the rank's numbers of query and key-value heads have the ratio heads / kv_heads.
+    - (C2) heads and kv_heads are at least 1 and kv_heads divides heads; the rank's numbers of query and key-value heads have the ratio
+      heads / kv_heads, or the rank has one key-value head and a part of the query heads that share it.
     - (C3) dim(positions, 0) = dim(query, 0), and block_table has one row less than query_starts where both are static.
 
     ```mlir

@@ -162,3 +162,26 @@ func.func @no_finer_than_sizes_allow(%x: tensor<2x5xf32>, %y: tensor<?x5xf32>) -
   %1 = muster.redistribute %y from <[t/a, i]> to <[t/b, i]> : tensor<?x5xf32> -> tensor<?x5xf32>
   return %0, %1 : tensor<1x5xf32>, tensor<?x5xf32>
 }
+
+// -----
+
+muster.mesh @mesh <["a" = 3, "b" = 2]>
+
+// Rows go to three heads on six ranks: gathered whole, of which each rank keeps (and receives, once lowered) its head.
+// CHECK-LABEL: func.func @gather_slice
+// CHECK-NEXT: %[[G:.*]] = muster.all_gather %{{.*}} on ["a", "b"] dim 0 : tensor<?x3x7xf32> -> tensor<?x3x7xf32>
+// CHECK-NEXT: muster.slice %[[G]] on "a" dim 1 : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
+// CHECK-NEXT: return
+func.func @gather_slice(%x: tensor<?x3x7xf32>) -> tensor<?x1x7xf32> {
+  %0 = muster.redistribute %x from <[t/(a,b), kv, d]> to <[t, kv/a, d]> : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
+  return %0 : tensor<?x1x7xf32>
+}
+
+// Where the other axis stays, an all-to-all does.
+// CHECK-LABEL: func.func @transfer_beside_a_sharded_axis
+// CHECK-NEXT: muster.all_to_all %{{.*}} on "a" split 1 concat 0 : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
+// CHECK-NEXT: return
+func.func @transfer_beside_a_sharded_axis(%x: tensor<?x3x7xf32>) -> tensor<?x1x7xf32> {
+  %0 = muster.redistribute %x from <[t/(b,a), kv, d]> to <[t/b, kv/a, d]> : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
+  return %0 : tensor<?x1x7xf32>
+}

@@ -268,3 +268,54 @@ func.func @negative_symbolic_mesh(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
   %0 = muster.all_reduce %x sum on "tp" : tensor<2x5xf32>
   return %0 : tensor<2x5xf32>
 }
+// -----
+// Rows go to heads of which there are fewer than ranks: each rank pulls its head only, 7 of 21 columns.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (s0, 1, 7)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (d0 * 7)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (21, 7, 1)>
+// CHECK-DAG: #[[$M3:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> ((d2 * 2 + d3) * (s0 * 7))>
+// CHECK-DAG: #[[$M4:map[0-9]*]] = affine_map<(d0, d1, d2, d3)[s0] -> (7, 7, 1)>
+// CHECK-LABEL: func.func @own_part_behind
+// CHECK-NOT: muster.slice
+// CHECK: plan.transfer "all_gather" %{{.*}} on ["a", "b"] sizes(%[[N:.*]]) result_sizes(%{{.*}}) box #[[$M0]] from #[[$M1]] #[[$M2]] to #[[$M3]] #[[$M4]] : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
+// CHECK-NEXT: return
+muster.mesh @mesh <["a" = 3, "b" = 2]>
+func.func @own_part_behind(%x: tensor<?x3x7xf32> {muster.layout = #muster.layout<[t/(a,b), h, d]>}) -> tensor<?x1x7xf32> attributes {muster.bounds = {t = 66 : i64}} {
+  %0 = muster.all_gather %x on ["a", "b"] dim 0 : tensor<?x3x7xf32> -> tensor<?x3x7xf32>
+  %1 = muster.slice %0 on "a" dim 1 : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
+  return %1 : tensor<?x1x7xf32>
+}
+// -----
+// A reduction of the own part, and a part of a slice with steps: rows 3 + 2 * (4 d0 + ...) of columns of 20.
+// CHECK-DAG: #[[$M0:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (4, 20)>
+// CHECK-DAG: #[[$M1:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (d0 * 160 + 60)>
+// CHECK-DAG: #[[$M2:map[0-9]*]] = affine_map<(d0, d1, d2, d3) -> (40, 1)>
+// CHECK-LABEL: func.func @own_part_of_a_slice
+// CHECK: plan.transfer "all_reduce" %{{.*}} on ["b"] reduce <sum> sizes() result_sizes() box #[[$M0]] from #[[$M1]] #[[$M2]] to
+// CHECK-NEXT: return
+muster.mesh @mesh <["a" = 3, "b" = 2]>
+func.func @own_part_of_a_slice(%x: tensor<30x20xf32>) -> tensor<4x20xf32> {
+  %0 = muster.all_reduce %x sum on "b" : tensor<30x20xf32>
+  %1 = tensor.extract_slice %0[3, 0] [12, 20] [2, 1] : tensor<30x20xf32> to tensor<12x20xf32>
+  %2 = muster.slice %1 on "a" dim 0 : tensor<12x20xf32> -> tensor<4x20xf32>
+  return %2 : tensor<4x20xf32>
+}
+// -----
+// The gathered dim is not cut, and what others read stays whole.
+// CHECK-LABEL: func.func @negative_own_parts
+// CHECK-COUNT-4: plan.transfer
+muster.mesh @mesh <["a" = 3, "b" = 2]>
+func.func @negative_own_parts(%x: tensor<6x20xf32>, %y: tensor<6x3xf32>) -> (tensor<4x20xf32>, tensor<6x3xf32>, tensor<2x3xf32>) {
+  %0 = muster.all_gather %x on "b" dim 0 : tensor<6x20xf32> -> tensor<12x20xf32>
+  %1 = muster.slice %0 on "a" dim 0 : tensor<12x20xf32> -> tensor<4x20xf32>
+  %2 = muster.all_reduce %y max on "b" : tensor<6x3xf32>
+  %3 = muster.slice %2 on "a" dim 0 : tensor<6x3xf32> -> tensor<2x3xf32>
+  return %1, %2, %3 : tensor<4x20xf32>, tensor<6x3xf32>, tensor<2x3xf32>
+}
+// -----
+muster.mesh @mesh <["tp" = 6]>
+func.func @negative_part_of_an_axis(%x: tensor<6x20xf32>) -> tensor<18x20xf32> {
+  // expected-error @+1 {{E4014 expected a group of whole axes but got 'tp[2:3]', a part of one; muster-split-mesh-axes makes it one}}
+  %0 = muster.all_gather %x on "tp[2:3]" dim 0 : tensor<6x20xf32> -> tensor<18x20xf32>
+  return %0 : tensor<18x20xf32>
+}

@@ -220,7 +220,7 @@ func.func @attention_c2_positive(%q: tensor<2x3x4xf32>, %p: tensor<2xi32>, %s: t
 muster.mesh @node <["tp" = 3]>
 muster.state @k : tensor<?x8x3x4xf32> layout <[page, slot, kv/tp, d]>
 func.func @attention_c2_ratio(%q: tensor<2x2x4xf32>, %p: tensor<2xi32>, %s: tensor<2xi32>, %b: tensor<1x5xi32>) {
-  // expected-error @+1 {{expected the rank's heads in the ratio 9 : 3 but got 2 and 1}}
+  // expected-error @+1 {{expected the rank's heads in the ratio 9 : 3, or a part of one key-value head's, but got 2 and 1}}
   %y = nn.attention %q keys @k values @k positions %p starts %s blocks %b heads 9 kv_heads 3 scale 0.5
       : tensor<2x2x4xf32>, tensor<2xi32>, tensor<2xi32>, tensor<1x5xi32>
   return

@@ -159,7 +159,7 @@ def compile_cases(i):
         ("first phase", USAGE, "E0106", "nonsense", [good, "-o", out, "--from", "nonsense"]),
         ("target", WRONG, "E4101", "x86-64-v9", [good, "-o", out, "--target", "x86-64-v9"]),
         ("target of another architecture", WRONG, "E4101", "sm_90", [good, "-o", out, "--target", "sm_90"]),
-        ("mesh does not divide", WRONG, "E3323", "3 key-value heads but got 2", [good, "-o", out, "--mesh", "tp=2"]),
+        ("mesh does not divide", WRONG, "E3323", "3 key-value heads or is a multiple of them but got 2", [good, "-o", out, "--mesh", "tp=2"]),
         ("mesh is too large", WRONG, "E3323", "but got 1000000", [good, "-o", out, "--mesh", "tp=1000000"]),
         ("axis", WRONG, "E3322", "dp=3", [good, "-o", out, "--mesh", "dp=3"]),
         ("axes", WRONG, "E3322", "dp=2", [good, "-o", out, "--mesh", "tp=3,dp=2"]),

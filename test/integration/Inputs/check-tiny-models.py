@@ -5,7 +5,8 @@
     check-tiny-models.py WORK-FOLDER [--models 8] [--seed 1] [--bin FOLDER]
 
 Model i has attention groups of 1, 3, 8 or 2 (in turn) and runs on 1 to 6 ranks of axis tp, of axis sp, or of
-both (in turn). Chance decides tied
+both (in turn). Every sixth has fewer key-value heads than ranks, and a width and a vocabulary that they do not divide.
+Chance decides tied
 and untied heads, biases, the head size, the encoding of the matrices, Llama 3's scaling, layers, files; every third
 model without that has linear scaling, every other one a config without what it may leave out. What is divided
 is the number of ranks times a prime; the hidden width is a prime (a multiple of 32 where blocks of a quantised file ask
@@ -56,6 +57,11 @@ def mesh_of(index):
     return {1: (1, "sp=1"), 2: (2, "sp=1,tp=2"), 3: (3, "tp=1,sp=3"), 4: (4, "sp=2,tp=2"), 5: (6, "tp=3,sp=2")}[ranks]
 
 
+# Key-value heads, heads and a mesh of more ranks than the former.
+SHARED = [(3, 9, 9, "tp=9"), (3, 9, 9, "sp=3,tp=3"), (1, 4, 4, "sp=4"), (1, 2, 2, "tp=2"), (1, 6, 6, "tp=3,sp=2"),
+          (3, 9, 9, "sp=9"), (2, 8, 8, "tp=4,sp=2"), (2, 12, 4, "tp=4"), (1, 3, 3, "sp=3")]
+
+
 def random_options(index, rng):
     """The mesh of model `index`, its options for make-tiny-llama.py, and those of its capacity for muster-compile."""
     (ranks, mesh), group = mesh_of(index), (1, 3, 8, 2)[index % 4]
@@ -66,7 +72,11 @@ def random_options(index, rng):
     if encoding.startswith("Q"):  # rows are blocks of 32
         head_dim, hidden, feed_forward = 32, 32 * int(rng.choice([1, 3])), ranks * 32 * int(rng.choice([1, 3]))
     vocabulary = ranks * int(rng.choice({1: [263, 311], 2: [131, 137], 3: [89, 97], 4: [67, 71], 5: [53, 59], 6: [44, 47]}[ranks]))
-    values = {"kv-heads": heads, "heads": heads * group, "head-dim": head_dim, "hidden": hidden,
+    kv_heads, heads = heads, heads * group
+    if index % 6 == 5:
+        kv_heads, heads, ranks, mesh = SHARED[index // 6 % len(SHARED)]
+        feed_forward, vocabulary = 32 * int(rng.choice([1, 3])) if encoding.startswith("Q") else 33, int(rng.choice([263, 279]))
+    values = {"kv-heads": kv_heads, "heads": heads, "head-dim": head_dim, "hidden": hidden,
               "feed-forward": feed_forward, "vocabulary": vocabulary, "layers": int(rng.integers(1, 4)),
               "seed": int(rng.integers(1 << 30)), "rope-theta": float(rng.choice([10000.0, 500000.0])),
               "epsilon": float(rng.choice([1e-5, 1e-6])), "encoding": encoding, "shards": int(rng.integers(1, 4))}

@@ -183,36 +183,75 @@ TEST(LlamaGraph, TiedHeadReadsTheEmbedding) {
   EXPECT_EQ(loads, 2);
 }
 
-TEST(LlamaGraph, NamesTheNumberThatDoesNotDivide) {
-  LlamaConfig config = smolLm2();
+TEST(LlamaGraph, NamesTheHeadsThatDoNotDivide) {
+  LlamaConfig config = smolLm2(), few = config;
   config.heads = 12;
   config.kvHeads = 6;
-  config.feedForward = 36;
-  config.vocabulary = 60;
-  LlamaConfig heads = config, keys = config, width = config, vocabulary = config;
-  heads.heads = heads.kvHeads = 3;
-  EXPECT_EQ(errorOf(heads, onMesh(2)),
-            "E3323 expected a size of axis 'tp' that divides the model's 3 heads but got 2\n");
-  EXPECT_EQ(errorOf(keys, onMesh(4)),
-            "E3323 expected a size of axis 'tp' that divides the model's 6 key-value heads but got 4\n");
-  width.feedForward = 35;
-  EXPECT_EQ(
-      errorOf(width, onMesh(3)),
-      "E3323 expected a size of axis 'tp' that divides the model's 35 columns of the feed-forward network but got 3\n");
-  vocabulary.vocabulary = 61;
-  EXPECT_EQ(errorOf(vocabulary, onMesh(6)),
-            "E3323 expected a size of axis 'tp' that divides the model's 61 rows of the vocabulary but got 6\n");
-  // Sequence parallelism divides heads and the head's vocabulary, not the feed-forward width.
+  EXPECT_EQ(errorOf(config, onMesh(5)),
+            "E3323 expected a size of axis 'tp' that divides the model's 12 heads but got 5\n");
+  EXPECT_EQ(errorOf(config, onMesh(4)), "E3323 expected a size of axis 'tp' that divides the model's 6 key-value heads "
+                                        "or is a multiple of them but got 4\n");
+  few.heads = 6;
+  EXPECT_EQ(errorOf(few, onMesh(2)), "E3323 expected a size of axis 'tp' that divides the model's 3 key-value heads or "
+                                     "is a multiple of them but got 2\n");
   LlamaGraphOptions options = onMesh(1);
   options.mesh = {{"sp", 4}};
-  EXPECT_EQ(errorOf(keys, options),
-            "E3323 expected a size of axis 'sp' that divides the model's 6 key-value heads but got 4\n");
+  EXPECT_EQ(errorOf(config, options),
+            "E3323 expected a size of axis 'sp' that divides the model's 6 key-value heads or "
+            "is a multiple of them but got 4\n");
   options.mesh = {{"sp", 2}, {"tp", 2}};
-  EXPECT_EQ(errorOf(keys, options), "E3323 expected sizes of axes 'tp' and 'sp' whose product divides the model's 6 "
-                                    "key-value heads but got 2 times 2\n");
-  options.mesh = {{"sp", 3}, {"tp", 1}};
+  EXPECT_EQ(
+      errorOf(config, options),
+      "E3323 expected sizes of axes 'tp' and 'sp' of which each divides what the one before leaves of the model's "
+      "6 key-value heads or is a multiple of it but got 2 times 2\n");
+  options.mesh = {{"sp", 5}, {"tp", 3}};
+  EXPECT_EQ(
+      errorOf(config, options),
+      "E3323 expected sizes of axes 'tp' and 'sp' whose product divides the model's 12 heads but got 3 times 5\n");
+}
+
+// What tp does not divide is divided by a part of it, and the user is told.
+TEST(LlamaGraph, DividesByAPartOfAnAxis) {
+  LlamaConfig config = smolLm2();
+  config.layers = 1;
   MLIRContext context;
-  EXPECT_TRUE(succeeded(buildLlama(&context, width, options)));
+  std::string warnings;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    EXPECT_EQ(diagnostic.getSeverity(), DiagnosticSeverity::Warning);
+    warnings += diagnostic.str() + "\n";
+  });
+  auto module = buildLlama(&context, config, onMesh(9));
+  ASSERT_TRUE(succeeded(module));
+  EXPECT_EQ(warnings, "the model's 1536 columns of the feed-forward network are divided into 3 parts for 9 ranks: 3 "
+                      "ranks compute each part\n"
+                      "the model's 49152 rows of the vocabulary are divided into 3 parts for 9 ranks: 3 ranks compute "
+                      "each part\n");
+  EXPECT_EQ(weightOf(**module, "layers.0.qkv").getLayout().getText(),
+            "[{q:576/tp | k:192/tp[3:3] | v:192/tp[3:3]}, i]");
+  EXPECT_EQ(weightOf(**module, "layers.0.gate_up").getLayout().getText(), "[{gate:1536/tp[3:3] | up:1536/tp[3:3]}, i]");
+  EXPECT_EQ(weightOf(**module, "layers.0.o").getLayout().getText(), "[o, i/tp]");
+  EXPECT_EQ(weightOf(**module, "layers.0.down").getLayout().getText(), "[o, i/tp[3:3]]");
+  EXPECT_EQ(weightOf(**module, "token_embedding").getLayout().getText(), "[v/tp[3:3], i]");
+  EXPECT_EQ((*module)->lookupSymbol<StateOp>("layers.0.keys").getLayout().getText(), "[page, slot, kv/tp[3:3], d]");
+  std::string text = print(**module);
+  for (StringRef part :
+       {"from <[t, i], partial(sum: tp)> to <[t, i]>", "from <[t, i], partial(sum: tp[3:3])> to <[t, i]>",
+        R"(muster.coordinate "tp[3:3]")", "tensor<?x576xf32>, tensor<192x576xf32> -> tensor<?x192xf32>"})
+    EXPECT_TRUE(StringRef(text).contains(part)) << part.str();
+
+  // One key-value head is on every rank, a prime width too.
+  config.heads = 4;
+  config.kvHeads = 1;
+  config.feedForward = 35;
+  warnings.clear();
+  LlamaGraphOptions options = onMesh(1);
+  options.mesh = {{"sp", 2}, {"tp", 2}};
+  module = buildLlama(&context, config, options);
+  ASSERT_TRUE(succeeded(module));
+  EXPECT_EQ(warnings, "the model's 35 columns of the feed-forward network are divided into 1 part for 2 ranks: 2 ranks "
+                      "compute each part\n");
+  EXPECT_EQ(weightOf(**module, "layers.0.qkv").getLayout().getText(), "[{q:256/tp | k:64 | v:64}, i]");
+  EXPECT_EQ((*module)->lookupSymbol<StateOp>("layers.0.keys").getLayout().getText(), "[page, slot, kv, d]");
 }
 
 TEST(LlamaGraph, RoundsTheRowsOfAStepUpForSequenceParallelism) {

@@ -37,21 +37,27 @@ class Runner {
 public:
   using Mesh = std::vector<std::pair<std::string, int64_t>>;
 
-  Runner(const LlamaConfig &config, int64_t tp, std::mt19937 &random,
-         const LlamaLayouts &layouts = tensorParallelLayouts)
-      : Runner(config, Mesh{{"tp", tp}}, random, layouts) {}
-  Runner(const LlamaConfig &config, const Mesh &mesh, std::mt19937 &random, const LlamaLayouts &layouts)
+  /// `edit` changes the layouts that the mesh gives. Nothing may be unknown unless told.
+  Runner(
+      const LlamaConfig &config, const Mesh &mesh, std::mt19937 &random,
+      llvm::function_ref<void(LlamaLayouts &)> edit = [](LlamaLayouts &) {}, bool allowUnknown = false)
       : config(config), model(config, random), random(random) {
     options.mesh = mesh;
     options.maxContext = 23;
     options.pageSlots = 4;
     options.maxSequences = 3;
+    LlamaLayouts layouts = chooseLayouts(config, options);
+    edit(layouts);
     auto built = buildLlama(&context, config, options, layouts);
     if (failed(built))
       return;
     module = std::move(*built);
     PassManager passes(&context);
+    passes.addPass(createSplitMeshAxesPass());
     passes.addPass(createExpandRedistributePass());
+    VerifyLayoutsPassOptions verification;
+    verification.allowUnknown = allowUnknown;
+    passes.addPass(createVerifyLayoutsPass(verification));
     if (failed(passes.run(*module)))
       module = {};
   }
@@ -185,7 +191,7 @@ TEST(LlamaMeaning, RandomModelsEqualThePlainForward) {
                                       << " key-value heads of " << config.headDim << ", hidden " << config.hidden
                                       << ", layers " << config.layers << ", biases " << config.attentionBias
                                       << config.mlpBias << ", tied " << config.tiedEmbeddings);
-      Runner runner(config, tp, random);
+      Runner runner(config, {{"tp", tp}}, random);
       runBatches(runner);
       if (testing::Test::HasFatalFailure())
         return;
@@ -201,22 +207,23 @@ TEST(LlamaMeaning, OneModelOnEveryMesh) {
     config.kvHeads = config.heads = 60;
     config.feedForward = config.vocabulary = 60;
     config.attentionBias = config.mlpBias = true;
-    Runner runner(config, tp, random);
+    Runner runner(config, {{"tp", tp}}, random);
     runBatches(runner);
     if (testing::Test::HasFatalFailure())
       return;
   }
 }
 
-// Another form of parallelism is another table: rows divided between blocks (Korthikanti et al. 2022). Every step has a
-// multiple of two rows.
+// Another form of parallelism is another choice of layouts: rows divided between blocks (Korthikanti et al. 2022).
+// Every step has a multiple of two rows.
 TEST(LlamaMeaning, RowsDividedBetweenBlocks) {
-  LlamaLayouts layouts = tensorParallelLayouts;
-  layouts.residual = "[t/tp, i]";
   std::mt19937 random(11);
   LlamaConfig config = randomConfig(random, 2, 3);
   config.attentionBias = config.mlpBias = true;
-  Runner runner(config, 2, random, layouts);
+  // That two divides t stands nowhere, so it stays unknown.
+  Runner runner(
+      config, {{"tp", 2}}, random, [](LlamaLayouts &layouts) { layouts.residual = "[t/tp, i]"; },
+      /*allowUnknown=*/true);
   ASSERT_TRUE(runner.isBuilt());
   runner.start();
   Sequence first = runner.makeSequence(8), second = runner.makeSequence(4);
@@ -239,9 +246,68 @@ TEST(LlamaMeaning, SequenceParallel) {
         text += name + "=" + std::to_string(size) + " ";
       }
       SCOPED_TRACE(text + "groups of " + std::to_string(groups));
-      Runner runner(randomConfig(random, ranks, groups), mesh, random, chooseLayouts(true, mesh.size() > 1));
+      Runner runner(randomConfig(random, ranks, groups), mesh, random);
       runBatches(runner);
       if (testing::Test::HasFatalFailure())
         return;
     }
+}
+
+// Key-value heads fewer than ranks: consecutive ranks share one, and have a part of its query heads each. The width and
+// the vocabulary are divided as far as they go, prime ones not at all.
+TEST(LlamaMeaning, KeyValueHeadsFewerThanRanks) {
+  struct Case {
+    int64_t kvHeads, heads;
+    Runner::Mesh mesh;
+  };
+  const Case cases[] = {
+      {3, 9, {{"tp", 9}}},
+      {1, 2, {{"tp", 2}}},
+      {1, 6, {{"tp", 3}}},
+      {1, 4, {{"tp", 4}}},
+      {2, 12, {{"tp", 6}}},
+      {2, 8, {{"tp", 4}}},
+      {3, 9, {{"sp", 9}}},
+      {1, 3, {{"sp", 3}}},
+      {2, 12, {{"sp", 6}}},
+      {1, 4, {{"sp", 4}}},
+      {3, 9, {{"sp", 3}, {"tp", 3}}},
+      {3, 9, {{"tp", 3}, {"sp", 3}}},
+      {1, 6, {{"sp", 2}, {"tp", 3}}},
+      {2, 8, {{"tp", 4}, {"sp", 2}}},
+      {4, 8, {{"sp", 4}, {"tp", 2}}},
+      {6, 12, {{"sp", 4}, {"tp", 3}}},
+  };
+  std::mt19937 random(3323);
+  for (const Case &test : cases)
+    for (int64_t width : {7, 24}) {
+      std::string text;
+      for (const auto &[name, size] : test.mesh)
+        text += name + "=" + std::to_string(size) + " ";
+      SCOPED_TRACE(text + std::to_string(test.heads) + " heads, " + std::to_string(test.kvHeads) +
+                   " key-value heads, " + "width " + std::to_string(width));
+      LlamaConfig config = randomConfig(random, 1, 1);
+      config.kvHeads = test.kvHeads;
+      config.heads = test.heads;
+      config.feedForward = width;
+      config.vocabulary = width == 24 ? 18 : 23;
+      Runner runner(config, test.mesh, random);
+      runBatches(runner);
+      if (testing::Test::HasFatalFailure())
+        return;
+    }
+}
+
+// Ranks 0, 3 and 6 in the place of 0, 1 and 2: query heads would meet the key-value head of another group.
+TEST(LlamaMeaning, KeyValueHeadsOfOtherGroupsAreRefuted) {
+  std::mt19937 random(3);
+  LlamaConfig config = randomConfig(random, 1, 1);
+  config.kvHeads = 3;
+  config.heads = 9;
+  Runner runner(config, {{"tp", 9}}, random, [](LlamaLayouts &layouts) {
+    layouts.keyAxes = "/tp[1:3]";
+    layouts.keyRows = layouts.keyHeads = "[t, kv/tp[1:3], d]";
+    layouts.cache = "[page, slot, kv/tp[1:3], d]";
+  });
+  EXPECT_FALSE(runner.isBuilt());
 }
