@@ -126,7 +126,7 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   for (unsigned dim = static_cast<unsigned>(value.dims.size()); dim-- > 0;)
     if (dropped.test(dim)) {
       // What divides a unit dim that goes belongs in front of the dim behind it, as in a reshape.
-      llvm::SmallVector<layout::Anchor, 1> anchors = value.dims[dim].anchors;
+      auto anchors = value.dims[dim].anchors;
       value.dims.erase(value.dims.begin() + dim);
       if (value.dims.empty())
         continue;

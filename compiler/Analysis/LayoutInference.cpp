@@ -240,6 +240,7 @@ void FunctionInference::run() {
   firstFinding = report.findings.size();
   report.isSymbolic |= scope.universe.symbols.size() > 0;
   markLive(entry);
+  knowns.reserve(live.size());
   for (unsigned i = 0; i < entry.getNumArguments(); ++i) {
     auto type = dyn_cast<RankedTensorType>(entry.getArgument(i).getType());
     auto layout = entry.getArgAttrOfType<LayoutAttr>(i, attribute::layout);

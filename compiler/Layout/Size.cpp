@@ -12,25 +12,22 @@ static constexpr int64_t invalid = -1;
 Size Size::symbol(unsigned index) {
   assert(index < maxSymbols && "too many symbols");
   Size size(1);
-  size.exponents[index] = 1;
-  size.symbolic = true;
+  size.exponents = uint64_t(1) << (exponentBits * index);
   return size;
 }
+
+/// The lowest bit of each exponent but the first one's: what an addition carries or a subtraction borrows shows there.
+static constexpr uint64_t carries = 0x1111111111111110;
 
 Size operator*(const Size &a, const Size &b) {
   Size result;
   if (!a.isValid() || !b.isValid() || llvm::MulOverflow(a.coefficient, b.coefficient, result.coefficient))
     return Size(invalid);
-  if (result.coefficient == 0 || (!a.symbolic && !b.symbolic))
+  if (result.coefficient == 0)
     return result;
-  result.symbolic = true;
-  for (unsigned i = 0; i < maxSymbols; ++i) {
-    unsigned exponent = unsigned(a.exponents[i]) + b.exponents[i];
-    if (exponent > 255)
-      return Size(invalid);
-    result.exponents[i] = static_cast<uint8_t>(exponent);
-  }
-  return result;
+  result.exponents = a.exponents + b.exponents;
+  bool leavesRange = result.exponents < a.exponents || ((a.exponents ^ b.exponents ^ result.exponents) & carries);
+  return leavesRange ? Size(invalid) : result;
 }
 
 std::optional<Size> divide(const Size &a, const Size &b) {
@@ -41,14 +38,9 @@ std::optional<Size> divide(const Size &a, const Size &b) {
   if (a.coefficient % b.coefficient != 0)
     return std::nullopt;
   Size result(a.coefficient / b.coefficient);
-  if (!a.symbolic && !b.symbolic)
-    return result;
-  for (unsigned i = 0; i < maxSymbols; ++i) {
-    if (a.exponents[i] < b.exponents[i])
-      return std::nullopt;
-    result.exponents[i] = static_cast<uint8_t>(a.exponents[i] - b.exponents[i]);
-    result.symbolic |= result.exponents[i] != 0;
-  }
+  result.exponents = a.exponents - b.exponents;
+  if (a.exponents < b.exponents || ((a.exponents ^ b.exponents ^ result.exponents) & carries))
+    return std::nullopt;
   return result;
 }
 
@@ -56,9 +48,9 @@ std::optional<int64_t> Size::evaluate(llvm::ArrayRef<int64_t> symbols) const {
   if (!isValid())
     return std::nullopt;
   int64_t value = coefficient;
-  if (symbolic)
+  if (!isConcrete())
     for (unsigned i = 0; i < maxSymbols; ++i)
-      for (unsigned e = 0; e < exponents[i]; ++e)
+      for (unsigned e = 0; e < getExponent(i); ++e)
         if (i >= symbols.size() || llvm::MulOverflow(value, symbols[i], value))
           return std::nullopt;
   return value;
@@ -67,26 +59,22 @@ std::optional<int64_t> Size::evaluate(llvm::ArrayRef<int64_t> symbols) const {
 std::string Size::print(llvm::ArrayRef<std::string> names) const {
   if (!isValid())
     return "more than 2^63";
-  if (!symbolic)
+  if (isConcrete())
     return std::to_string(coefficient);
   std::string text = coefficient == 1 ? "" : std::to_string(coefficient);
   for (unsigned i = 0; i < maxSymbols; ++i) {
-    if (exponents[i] == 0)
+    if (getExponent(i) == 0)
       continue;
     if (!text.empty())
       text += "*";
     text += i < names.size() ? names[i] : "?" + std::to_string(i);
-    if (exponents[i] > 1)
-      text += "^" + std::to_string(exponents[i]);
+    if (getExponent(i) > 1)
+      text += "^" + std::to_string(getExponent(i));
   }
   return text;
 }
 
-size_t Size::hash() const {
-  return symbolic
-             ? size_t(llvm::hash_combine(coefficient, llvm::hash_combine_range(exponents.begin(), exponents.end())))
-             : size_t(llvm::hash_value(coefficient));
-}
+size_t Size::hash() const { return size_t(llvm::hash_combine(coefficient, exponents)); }
 
 Size product(llvm::ArrayRef<Size> sizes) {
   Size result = 1;

@@ -20,7 +20,6 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,7 +30,8 @@ namespace muster::layout {
 inline constexpr unsigned maxSymbols = 16;
 
 /// A non-negative whole number times a product of symbols, each of which stands for a whole number of at least 1.
-/// Products that leave 63 bits are the invalid size, which equals nothing and divides nothing.
+/// Products that leave 63 bits, and powers above the 15th, are the invalid size, which equals nothing and divides
+/// nothing.
 class Size {
 public:
   constexpr Size() = default;
@@ -39,19 +39,18 @@ public:
   static Size symbol(unsigned index);
 
   bool isValid() const { return coefficient >= 0; }
-  bool isConcrete() const { return !symbolic; }
+  bool isConcrete() const { return exponents == 0; }
   /// Whether it is `value` for every choice of the symbols.
-  bool is(int64_t value) const { return !symbolic && coefficient == value; }
+  bool is(int64_t value) const { return isConcrete() && coefficient == value; }
   bool isOne() const { return is(1); }
   bool isZero() const { return coefficient == 0; }
   /// Of a concrete size.
   int64_t getValue() const { return coefficient; }
   int64_t getCoefficient() const { return coefficient; }
-  unsigned getExponent(unsigned index) const { return exponents[index]; }
+  unsigned getExponent(unsigned index) const { return exponents >> (exponentBits * index) & maxExponent; }
 
   friend bool operator==(const Size &a, const Size &b) {
-    return a.coefficient == b.coefficient && a.isValid() &&
-           (a.symbolic == b.symbolic && (!a.symbolic || a.exponents == b.exponents));
+    return a.coefficient == b.coefficient && a.isValid() && a.exponents == b.exponents;
   }
   friend Size operator*(const Size &a, const Size &b);
   Size &operator*=(const Size &other) { return *this = *this * other; }
@@ -67,9 +66,12 @@ public:
   size_t hash() const;
 
 private:
+  static constexpr unsigned exponentBits = 4, maxExponent = 15;
+  static_assert(exponentBits * maxSymbols == 64);
+
   int64_t coefficient = 1;
-  std::array<uint8_t, maxSymbols> exponents = {};
-  bool symbolic = false;
+  /// Four bits for each symbol, the first one's lowest: values hold many sizes, most of them plain numbers.
+  uint64_t exponents = 0;
 };
 
 std::optional<Size> divide(const Size &a, const Size &b);

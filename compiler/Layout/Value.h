@@ -140,8 +140,8 @@ struct Anchor {
 };
 
 struct Dim {
-  llvm::SmallVector<Digit, 3> digits;
-  llvm::SmallVector<Anchor, 1> anchors;
+  llvm::SmallVector<Digit, 2> digits;
+  llvm::SmallVector<Anchor, 0> anchors;
   /// Parts side by side (packed q, k and v), each a dim of its own; `digits` is empty then. Operations carry a
   /// segmented dim, compare it segment by segment, or take whole segments out of it.
   std::vector<Dim> segments;
@@ -179,8 +179,8 @@ struct Ratio {
 
 struct Value {
   llvm::SmallVector<Dim, 4> dims;
-  llvm::SmallVector<Digit, 1> floats;
-  llvm::SmallVector<Pending, 1> pending;
+  llvm::SmallVector<Digit, 0> floats;
+  llvm::SmallVector<Pending, 0> pending;
   Ratio multiplicity;
   /// An operation had several readings of different results, and one was taken: a later refusal says nothing.
   bool isChoice = false;

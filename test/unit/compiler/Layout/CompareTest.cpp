@@ -41,6 +41,26 @@ TEST(Size, WhatLeaves63BitsEqualsNothing) {
   EXPECT_FALSE((Size::symbol(0) * Size::symbol(0)).evaluate({int64_t(1) << 40}));
 }
 
+/// A power of one symbol never becomes a power of its neighbour.
+TEST(Size, PowersStayApart) {
+  for (unsigned i = 0; i < maxSymbols; ++i) {
+    Size symbol = Size::symbol(i), power = 1;
+    for (unsigned e = 0; e < 15; ++e)
+      power *= symbol;
+    EXPECT_TRUE(power.isValid());
+    EXPECT_EQ(power.getExponent(i), 15u);
+    EXPECT_FALSE((power * symbol).isValid()) << i;
+    for (unsigned k = 0; k < maxSymbols; ++k) {
+      if (k == i)
+        continue;
+      Size other = Size::symbol(k);
+      EXPECT_EQ(divide(power * other, power), std::optional(other));
+      EXPECT_FALSE(divide(other, symbol)) << k << " by " << i;
+      EXPECT_FALSE(divide(power * other, other * other));
+    }
+  }
+}
+
 /// A dim of one space of `size` positions in digits of random order, some on the mesh, each axis used once at most.
 struct RandomDim {
   Dim dim;
