@@ -70,8 +70,9 @@ func.func @misaligned(%v0: tensor<6x10xf32> {muster.layout = #muster.layout<[s/s
 
 std::string nestedBranches(int64_t depth) {
   std::string text = R"(muster.mesh @mesh <["sp" = 4]>
-func.func @nested(%x: tensor<6x10xf32> {muster.layout = #muster.layout<[s/sp, h]>}, %c: i1)
+func.func @nested(%x: tensor<6x10xf32> {muster.layout = #muster.layout<[s/sp, h]>})
     -> (tensor<6x10xf32> {muster.layout = #muster.layout<[s/sp, h]>}) {
+  %c = arith.constant true
 )";
   for (int64_t i = 0; i < depth; ++i)
     text += value(i) + " = scf.if %c -> tensor<6x10xf32> {\n";
