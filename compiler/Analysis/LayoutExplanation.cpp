@@ -28,7 +28,7 @@ static void noteOperands(LayoutFinding &finding) {
   }
 }
 
-void muster::explainFindings(LayoutReport &report) {
+void muster::explainFindings(LayoutReport &report, FixObserver onFix) {
   constexpr int64_t fixBudget = 20000;
   llvm::SmallDenseSet<Operation *, 4> explained;
   for (LayoutFinding &finding : report.findings) {
@@ -43,6 +43,6 @@ void muster::explainFindings(LayoutReport &report) {
       continue;
     if (finding.number == 1104)
       finding.condition = findCondition(function);
-    finding.fixes = findFixes(function, partingOf(finding), fixBudget);
+    finding.fixes = findFixes(function, partingOf(finding), fixBudget, onFix);
   }
 }

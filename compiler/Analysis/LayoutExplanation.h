@@ -11,12 +11,16 @@
 
 namespace muster {
 
+/// Called with each fix and the module with it; the module is gone afterwards.
+using FixObserver = llvm::function_ref<void(const LayoutFix &fix, mlir::ModuleOp fixed)>;
+
 /// Fills `condition` and `fixes` of the first refuted finding of each function.
-void explainFindings(LayoutReport &report);
+void explainFindings(LayoutReport &report, FixObserver onFix = {});
 
 /// Single edits with which the whole function is proved, those near `parting` first; at most three. `budget`:
 /// operations that may be inferred, 20000 in about 50 ms.
-llvm::SmallVector<LayoutFix, 2> findFixes(mlir::func::FuncOp function, mlir::Operation *parting, int64_t budget);
+llvm::SmallVector<LayoutFix, 2> findFixes(mlir::func::FuncOp function, mlir::Operation *parting, int64_t budget,
+                                          FixObserver onFix = {});
 
 /// The sizes at which a function of concrete sizes would be right: "sp = 1 or b = 1". Empty where its sizes leave a
 /// choice, or an operation stands in it of which this is not known.

@@ -71,7 +71,8 @@ private:
   void addPermutations(linalg::TransposeOp op);
   void addDims(Operation *op);
   void addAxes(Operation *op);
-  void addKinds(AllReduceOp op);
+  void addKinds(Operation *op);
+  void addReplacement(Operation *op);
   void addRemoval(Operation *op);
   void addInsertions(Operation *op);
   void addTranspositions(Operation *op);
@@ -206,14 +207,33 @@ void EditList::addAxes(Operation *op) {
           "on " + textOf(own), "on " + textOf(axes));
 }
 
-void EditList::addKinds(AllReduceOp op) {
-  for (ReductionKind kind : {ReductionKind::Sum, ReductionKind::Max, ReductionKind::Min})
-    if (kind != op.getKind())
-      add(op, 12, ("reduce with " + stringifyReductionKind(kind)).str(),
-          [original = op.getOperation(), kind](LayoutTrial &trial) {
-            cast<AllReduceOp>(trial.copyOf(original)).setKind(kind);
+void EditList::addKinds(Operation *op) {
+  for (ReductionKind kind : {ReductionKind::Sum, ReductionKind::Max, ReductionKind::Min}) {
+    auto other = ReductionKindAttr::get(op->getContext(), kind);
+    if (other != op->getAttr("kind"))
+      add(op, kind == ReductionKind::Sum ? 3 : 12, ("reduce with " + stringifyReductionKind(kind)).str(),
+          [op, other](LayoutTrial &trial) {
+            trial.copyOf(op)->setAttr("kind", other);
             return true;
           });
+  }
+}
+
+/// An exchange in place of a collective of the same type.
+void EditList::addReplacement(Operation *op) {
+  auto type = cast<RankedTensorType>(op->getOperand(0).getType());
+  auto axes = op->getAttrOfType<ArrayAttr>("axes");
+  if (type.getRank() == 0 || type.isDynamicDim(0) || type.getDimSize(0) % getGroupSize(mesh, axes) != 0)
+    return;
+  add(op, 5, "use muster.exchange", [op, axes](LayoutTrial &trial) {
+    Operation *copy = trial.copyOf(op);
+    OpBuilder builder(copy);
+    mlir::Value input = copy->getOperand(0);
+    auto exchange = ExchangeOp::create(builder, op->getLoc(), input.getType(), input, axes);
+    copy->getResult(0).replaceAllUsesWith(exchange.getResult());
+    copy->erase();
+    return true;
+  });
 }
 
 /// The two sizes of a group in the other order.
@@ -247,13 +267,13 @@ void EditList::addSizes(tensor::ExpandShapeOp op) {
 //===----------------------------------------------------------------------===//
 
 void EditList::addRemoval(Operation *op) {
-  if (op->getNumResults() != 1 || op->getResult(0).getType() != op->getOperand(0).getType())
-    return;
   add(op, 2, "remove this " + op->getName().getStringRef().str(), [op](LayoutTrial &trial) {
     Operation *copy = trial.copyOf(op);
+    bool isSame = copy->getResult(0).getType() == copy->getOperand(0).getType();
+    SmallVector<Operation *> users(copy->getUsers());
     copy->getResult(0).replaceAllUsesWith(copy->getOperand(0));
     copy->erase();
-    return true;
+    return isSame || llvm::all_of(users, [](Operation *user) { return propagateTypes(user); });
   });
 }
 
@@ -344,14 +364,17 @@ void EditList::addEditsOf(Operation *op) {
   } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
     addSizes(expand);
     addTranspositions(op);
-  } else if (isa<tensor::CollapseShapeOp>(op)) {
+  } else if (isa<tensor::CollapseShapeOp, tensor::ReshapeOp, ExchangeOp>(op)) {
     addTranspositions(op);
-  } else if (isa<AllToAllOp, AllGatherOp, SliceOp, ReduceScatterOp, AllReduceOp, ExchangeOp, BroadcastOp>(op)) {
+  }
+  if (isa<AllToAllOp, AllGatherOp, SliceOp, ReduceScatterOp, AllReduceOp, ExchangeOp, BroadcastOp>(op)) {
     addDims(op);
     addAxes(op);
     addRemoval(op);
-    if (auto reduce = dyn_cast<AllReduceOp>(op))
-      addKinds(reduce);
+    if (isa<AllReduceOp, ReduceScatterOp>(op))
+      addKinds(op);
+    if (isa<AllReduceOp, BroadcastOp>(op))
+      addReplacement(op);
   }
   addInsertions(op);
 }
@@ -360,7 +383,8 @@ void EditList::addEditsOf(Operation *op) {
 // Trying
 //===----------------------------------------------------------------------===//
 
-SmallVector<LayoutFix, 2> muster::findFixes(func::FuncOp function, Operation *parting, int64_t budget) {
+SmallVector<LayoutFix, 2> muster::findFixes(func::FuncOp function, Operation *parting, int64_t budget,
+                                            FixObserver onFix) {
   SmallVector<LayoutFix, 2> fixes;
   if (!getMesh(function) || !function.getBody().hasOneBlock())
     return fixes;
@@ -380,6 +404,8 @@ SmallVector<LayoutFix, 2> muster::findFixes(func::FuncOp function, Operation *pa
     if (!edit.fix.before.empty() && trial.copyOf(edit.op)->getResultTypes() != edit.op->getResultTypes())
       fixes.back().before = fixes.back().after = "";
     best = best.value_or(edit.cost);
+    if (onFix)
+      onFix(fixes.back(), trial.getModule());
   }
   return fixes;
 }

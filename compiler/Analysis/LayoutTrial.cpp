@@ -124,6 +124,11 @@ static Type resultTypeOf(Operation *op) {
         }
         return result;
       })
+      .Case([&](tensor::ReshapeOp own) -> Type {
+        auto result = dyn_cast<RankedTensorType>(own.getResult().getType());
+        bool isStatic = result && result.hasStaticShape() && input.hasStaticShape();
+        return isStatic && result.getNumElements() == input.getNumElements() ? result : Type();
+      })
       .Default([&](Operation *other) -> Type {
         if (!other->hasTrait<OpTrait::Elementwise>())
           return {};

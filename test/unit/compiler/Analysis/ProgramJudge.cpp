@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "test/unit/compiler/Analysis/ProgramJudge.h"
 
-#include "compiler/Reference/RandomValues.h"
-#include "dialects/NN/IR/NNDialect.h"
 #include "test/unit/compiler/Analysis/ProgramEdits.h"
 #include "test/unit/compiler/Analysis/RightProgram.h"
-
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Parser/Parser.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -43,16 +35,10 @@ std::string FuzzCounts::text() const {
          " not judged";
 }
 
-ProgramJudge::ProgramJudge() {
-  context.loadDialect<MusterDialect, nn::NNDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
-                      tensor::TensorDialect, arith::ArithDialect, scf::SCFDialect>();
-  context.disableMultithreading();
-}
-
 void ProgramJudge::judge(uint64_t seed) {
   Dice dice(seed);
   Program right = makeRight(dice);
-  single = {};
+  runner.forget();
   rightResult.reset();
   ++counts.programs;
   judge(right, "seed " + std::to_string(seed) + ", right", true);
@@ -71,70 +57,8 @@ void ProgramJudge::fault(const std::string &what) {
     faults.push_back(what + " (" + current + ")");
 }
 
-static bool isClose(const Tensor &a, const Tensor &b, bool &hasNan) {
-  if (a.getShape() != b.getShape())
-    return false;
-  for (auto [x, y] : llvm::zip(a.getElements(), b.getElements())) {
-    if (!std::isfinite(x.real) || !std::isfinite(y.real)) {
-      hasNan = true;
-      continue;
-    }
-    if (!(std::abs(x.real - y.real) <= 1e-9 * (1 + std::max(std::abs(x.real), std::abs(y.real)))))
-      return false;
-  }
-  return true;
-}
-
-OwningOpRef<ModuleOp> ProgramJudge::parse(const std::string &text) {
-  return parseSourceString<ModuleOp>(text, &context);
-}
-
-ProgramJudge::Run ProgramJudge::run(const Program &program, ModuleOp module) {
-  Interpreter interpreter(module, {.float64 = true});
-  std::vector<Tensor> inputs;
-  for (const ProgramOp &op : program.ops)
-    if (op.kind == ProgramOp::Kind::Argument) {
-      SmallVector<int64_t> shape;
-      for (const Terms &terms : op.dims)
-        shape.push_back(terms.front().size);
-      inputs.push_back(
-          makeRandom(shape, Float32Type::get(&context), 17, "x" + std::to_string(op.tag), RandomReals::Uniform, 2));
-    }
-  Run outcome;
-  auto parts = interpreter.scatterInputs("f", inputs);
-  if (!parts) {
-    outcome.error = "scatter: " + toString(parts.takeError());
-    return outcome;
-  }
-  auto results = interpreter.run("f", std::move(*parts));
-  if (!results) {
-    outcome.error = "run: " + toString(results.takeError());
-    return outcome;
-  }
-  outcome.parts = std::move(*results);
-  auto logical = interpreter.gatherResults("f", outcome.parts);
-  if (logical)
-    outcome.logical = std::move(logical->front());
-  else
-    consumeError(logical.takeError());
-  return outcome;
-}
-
-/// Null where the program is not well typed at mesh size 1.
-const ProgramJudge::Run *ProgramJudge::runSingle(const Program &program) {
-  if (!program.shapes(program.single()))
-    return nullptr;
-  std::string text = program.text(program.single());
-  auto known = single.find(text);
-  if (known == single.end()) {
-    OwningOpRef<ModuleOp> module = parse(text);
-    known = single.emplace(text, module ? run(program, *module) : Run{{}, {}, "does not parse"}).first;
-  }
-  return &known->second;
-}
-
 /// Whether at the place of the counterexample the rank does not hold what the right program holds there.
-bool ProgramJudge::replays(const Program &program, const LayoutCounterexample &example, const Run &got) {
+bool ProgramJudge::replays(const Program &program, const LayoutCounterexample &example, const ProgramRun &got) {
   int64_t rank = 0;
   for (size_t axis = 0; axis < program.mesh.size(); ++axis)
     rank = rank * program.mesh[axis] + example.coordinates[axis].second;
@@ -177,9 +101,9 @@ bool ProgramJudge::hasOtherConstants(const Program &program, const Tensor &resul
       ++tries;
       if (!candidate.shapes(candidate.single()))
         return false;
-      OwningOpRef<ModuleOp> module = parse(candidate.text(candidate.single()));
+      OwningOpRef<ModuleOp> module = runner.parse(candidate.text(candidate.single()));
       bool hasNan = false;
-      Run own = run(candidate, *module);
+      ProgramRun own = runner.run(candidate, *module);
       return own.logical && isClose(*own.logical, result, hasNan);
     }
     ProgramOp &op = candidate.ops[reshapes[next]];
@@ -226,14 +150,14 @@ static std::string reasonOf(const LayoutReport &report) {
 void ProgramJudge::judge(const Program &program, const std::string &edit, bool isRight) {
   std::string text = program.text(program.mesh);
   current = edit + ")\n" + text + "(end";
-  OwningOpRef<ModuleOp> module = parse(text);
+  OwningOpRef<ModuleOp> module = runner.parse(text);
   if (!module) {
     ++counts.generatorFaults;
     return fault("does not parse");
   }
   LayoutReport report = inferLayouts(*module);
-  Run got = run(program, *module);
-  const Run *wanted = runSingle(program);
+  ProgramRun got = runner.run(program, *module);
+  const ProgramRun *wanted = runner.runSingle(program);
   if (!got.error.empty() || (wanted && !wanted->error.empty())) {
     ++counts.generatorFaults;
     return fault("does not run: " + got.error + (wanted ? wanted->error : ""));
@@ -248,7 +172,7 @@ void ProgramJudge::judge(const Program &program, const std::string &edit, bool i
     judgeMutant(program, report, got, wanted != nullptr, isEqual, hasNan);
 }
 
-void ProgramJudge::judgeRight(const LayoutReport &report, const Run *wanted, bool isEqual) {
+void ProgramJudge::judgeRight(const LayoutReport &report, const ProgramRun *wanted, bool isEqual) {
   if (!isEqual) {
     ++counts.generatorFaults;
     return fault("the generator made a wrong program");
@@ -265,8 +189,8 @@ void ProgramJudge::judgeRight(const LayoutReport &report, const Run *wanted, boo
   }
 }
 
-void ProgramJudge::judgeMutant(const Program &program, const LayoutReport &report, const Run &got, bool hasMeaning,
-                               bool isEqual, bool hasNan) {
+void ProgramJudge::judgeMutant(const Program &program, const LayoutReport &report, const ProgramRun &got,
+                               bool hasMeaning, bool isEqual, bool hasNan) {
   if (report.has(LayoutFinding::Kind::Refuted)) {
     ++counts.refuted;
     if (isEqual) {

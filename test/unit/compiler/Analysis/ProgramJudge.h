@@ -8,8 +8,7 @@
 #define MUSTER_TEST_UNIT_COMPILER_ANALYSIS_PROGRAMJUDGE_H
 
 #include "compiler/Analysis/LayoutInference.h"
-#include "compiler/Reference/Interpreter.h"
-#include "test/unit/compiler/Analysis/Program.h"
+#include "test/unit/compiler/Analysis/ProgramRunner.h"
 
 #include <map>
 
@@ -39,8 +38,6 @@ struct FuzzCounts {
 
 class ProgramJudge {
 public:
-  ProgramJudge();
-
   /// One right program and two edits of it, all from the seed.
   void judge(uint64_t seed);
 
@@ -51,27 +48,15 @@ public:
   std::vector<std::string> faults;
 
 private:
-  /// What a program computes: the logical result, or nothing where ranks that should agree do not.
-  struct Run {
-    std::vector<reference::RankValues> parts;
-    std::optional<reference::Tensor> logical;
-    std::string error;
-  };
-
   void judge(const Program &program, const std::string &edit, bool isRight);
-  void judgeRight(const LayoutReport &report, const Run *wanted, bool isEqual);
-  void judgeMutant(const Program &program, const LayoutReport &report, const Run &got, bool hasMeaning, bool isEqual,
-                   bool hasNan);
-  mlir::OwningOpRef<mlir::ModuleOp> parse(const std::string &text);
-  Run run(const Program &program, mlir::ModuleOp module);
-  const Run *runSingle(const Program &program);
-  bool replays(const Program &program, const LayoutCounterexample &example, const Run &got);
+  void judgeRight(const LayoutReport &report, const ProgramRun *wanted, bool isEqual);
+  void judgeMutant(const Program &program, const LayoutReport &report, const ProgramRun &got, bool hasMeaning,
+                   bool isEqual, bool hasNan);
+  bool replays(const Program &program, const LayoutCounterexample &example, const ProgramRun &got);
   bool hasOtherConstants(const Program &program, const reference::Tensor &result);
   void fault(const std::string &what);
 
-  mlir::MLIRContext context;
-  /// Runs at mesh size 1 by text: programs that differ in collectives only share one.
-  std::map<std::string, Run> single;
+  ProgramRunner runner;
   std::optional<reference::Tensor> rightResult; ///< of the program before edits
   std::map<std::string, int64_t> faultKinds;
   std::string current; ///< seed, edit and text of the program that is judged
