@@ -27,9 +27,6 @@ static bool isReducedAlike(const layout::Value &a, const layout::Value &b) {
          llvm::all_of(a.pending, [&](const layout::Pending &one) { return llvm::is_contained(b.pending, one); });
 }
 
-/// The axes over which an operation moves data between ranks.
-static ArrayAttr groupAxesOf(Operation *op) { return op->getAttrOfType<ArrayAttr>("axes"); }
-
 bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
   Known pulled;
   pulled.kind = Known::Kind::Pulled;
@@ -43,7 +40,7 @@ bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
     const Known &known = get(input);
     keepReduction(known.value);
     // Parts of a sum that change places between the ranks that are to add them up.
-    if (ArrayAttr axes = groupAxesOf(op))
+    if (ArrayAttr axes = collectiveAxesOf(op))
       for (layout::AxisId axis : scope.groupOf(axes))
         if (llvm::any_of(known.value.pending, [&](const layout::Pending &one) { return one.axis == axis; })) {
           fail(op);
@@ -343,8 +340,7 @@ std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, m
     if (*got == wanted)
       continue;
     LayoutCounterexample example;
-    for (auto [axis, coordinate] : llvm::zip(scope.universe.axes, place.coordinates))
-      example.coordinates.push_back({axis.name, coordinate});
+    example.coordinates = nameCoordinates(scope.universe, place);
     example.index = place.index;
     SmallVector<layout::SpaceId, 4> spaces;
     for (const layout::Dim &dim : declared.dims)

@@ -112,14 +112,14 @@ void FunctionInference::inferRedistribute(RedistributeOp op) {
     return false;
   };
   // The sum first, then what leaves, then what arrives: any other way moves the same elements.
+  SmallVector<layout::AxisId, 2> staying;
+  for (PartialAttr partial : op.getTo().getPartials())
+    llvm::append_range(staying, scope.groupOf(partial.getAxes()));
   for (PartialAttr partial : op.getFrom().getPartials())
-    for (AxisRefAttr axis : partial.getAxes()) {
-      bool stays = llvm::any_of(op.getTo().getPartials(),
-                                [&](PartialAttr to) { return llvm::is_contained(to.getAxes(), axis); });
-      std::optional<layout::AxisId> id = scope.findAxis(axis.getName());
-      if (!stays && id && !apply(layout::allReduce(scope.universe, value, {*id}, reductionOf(partial.getKind()))))
+    for (layout::AxisId axis : scope.groupOf(partial.getAxes()))
+      if (!llvm::is_contained(staying, axis) &&
+          !apply(layout::allReduce(scope.universe, value, {axis}, reductionOf(partial.getKind()))))
         return;
-    }
   unsigned rank = static_cast<unsigned>(value.dims.size());
   for (bool isArriving : {false, true})
     for (unsigned dim = 0; dim < rank; ++dim) {
@@ -131,9 +131,7 @@ void FunctionInference::inferRedistribute(RedistributeOp op) {
         Refusal refusal{Refusal::Kind::Unknown, "a redistribution of a dim of several terms", "collectives instead"};
         return reportRefusal(op, refusal, 1108);
       }
-      SmallVector<layout::AxisId, 2> group;
-      for (AxisRefAttr axis : isArriving ? *toAxes : *fromAxes)
-        group.push_back(*scope.findAxis(axis.getName()));
+      SmallVector<layout::AxisId, 2> group = scope.groupOf(isArriving ? *toAxes : *fromAxes);
       if (group.empty())
         continue;
       if (!apply(isArriving ? layout::slice(scope.universe, value, group, dim)

@@ -26,7 +26,11 @@ std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateT
     if (auto constant = dyn_cast<arith::ConstantIndexOp>(defining))
       return constant.value() == 0;
     if (auto coordinate = dyn_cast<CoordinateOp>(defining)) {
-      terms.push_back({*scope.findAxis(coordinate.getAxis()), factor});
+      SmallVector<layout::AxisId, 2> group = scope.groupOf(coordinate.getAxis());
+      for (layout::AxisId axis : llvm::reverse(group)) {
+        terms.push_back({axis, factor});
+        factor *= scope.universe.axes[axis].size;
+      }
       return true;
     }
     if (isa<arith::IndexCastOp>(defining))

@@ -114,7 +114,7 @@ Operation *FunctionInference::divergenceOf(mlir::Value scalar) const { return di
 
 Operation *FunctionInference::divergenceOf(Operation *op) {
   if (auto coordinate = dyn_cast<CoordinateOp>(op))
-    return scope.universe.axes[*scope.findAxis(coordinate.getAxis())].size.isOne() ? nullptr : op;
+    return scope.universe.sizeOf(scope.groupOf(coordinate.getAxis())).isOne() ? nullptr : op;
   for (mlir::Value operand : op->getOperands()) {
     if (!isa<RankedTensorType>(operand.getType())) {
       if (Operation *source = divergenceOf(operand))
@@ -549,8 +549,7 @@ static std::optional<LayoutCounterexample> findDifference(const layout::Universe
   };
   auto found = [&]() -> LayoutCounterexample {
     LayoutCounterexample example;
-    for (auto [axis, coordinate] : llvm::zip(universe.axes, place.coordinates))
-      example.coordinates.push_back({axis.name, coordinate});
+    example.coordinates = nameCoordinates(universe, place);
     example.index.assign(place.index.begin(), place.index.end());
     SmallVector<int64_t, 4> wantedAt = layout::positionsAt(universe, wanted, place),
                             gotAt = layout::positionsAt(universe, got, place);
@@ -733,6 +732,7 @@ LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Opera
     reason = only->second;
     return only->first;
   };
+  const llvm::MapVector<MeshAttr, AxisDigits> digits = findAxisDigits(module, symbols);
   for (auto function : module.getOps<func::FuncOp>()) {
     if (function.isExternal())
       continue;
@@ -760,7 +760,7 @@ LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Opera
       refuse("unsupported control flow between blocks", 1107);
       continue;
     }
-    Outcome<LayoutScope> scope = LayoutScope::make(function, mesh);
+    Outcome<LayoutScope> scope = LayoutScope::make(function, digits.find(mesh)->second);
     if (!scope) {
       refuse(scope.getRefusal().message, scope.getRefusal().kind == Refusal::Kind::Wrong ? 1107 : 1108);
       if (scope.getRefusal().kind != Refusal::Kind::Wrong)

@@ -25,45 +25,47 @@ static std::optional<Size> staticSize(RankedTensorType type, unsigned dim) {
   return Size(type.getDimSize(dim));
 }
 
-std::optional<layout::AxisId> LayoutScope::findAxis(StringRef name) const {
-  for (layout::AxisId axis = 0; axis < universe.axes.size(); ++axis)
-    if (universe.axes[axis].name == name)
-      return axis;
-  return std::nullopt;
+SmallVector<layout::AxisId, 2> LayoutScope::groupOf(StringRef axis) const {
+  SmallVector<layout::AxisId, 2> group;
+  std::optional<AxisPart> part = findAxisPart(digits->mesh, axis);
+  if (!part)
+    return group;
+  // Digits stand from the outermost on.
+  SmallVector<AxisPart, 2> all = digits->digitsOf(part->index), own = digits->digitsOf(*part);
+  for (auto [index, digit] : llvm::enumerate(all))
+    if (llvm::any_of(own, [&](const AxisPart &other) { return other.weight == digit.weight; }))
+      group.push_back(firstDigit[static_cast<size_t>(part->index)] + static_cast<layout::AxisId>(index));
+  return group;
 }
 
 SmallVector<layout::AxisId, 2> LayoutScope::groupOf(ArrayAttr axes) const {
   SmallVector<layout::AxisId, 2> group;
-  for (StringAttr name : axes.getAsRange<StringAttr>())
-    group.push_back(findAxis(name.getValue()).value_or(0));
+  for (StringRef axis : axes.getAsValueRange<StringAttr>())
+    llvm::append_range(group, groupOf(axis));
+  return group;
+}
+
+SmallVector<layout::AxisId, 2> LayoutScope::groupOf(ArrayRef<AxisRefAttr> axes) const {
+  SmallVector<layout::AxisId, 2> group;
+  for (AxisRefAttr axis : axes)
+    llvm::append_range(group, axis.isWholeAxis() ? groupOf(axis.getName()) : groupOf(getAxisName(axis)));
   return group;
 }
 
 std::optional<Size> LayoutScope::sizeOf(StringRef name) const {
-  if (std::optional<layout::AxisId> axis = findAxis(name))
-    return universe.axes[*axis].size;
+  if (digits->mesh.findAxis(name) >= 0)
+    return universe.sizeOf(groupOf(name));
   auto known = sizes.find(name);
   if (known == sizes.end())
     return std::nullopt;
   return known->second;
 }
 
-Outcome<Size> LayoutScope::axisSize(AxisRefAttr axis) const {
-  std::optional<layout::AxisId> id = findAxis(axis.getName());
-  if (!id)
-    return wrong("references unknown axis '" + axis.getName().str() + "'");
-  return axis.isWholeAxis() ? universe.axes[*id].size : Size(axis.getSize());
-}
-
 Outcome<Size> LayoutScope::divisorOf(LayoutTermAttr term) const {
-  Size divisor = 1;
-  for (AxisRefAttr axis : term.getAxes()) {
-    Outcome<Size> size = axisSize(axis);
-    if (!size)
-      return size;
-    divisor *= *size;
-  }
-  return divisor;
+  for (AxisRefAttr axis : term.getAxes())
+    if (axis.isWholeAxis() ? digits->mesh.findAxis(axis.getName()) < 0 : !findAxisPart(digits->mesh, getAxisName(axis)))
+      return wrong("references unknown axis '" + getAxisName(axis) + "'");
+  return universe.sizeOf(groupOf(term.getAxes()));
 }
 
 std::optional<Refusal> LayoutScope::learnSizes(LayoutAttr layout, RankedTensorType local) {
@@ -91,9 +93,22 @@ std::optional<Refusal> LayoutScope::learnSizes(LayoutAttr layout, RankedTensorTy
   return std::nullopt;
 }
 
-Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, MeshAttr mesh) {
-  LayoutScope scope;
-  for (MeshAxisAttr axis : mesh.getAxes()) {
+Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &digits) {
+  LayoutScope scope(digits);
+  if (!digits.getSymbolic().empty())
+    return unknown("a part of axis '" + digits.getSymbolic().str() + "' of symbolic size",
+                   "the size of '" + digits.getSymbolic().str() + "'");
+  if (AxisDigits::Conflict conflict = digits.findConflict(); !conflict.axis.empty())
+    return unknown("the parts of axis '" + conflict.axis.str() + "' do not nest: one begins at weight " +
+                       std::to_string(conflict.lesser) + ", one at " + std::to_string(conflict.greater),
+                   "parts that begin at weights that divide one another");
+  for (auto [index, axis] : llvm::enumerate(digits.mesh.getAxes())) {
+    scope.firstDigit.push_back(static_cast<layout::AxisId>(scope.universe.axes.size()));
+    if (digits.isSplit(static_cast<int64_t>(index))) {
+      for (const AxisPart &digit : digits.digitsOf(static_cast<int64_t>(index)))
+        scope.universe.axes.push_back({digits.nameOf(digit), digit.size, axis.getName().str()});
+      continue;
+    }
     Size size = axis.getSize();
     if (ShapedType::isDynamic(axis.getSize())) {
       std::optional<Size> symbol = scope.universe.symbols.add(axis.getName());
@@ -255,17 +270,16 @@ Outcome<Dim> LayoutScope::termOf(LayoutTermAttr term, std::optional<Size> local,
     own.stride = *divisor;
     stride = 1;
   }
-  for (AxisRefAttr axis : llvm::reverse(term.getAxes())) {
-    Outcome<Size> size = axisSize(axis);
+  SmallVector<layout::AxisId, 2> group = groupOf(term.getAxes());
+  for (layout::AxisId axis : llvm::reverse(group)) {
     Digit digit;
-    digit.count = *size;
+    digit.count = universe.axes[axis].size;
     digit.stride = stride;
     digit.space = space;
-    digit.axis = *findAxis(axis.getName());
-    digit.weight = axis.isWholeAxis() ? Size(1) : Size(axis.getWeight());
+    digit.axis = axis;
     digit.home = Size(1);
     dim.digits.insert(dim.digits.begin(), digit);
-    stride *= *size;
+    stride *= digit.count;
   }
   if (term.getOrder() == ChunkOrder::Stripe)
     dim.digits.insert(dim.digits.begin(), own);
@@ -322,14 +336,9 @@ Outcome<layout::Value> LayoutScope::valueOf(LayoutAttr layout, RankedTensorType 
     layout::Reduction reduction = partial.getKind() == ReductionKind::Sum   ? layout::Reduction::Sum
                                   : partial.getKind() == ReductionKind::Max ? layout::Reduction::Maximum
                                                                             : layout::Reduction::Minimum;
-    for (AxisRefAttr axis : partial.getAxes()) {
-      Outcome<Size> size = axisSize(axis);
-      if (!size)
-        return size.getRefusal();
-      if (!size->isOne())
-        value.pending.push_back(
-            {*size, *findAxis(axis.getName()), axis.isWholeAxis() ? Size(1) : Size(axis.getWeight()), reduction});
-    }
+    for (layout::AxisId axis : groupOf(partial.getAxes()))
+      if (const Size &size = universe.axes[axis].size; !size.isOne())
+        value.pending.push_back({size, axis, Size(1), reduction});
   }
   layout::normalise(value);
   return value;
@@ -365,4 +374,19 @@ Outcome<layout::Value> LayoutScope::valueOfSymbol(StringRef symbol, LayoutAttr l
   (void)logical;
   layout::normalise(value);
   return value;
+}
+
+SmallVector<std::pair<std::string, int64_t>, 4> muster::nameCoordinates(const layout::Universe &universe,
+                                                                        const layout::Place &place) {
+  SmallVector<std::pair<std::string, int64_t>, 4> named;
+  for (auto [index, axis] : llvm::enumerate(universe.axes)) {
+    int64_t coordinate = place.coordinates[index];
+    if (axis.whole.empty())
+      named.push_back({axis.name, coordinate});
+    else if (index > 0 && universe.axes[index - 1].whole == axis.whole)
+      named.back().second = named.back().second * axis.size.getValue() + coordinate;
+    else
+      named.push_back({axis.whole, coordinate});
+  }
+  return named;
 }

@@ -6,10 +6,15 @@
 // A name in the signature of a function is one space, wherever it stands. Sizes come from the tensor types: a local
 // size times the axes that divide it. A dim that no type fixes is a symbol; `muster.facts<[sp|s]>` makes it sp *
 // (s/sp). Weights and states have spaces of their own, one for each name in their layout.
+//
+// An axis of which the module names parts is as many axes of the universe as it has digits: no rule behind this file
+// knows parts.
 
 #ifndef MUSTER_COMPILER_ANALYSIS_LAYOUTSCOPE_H
 #define MUSTER_COMPILER_ANALYSIS_LAYOUTSCOPE_H
 
+#include "compiler/Analysis/AxisDigits.h"
+#include "compiler/Layout/Evaluate.h"
 #include "compiler/Layout/Outcome.h"
 #include "compiler/Layout/Value.h"
 #include "dialects/Muster/IR/MusterDialect.h"
@@ -21,8 +26,8 @@ namespace muster {
 /// The spaces, axes and symbols of one function, and the values of its declared layouts.
 class LayoutScope {
 public:
-  /// `mesh` gives the axes. The signature is read at once; refusals name the dim.
-  static layout::Outcome<LayoutScope> make(mlir::func::FuncOp function, MeshAttr mesh);
+  /// `digits` gives the axes of the function's mesh. The signature is read at once; refusals name the dim.
+  static layout::Outcome<LayoutScope> make(mlir::func::FuncOp function, const AxisDigits &digits);
 
   layout::Universe universe;
 
@@ -34,13 +39,17 @@ public:
   layout::Outcome<layout::Value> valueOfSymbol(llvm::StringRef symbol, LayoutAttr layout,
                                                mlir::RankedTensorType logical, mlir::RankedTensorType local);
 
-  std::optional<layout::AxisId> findAxis(llvm::StringRef name) const;
-  /// The axes of a collective; every name is an axis (verified).
+  /// The axes of a collective, of a layout or of a coordinate, outer first; every name is an axis or a part of one
+  /// (verified). None for a part of one position.
   llvm::SmallVector<layout::AxisId, 2> groupOf(mlir::ArrayAttr axes) const;
+  llvm::SmallVector<layout::AxisId, 2> groupOf(llvm::ArrayRef<AxisRefAttr> axes) const;
+  llvm::SmallVector<layout::AxisId, 2> groupOf(llvm::StringRef axis) const;
   /// Size of the dim or axis of this name; nullopt where there is none.
   std::optional<layout::Size> sizeOf(llvm::StringRef name) const;
 
 private:
+  explicit LayoutScope(const AxisDigits &digits) : digits(&digits) {}
+
   using Names = llvm::StringMap<layout::SpaceId>;
 
   layout::Outcome<layout::Value> valueOf(LayoutAttr layout, mlir::RankedTensorType local, Names &scope,
@@ -49,15 +58,20 @@ private:
                                      const std::string &prefix);
   layout::Outcome<layout::Dim> termOf(LayoutTermAttr term, std::optional<layout::Size> local, Names &scope,
                                       const std::string &prefix);
-  layout::Outcome<layout::Size> axisSize(AxisRefAttr axis) const;
   layout::Outcome<layout::Size> divisorOf(LayoutTermAttr term) const;
   /// Sizes of names that stand alone in a dim of this layout, so that products of names can be cut.
   std::optional<layout::Refusal> learnSizes(LayoutAttr layout, mlir::RankedTensorType local);
 
+  const AxisDigits *digits;
+  llvm::SmallVector<layout::AxisId, 2> firstDigit; ///< by axis of the mesh
   Names names;
   llvm::StringMap<layout::Size> sizes; ///< of the signature's names
   llvm::StringMap<Names> symbolNames;  ///< by weight or state
 };
+
+/// The coordinates of a place, by axis of the mesh.
+llvm::SmallVector<std::pair<std::string, int64_t>, 4> nameCoordinates(const layout::Universe &universe,
+                                                                      const layout::Place &place);
 
 } // namespace muster
 

@@ -2,6 +2,7 @@
 //
 // A coordinate on an axis of 12 ranks, of which layouts name the parts [2:3] and [6:2], is three digits: [6:2], [2:3]
 // and [1:2], outer first. As axes of their own they number the ranks as before, because the last axis is the fastest.
+#include "compiler/Analysis/AxisDigits.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 
@@ -20,108 +21,19 @@ namespace muster {
 
 namespace {
 
-/// The digits of every axis of one mesh.
-class AxisDigits {
-public:
-  explicit AxisDigits(MeshAttr mesh) : mesh(mesh), boundaries(mesh.getAxes().size()) {}
-
-  /// Notes where a part begins and ends.
-  void note(const AxisPart &part);
-  /// Every boundary must divide the next; failure with the two that do not.
-  LogicalResult check(Operation *op) const;
-  /// A part is named, if only one that is the whole axis or has one position.
-  bool isNamed() const { return named; }
-  bool isSplit(int64_t axis) const { return !boundaries[axis].empty(); }
-
-  /// The names of the axes that make a part, outer first; none for a part of one position.
-  SmallVector<std::string, 2> namesOf(const AxisPart &part) const;
-  SmallVector<std::string, 2> namesOf(StringRef axis) const { return namesOf(*findAxisPart(mesh, axis)); }
-  MeshAttr splitMesh() const;
-
-  MeshAttr mesh;
-
-private:
-  /// Digits of an axis as (weight, size), outer first.
-  SmallVector<std::pair<int64_t, int64_t>, 3> digitsOf(int64_t axis) const;
-  std::string nameOf(int64_t axis, int64_t weight, int64_t size) const;
-
-  /// For each axis, weights at which a digit begins, ascending, but 1; none of the axis' size.
-  SmallVector<SmallVector<int64_t, 2>, 2> boundaries;
-  bool named = false;
-};
-
-void AxisDigits::note(const AxisPart &part) {
-  named = true;
-  int64_t whole = mesh.getAxes()[part.index].getSize();
-  SmallVector<int64_t, 2> &own = boundaries[part.index];
-  for (int64_t weight : {part.weight, part.weight * part.size})
-    if (part.size != 1 && weight != 1 && weight != whole && !llvm::is_contained(own, weight))
-      own.insert(llvm::lower_bound(own, weight), weight);
-}
-
-LogicalResult AxisDigits::check(Operation *op) const {
-  for (auto [axis, own] : llvm::zip_equal(mesh.getAxes(), boundaries))
-    for (auto [lesser, greater] : llvm::zip(own, ArrayRef(own).drop_front(own.empty() ? 0 : 1)))
-      if (greater % lesser != 0)
-        return op->emitOpError() << "E4013 expected the parts of axis '" << axis.getName()
-                                 << "' to begin at weights that divide one another but got " << lesser << " and "
-                                 << greater;
-  return success();
-}
-
-SmallVector<std::pair<int64_t, int64_t>, 3> AxisDigits::digitsOf(int64_t axis) const {
-  SmallVector<std::pair<int64_t, int64_t>, 3> digits;
-  int64_t end = mesh.getAxes()[axis].getSize();
-  for (int64_t weight : llvm::reverse(boundaries[axis])) {
-    digits.push_back({weight, end / weight});
-    end = weight;
-  }
-  digits.push_back({1, end});
-  return digits;
-}
-
-std::string AxisDigits::nameOf(int64_t axis, int64_t weight, int64_t size) const {
-  StringRef name = mesh.getAxes()[axis].getName();
-  return isSplit(axis) ? getAxisName(AxisRefAttr::get(mesh.getContext(), name, weight, size)) : name.str();
-}
-
-SmallVector<std::string, 2> AxisDigits::namesOf(const AxisPart &part) const {
+SmallVector<std::string, 2> namesOf(const AxisDigits &digits, StringRef axis) {
   SmallVector<std::string, 2> names;
-  if (!isSplit(part.index) && part.size != 1)
-    names.push_back(nameOf(part.index, 1, part.size));
-  for (auto [weight, size] : digitsOf(part.index))
-    if (isSplit(part.index) && weight >= part.weight && weight < part.weight * part.size)
-      names.push_back(nameOf(part.index, weight, size));
+  for (const AxisPart &digit : digits.digitsOf(*findAxisPart(digits.mesh, axis)))
+    names.push_back(digits.nameOf(digit));
   return names;
 }
 
-MeshAttr AxisDigits::splitMesh() const {
+MeshAttr splitMesh(const AxisDigits &digits) {
   SmallVector<MeshAxisAttr> axes;
-  for (int64_t axis = 0; axis < static_cast<int64_t>(mesh.getAxes().size()); ++axis)
-    for (auto [weight, size] : digitsOf(axis))
-      axes.push_back(MeshAxisAttr::get(mesh.getContext(), nameOf(axis, weight, size), size));
-  return MeshAttr::get(mesh.getContext(), axes);
-}
-
-/// The group that a collective names; null for other operations.
-ArrayAttr groupOf(Operation *op) {
-  return isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, ExchangeOp, SliceOp, BroadcastOp, PermuteOp>(op)
-             ? op->getAttrOfType<ArrayAttr>("axes")
-             : ArrayAttr();
-}
-
-/// Calls `visit` for each part of an axis that `op` names.
-void forEachPart(Operation *op, MeshAttr mesh, function_ref<void(const AxisPart &)> visit) {
-  auto visitName = [&](StringRef name) {
-    if (std::optional<AxisPart> part = findAxisPart(mesh, name); part && mesh.findAxis(name) < 0)
-      visit(*part);
-  };
-  op->getAttrDictionary().walk([&](AxisRefAttr axis) { visitName(getAxisName(axis)); });
-  if (ArrayAttr group = groupOf(op))
-    for (StringRef axis : group.getAsValueRange<StringAttr>())
-      visitName(axis);
-  if (auto coordinate = dyn_cast<CoordinateOp>(op))
-    visitName(coordinate.getAxis());
+  for (int64_t axis = 0; axis < static_cast<int64_t>(digits.mesh.getAxes().size()); ++axis)
+    for (const AxisPart &digit : digits.digitsOf(axis))
+      axes.push_back(MeshAxisAttr::get(digits.mesh.getContext(), digits.nameOf(digit), digit.size));
+  return MeshAttr::get(digits.mesh.getContext(), axes);
 }
 
 /// Replaces axes in everything that names them.
@@ -156,7 +68,7 @@ Splitter::Splitter(const AxisDigits &digits) : digits(digits) {
   replacer.addReplacement([this](CountsType counts) {
     SmallVector<StringAttr> axes;
     for (StringAttr axis : counts.getAxes())
-      for (const std::string &name : this->digits.namesOf(axis.getValue()))
+      for (const std::string &name : namesOf(this->digits, axis.getValue()))
         axes.push_back(StringAttr::get(counts.getContext(), name));
     return CountsType::get(counts.getContext(), axes, counts.getUnit(), counts.getEpoch());
   });
@@ -165,20 +77,20 @@ Splitter::Splitter(const AxisDigits &digits) : digits(digits) {
 SmallVector<AxisRefAttr, 2> Splitter::split(ArrayRef<AxisRefAttr> axes) const {
   SmallVector<AxisRefAttr, 2> refs;
   for (AxisRefAttr axis : axes)
-    for (const std::string &name : digits.namesOf(getAxisName(axis)))
+    for (const std::string &name : namesOf(digits, getAxisName(axis)))
       refs.push_back(AxisRefAttr::get(axis.getContext(), name));
   return refs;
 }
 
 /// The coordinate on an axis that was split: the position on its parts, row-major.
 void Splitter::rewriteCoordinate(CoordinateOp op) {
-  SmallVector<std::string, 2> names = digits.namesOf(op.getAxis());
+  SmallVector<std::string, 2> names = namesOf(digits, op.getAxis());
   if (names.size() == 1) {
     op.setAxis(names.front());
     return;
   }
   OpBuilder builder(op);
-  MeshAttr mesh = digits.splitMesh();
+  MeshAttr mesh = splitMesh(digits);
   Value position;
   auto constant = [&](int64_t value) { return arith::ConstantIndexOp::create(builder, op.getLoc(), value); };
   int64_t weight = 1;
@@ -219,10 +131,10 @@ void Splitter::rewriteSize(SizeOp op) {
 
 void Splitter::rewrite(Operation *op) {
   replacer.replaceElementsIn(op, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
-  if (ArrayAttr group = groupOf(op)) {
+  if (ArrayAttr group = collectiveAxesOf(op)) {
     SmallVector<Attribute> names;
     for (StringRef axis : group.getAsValueRange<StringAttr>())
-      for (const std::string &name : digits.namesOf(axis))
+      for (const std::string &name : namesOf(digits, axis))
         names.push_back(StringAttr::get(op->getContext(), name));
     op->setAttr("axes", ArrayAttr::get(op->getContext(), names));
   }
@@ -243,16 +155,15 @@ struct SplitMeshAxes : muster::impl::SplitMeshAxesPassBase<SplitMeshAxes> {
         return;
       ops.push_back({op, mesh});
       AxisDigits &digits = meshes.try_emplace(mesh, mesh).first->second;
-      forEachPart(op, mesh, [&](const AxisPart &part) {
-        MeshAxisAttr axis = mesh.getAxes()[part.index];
-        if (ShapedType::isDynamic(axis.getSize()))
-          noted = op->emitOpError() << "E4010 expected a mesh of concrete sizes but got axis '" << axis.getName()
-                                    << "' of symbolic size";
-        else
-          digits.note(part);
-      });
-      if (succeeded(noted))
-        noted = digits.check(op);
+      digits.note(op);
+      AxisDigits::Conflict conflict = digits.findConflict();
+      if (!digits.getSymbolic().empty())
+        noted = op->emitOpError() << "E4010 expected a mesh of concrete sizes but got axis '" << digits.getSymbolic()
+                                  << "' of symbolic size";
+      else if (!conflict.axis.empty())
+        noted = op->emitOpError() << "E4013 expected the parts of axis '" << conflict.axis
+                                  << "' to begin at weights that divide one another but got " << conflict.lesser
+                                  << " and " << conflict.greater;
     });
     if (failed(noted))
       return signalPassFailure();
@@ -265,7 +176,7 @@ struct SplitMeshAxes : muster::impl::SplitMeshAxesPassBase<SplitMeshAxes> {
         splitter->second.rewrite(op);
     for (auto op : getOperation().getOps<MeshOp>()) {
       auto found = meshes.find(op.getMesh());
-      MeshAttr after = found == meshes.end() ? op.getMesh() : found->second.splitMesh();
+      MeshAttr after = found == meshes.end() ? op.getMesh() : splitMesh(found->second);
       split += after != op.getMesh();
       op.setMeshAttr(after);
     }
