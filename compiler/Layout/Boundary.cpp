@@ -63,7 +63,13 @@ std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Valu
     return Refusal::wrong("the value is " + value.multiplicity.numerator.print(universe.symbols.getNames()) +
                           "x too large");
   llvm::SmallVector<Value, 1> declaredReadings = readingsOf(universe, declared);
-  for (const Value &reading : readingsOf(universe, value)) {
+  Outcome<llvm::SmallVector<Value, 1>> readings = soundReadingsOf(universe, value);
+  if (!readings)
+    return readings.getRefusal();
+  bool hasReadings = !readings->empty();
+  if (!hasReadings)
+    readings->push_back(value);
+  for (const Value &reading : *readings) {
     for (const Value &target : declaredReadings) {
       bool sameFloats =
           reading.floats.size() == target.floats.size() && llvm::all_of(reading.floats, [&](const Digit &digit) {
@@ -81,6 +87,8 @@ std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Valu
       std::optional<Refusal> refusal;
       for (size_t i = 0; i < reading.dims.size() && !refusal; ++i)
         refusal = dimBoundary(universe, reading.dims[i], target.dims[i], i);
+      if (!refusal && !hasReadings)
+        return refuseWithoutReadings();
       if (!refusal)
         return std::nullopt;
       note(*refusal);

@@ -2,6 +2,7 @@
 #include "compiler/Layout/Compute.h"
 
 #include "compiler/Layout/Compare.h"
+#include "compiler/Layout/History.h"
 #include "compiler/Layout/NormalForm.h"
 #include "compiler/Layout/Readings.h"
 
@@ -286,13 +287,28 @@ private:
 
 } // namespace
 
+/// Of two readings of an operation one result with the arrangements of both. False where the ranks do not hold the same
+/// by both.
+static bool unite(llvm::MutableArrayRef<Value> found, llvm::ArrayRef<Value> results) {
+  for (size_t i = 0; i < found.size(); ++i)
+    if (!addArrangements(found[i], results[i]))
+      return false;
+  return true;
+}
+
 Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRule &rule,
                                              llvm::ArrayRef<const Value *> operands,
                                              llvm::ArrayRef<std::optional<Size>> freshSizes) {
   constexpr size_t most = 200;
   llvm::SmallVector<llvm::SmallVector<Value, 1>, 4> readings;
-  for (const Value *operand : operands)
-    readings.push_back(readingsOf(universe, *operand));
+  bool hasAll = true;
+  for (const Value *operand : operands) {
+    Outcome<llvm::SmallVector<Value, 1>> own = soundReadingsOf(universe, *operand);
+    if (!own)
+      return own.getRefusal();
+    hasAll &= !own->empty();
+    readings.push_back(own->empty() ? llvm::SmallVector<Value, 1>{*operand} : std::move(*own));
+  }
   llvm::SmallVector<size_t, 4> choice(operands.size(), 0);
   std::optional<Refusal> first;
   std::optional<llvm::SmallVector<Value, 1>> found;
@@ -301,9 +317,7 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
     for (size_t i = 0; i < operands.size(); ++i)
       chosen.push_back(readings[i][choice[i]]);
     auto results = Computation(universe, rule, chosen, freshSizes).run();
-    bool differs =
-        results && found && !std::equal(results->begin(), results->end(), found->begin(), found->end(), isSame);
-    if (differs) {
+    if (results && found && !unite(*found, *results)) {
       for (Value &result : *found)
         result.isChoice = true;
       break;
@@ -324,6 +338,8 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
   }
   if (!found)
     return *first;
+  if (!hasAll)
+    return refuseWithoutReadings();
   for (const Value *operand : operands)
     for (Value &result : *found)
       result.isChoice |= operand->isChoice;

@@ -173,6 +173,7 @@ bool fromMesh(const Universe &universe, Value &value, Group group, unsigned dim)
       makeLocal(universe, target[i], value.dims, dim, false);
     return true;
   }
+  value.isUnsettled = true;
   removeDigitsOf(value, group);
   for (Digit &digit : *digits)
     makeLocal(universe, digit, value.dims, dim, false);

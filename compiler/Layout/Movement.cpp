@@ -2,6 +2,7 @@
 #include "compiler/Layout/Movement.h"
 
 #include "compiler/Layout/Anchors.h"
+#include "compiler/Layout/History.h"
 #include "compiler/Layout/MeshDigits.h"
 #include "compiler/Layout/NormalForm.h"
 
@@ -34,6 +35,7 @@ Value transpose(const Value &value, llvm::ArrayRef<int64_t> permutation) {
   Value result = value;
   for (size_t i = 0; i < permutation.size(); ++i)
     result.dims[i] = value.dims[static_cast<size_t>(permutation[i])];
+  recordTranspose(value, permutation, result);
   return result;
 }
 
@@ -49,6 +51,7 @@ Outcome<Value> slice(const Universe &universe, const Value &value, Group group, 
   if (!split)
     return split.getRefusal();
   Value result = value;
+  startHistory(result);
   result.dims[dim].digits.assign(split->leading.begin(), split->leading.end());
   result.dims[dim].digits.append(split->rest.begin(), split->rest.end());
   markEmptied(result.dims[dim]);
@@ -68,6 +71,7 @@ Outcome<Value> allGather(const Universe &universe, const Value &value, Group gro
   if (auto refusal = refuseSpreadSegments(universe, value, group, dim))
     return *refusal;
   Value result = value;
+  startHistory(result);
   if (!fromMesh(universe, result, group, dim))
     return cannotOrder(universe, group);
   normalise(result);
@@ -86,6 +90,7 @@ Outcome<Value> allToAll(const Universe &universe, const Value &value, Group grou
     return parts.getRefusal();
   // What goes to the mesh is kept aside, so that only the group's old digits come back.
   Value result = value;
+  startHistory(result);
   result.dims[split].digits.assign(parts->rest.begin(), parts->rest.end());
   llvm::SmallVector<Digit, 4>
       leadingOld; // mesh digits of the group's axes that stood among the leading ones come back as well
@@ -135,6 +140,8 @@ Outcome<Value> exchange(const Universe &universe, const Value &value, Group grou
   if (!arriving)
     return cannotOrder(universe, group);
   Value result = value;
+  startHistory(result);
+  result.isUnsettled = true;
   result.dims[dim].digits.clear();
   removeDigitsOf(result, group);
   for (Digit &digit : *arriving)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Layout/NormalForm.h"
 
+#include "compiler/Layout/History.h"
+
 #include "llvm/ADT/STLExtras.h"
 
 namespace muster::layout {
@@ -72,6 +74,23 @@ static void orderMeshDigits(Digits &digits) {
   }
 }
 
+/// Whether the digit at `i` stands before what it continues, up to a local digit, or behind a local one that it ends.
+static bool isAttached(llvm::ArrayRef<Digit> digits, size_t i, bool isNextAttached) {
+  const Digit &digit = digits[i];
+  if (i + 1 < digits.size() && isNextAttached && !isBottom(digit) && continues(digit, digits[i + 1]))
+    return true;
+  // Stripes: the coordinate is the minor digit of the run, behind the local one.
+  return i > 0 && !digits[i - 1].isMesh() && continues(digits[i - 1], digit);
+}
+
+/// Whether some mesh digit is not attached.
+static bool hasLoose(const Dim &dim) {
+  for (size_t i = dim.digits.size(); i-- > 0;)
+    if (dim.digits[i].isMesh() && !isAttached(dim.digits, i, true))
+      return true;
+  return false;
+}
+
 /// Removes the mesh digits that are not attached and appends them to `loose`, major last, with an anchor left behind.
 static void detach(Dim &dim, Digits &loose) {
   bool isNextAttached = true;
@@ -84,12 +103,8 @@ static void detach(Dim &dim, Digits &loose) {
       isNextAttached = true;
       continue;
     }
-    bool isAttached =
-        i + 1 < dim.digits.size() && isNextAttached && !isBottom(digit) && continues(digit, dim.digits[i + 1]);
-    // Stripes: the coordinate is the minor digit of the run, behind the local one.
-    isAttached |= i > 0 && !dim.digits[i - 1].isMesh() && continues(dim.digits[i - 1], digit);
-    isNextAttached = isAttached;
-    if (isAttached)
+    isNextAttached = isAttached(dim.digits, i, isNextAttached);
+    if (isNextAttached)
       continue;
     left.push_back({digit.space, digit.stride, behind});
     loose.push_back(digit);
@@ -166,8 +181,11 @@ void normalise(Value &value) {
     return;
   llvm::erase_if(value.floats, isTrivial);
   llvm::SmallVector<Digit, 4> loose;
+  if (llvm::any_of(value.dims, hasLoose))
+    startHistory(value);
   for (Dim &dim : value.dims)
     detach(dim, loose);
+  value.isUnsettled |= !loose.empty() || !value.floats.empty();
   // Digits that float already may find their home again; each that goes home may be the home of another.
   llvm::append_range(loose, value.floats);
   value.floats.clear();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Layout/Readings.h"
 
+#include "compiler/Layout/History.h"
 #include "compiler/Layout/NormalForm.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -39,9 +40,9 @@ void place(Dim &dim, const Anchor &anchor, Digit digit, bool isDetached) {
   dim.digits.insert(dim.digits.begin() + static_cast<ptrdiff_t>(at), digit);
 }
 
-} // namespace
-
-llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &value, size_t limit) {
+/// By anchors.
+llvm::SmallVector<Value, 1> guessedReadings(const Universe &universe, const Value &value) {
+  constexpr size_t limit = 24;
   auto targetsOf = [&](const Digit &digit) {
     llvm::SmallVector<Target, 2> targets;
     for (size_t i = 0; i < value.dims.size(); ++i)
@@ -116,6 +117,30 @@ llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &va
       break;
   }
   return readings;
+}
+
+} // namespace
+
+static constexpr const char *readingFact =
+    "which dim the shards of a dim of local size 1 belong to (give logical sizes, as nn.split_heads does)";
+
+Outcome<llvm::SmallVector<Value, 1>> soundReadingsOf(const Universe &universe, const Value &value) {
+  if (!value.isUnsettled && value.floats.empty())
+    return llvm::SmallVector<Value, 1>{value};
+  if (!value.history)
+    return guessedReadings(universe, value);
+  if (std::optional<llvm::SmallVector<Value, 1>> readings = consistentReadings(universe, value))
+    return std::move(*readings);
+  return Refusal{Refusal::Kind::Unknown, "too many ways to read " + print(universe, value), readingFact};
+}
+
+llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &value) {
+  Outcome<llvm::SmallVector<Value, 1>> readings = soundReadingsOf(universe, value);
+  return readings && !readings->empty() ? std::move(*readings) : llvm::SmallVector<Value, 1>{value};
+}
+
+Refusal refuseWithoutReadings() {
+  return {Refusal::Kind::Unknown, "no program on one rank moves its dims as this program does", readingFact};
 }
 
 } // namespace muster::layout

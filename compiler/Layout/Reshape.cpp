@@ -3,6 +3,7 @@
 #include "compiler/Layout/Anchors.h"
 #include "compiler/Layout/Cutter.h"
 #include "compiler/Layout/DimGroups.h"
+#include "compiler/Layout/History.h"
 #include "compiler/Layout/MeshDigits.h"
 #include "compiler/Layout/Movement.h"
 #include "compiler/Layout/NormalForm.h"
@@ -55,6 +56,9 @@ Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::Array
     cutter.takeRest(result.dims[group.outEnd - 1].digits);
   }
   passAnchors(universe, value, before, result, shape, *groups);
+  recordReshape(value, before, shape, result);
+  result.isUnsettled =
+      value.isUnsettled || llvm::any_of(result.dims, [](const Dim &dim) { return !dim.anchors.empty(); });
   normalise(result);
   return result;
 }

@@ -40,6 +40,7 @@
 
 #include "llvm/ADT/SmallVector.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -179,6 +180,8 @@ struct Ratio {
   }
 };
 
+struct History;
+
 struct Value {
   llvm::SmallVector<Dim, 4> dims;
   llvm::SmallVector<Digit, 0> floats;
@@ -186,6 +189,11 @@ struct Value {
   Ratio multiplicity;
   /// An operation had several readings of different results, and one was taken: a later refusal says nothing.
   bool isChoice = false;
+  /// How the value moved since its mesh digits stood in their dims; null where they do, and where sizes are symbols
+  /// (History.h).
+  std::shared_ptr<const History> history;
+  /// The dims where mesh digits stand, or the lack of one, may not be those that they are shards of.
+  bool isUnsettled = false;
 
   llvm::SmallVector<Size, 4> localShape() const;
   /// No pending reduction and multiplicity 1.

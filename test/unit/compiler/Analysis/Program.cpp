@@ -86,7 +86,7 @@ static std::optional<Sizes> mappedShape(const ProgramOp &op, const std::vector<S
   return result;
 }
 
-std::optional<std::vector<Sizes>> Program::shapes(const Sizes &on) const {
+std::optional<std::vector<Sizes>> Program::shapesOfOps(const Sizes &on) const {
   std::vector<Sizes> all;
   for (const ProgramOp &op : ops) {
     Sizes shape = op.operands.empty() ? Sizes() : all[static_cast<size_t>(op.operands.front())];
@@ -159,10 +159,17 @@ std::optional<std::vector<Sizes>> Program::shapes(const Sizes &on) const {
       return std::nullopt;
     all.push_back(shape);
   }
+  return all;
+}
+
+std::optional<std::vector<Sizes>> Program::shapes(const Sizes &on) const {
+  std::optional<std::vector<Sizes>> all = shapesOfOps(on);
+  if (!all)
+    return std::nullopt;
   Sizes declared;
   for (const Terms &terms : resultDims)
     declared.push_back(localOf(terms).at(on));
-  if (declared != all[static_cast<size_t>(result)])
+  if (declared != (*all)[static_cast<size_t>(result)])
     return std::nullopt;
   return all;
 }

@@ -90,6 +90,8 @@ struct Program {
 
   /// Local shapes of all values on a mesh; nullopt where some operation is not well typed.
   std::optional<std::vector<Sizes>> shapes(const Sizes &on) const;
+  /// The same, whatever the result is declared to be.
+  std::optional<std::vector<Sizes>> shapesOfOps(const Sizes &on) const;
   /// The module on a mesh; it must be well typed there.
   std::string text(const Sizes &on) const;
   Sizes single() const { return Sizes(mesh.size(), 1); }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <set>
 
 using namespace mlir;
 using namespace muster;
@@ -79,11 +80,18 @@ bool ProgramJudge::replays(const Program &program, const LayoutCounterexample &e
 static bool fitsSoFar(const Program &program, size_t last) {
   Program head = program;
   head.ops.resize(last + 1);
-  head.result = static_cast<int>(last);
-  head.resultDims.clear();
-  for (const Extent &extent : head.ops.back().shape)
-    head.resultDims.push_back({Term{0, extent.at(head.single()), {}}});
-  return head.shapes(head.single()).has_value();
+  return head.shapesOfOps(head.single()).has_value();
+}
+
+/// Elements of a value on one rank; 0 where the operations before it are not well typed there.
+static int64_t sizeOnOneRank(const Program &program, int value) {
+  Program head = program;
+  head.ops.resize(static_cast<size_t>(value) + 1);
+  std::optional<std::vector<Sizes>> shapes = head.shapesOfOps(head.single());
+  int64_t size = shapes ? 1 : 0;
+  for (int64_t dim : shapes ? shapes->back() : Sizes())
+    size *= dim;
+  return size;
 }
 
 /// Whether the program means `result` on one rank with other sizes of its reshapes: those that the text gives are for
@@ -108,29 +116,43 @@ bool ProgramJudge::hasOtherConstants(const Program &program, const Tensor &resul
     }
     ProgramOp &op = candidate.ops[reshapes[next]];
     const std::vector<Extent> shape = op.shape;
-    std::function<bool(size_t, std::vector<bool>)> choose = [&](size_t dim, std::vector<bool> free) -> bool {
+    // Each size is the local one times or divided by sizes of axes; the product is that of the operand.
+    std::function<bool(size_t, int64_t)> choose = [&](size_t dim, int64_t left) -> bool {
       if (dim == shape.size())
-        return fitsSoFar(candidate, reshapes[next]) && search(next + 1, candidate);
+        return left == 1 && fitsSoFar(candidate, reshapes[next]) && search(next + 1, candidate);
       int64_t local = shape[dim].at(program.mesh);
-      for (unsigned mask = 0; mask < 1u << free.size(); ++mask) {
-        Extent extent;
-        extent.factor = local;
-        std::vector<bool> left = free;
-        bool isFree = true;
-        for (size_t axis = 0; axis < free.size(); ++axis)
-          if (mask >> axis & 1) {
-            isFree &= free[axis];
-            left[axis] = false;
-            extent.factor *= program.mesh[axis];
-            extent.exponents[axis] = -1;
+      std::set<int64_t> sizes;
+      std::function<void(size_t, Extent)> multiply = [&](size_t axis, Extent extent) {
+        if (axis == program.mesh.size()) {
+          int64_t size = extent.at(program.single());
+          if (size > 0 && left % size == 0 && sizes.insert(size).second) {
+            op.shape[dim] = extent;
+            if (choose(dim + 1, left / size))
+              sizes.insert(0);
           }
-        op.shape[dim] = extent;
-        if (isFree && choose(dim + 1, left))
-          return true;
-      }
-      return false;
+          return;
+        }
+        int64_t count = program.mesh[axis];
+        for (int power : {0, -1, 1}) {
+          if (count == 1 && power != 0)
+            continue;
+          Extent more = extent;
+          more.exponents[axis] = power;
+          if (power == -1)
+            more.factor *= count;
+          else if (power == 1 && more.factor % count != 0)
+            continue;
+          else if (power == 1)
+            more.factor /= count;
+          multiply(axis + 1, more);
+          if (sizes.contains(0))
+            return;
+        }
+      };
+      multiply(0, Extent{local, {}});
+      return sizes.contains(0);
     };
-    bool found = choose(0, std::vector<bool>(program.mesh.size(), true));
+    bool found = choose(0, sizeOnOneRank(candidate, op.operands.front()));
     op.shape = shape;
     return found;
   };
@@ -217,7 +239,9 @@ void ProgramJudge::judgeMutant(const Program &program, const LayoutReport &repor
   ++counts.proved;
   if (isEqual || hasNan)
     return;
-  if (got.logical && hasOtherConstants(program, *got.logical)) {
+  // What the program holds that was edited is right, whatever the sizes on one rank are.
+  bool isAsBefore = got.logical && rightResult && isClose(*got.logical, *rightResult, hasNan);
+  if (isAsBefore || (got.logical && hasOtherConstants(program, *got.logical))) {
     ++counts.provedOtherConstants;
     return;
   }
