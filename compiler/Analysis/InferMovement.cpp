@@ -163,6 +163,17 @@ void FunctionInference::inferPermute(PermuteOp op) {
 // Movement
 //===----------------------------------------------------------------------===//
 
+/// The dim that a collective cuts into equal parts.
+static std::optional<unsigned> cutDim(Operation *op) {
+  if (isa<ExchangeOp>(op))
+    return 0;
+  if (auto all = dyn_cast<AllToAllOp>(op))
+    return static_cast<unsigned>(all.getSplit());
+  if (isa<SliceOp, ReduceScatterOp>(op))
+    return static_cast<unsigned>(op->getAttrOfType<IntegerAttr>("dim").getInt());
+  return std::nullopt;
+}
+
 bool FunctionInference::inferMovement(Operation *op) {
   if (auto redistribute = dyn_cast<RedistributeOp>(op)) {
     inferRedistribute(redistribute);
@@ -204,6 +215,12 @@ bool FunctionInference::inferMovement(Operation *op) {
     if (kind == ReductionKind::Sum && !known.isZero) {
       Refusal refusal{Refusal::Kind::Wrong, "adds up a number that is the same on every rank", ""};
       reportRefusal(op, refusal, 1105);
+      return true;
+    }
+    if (std::optional<unsigned> cut = cutDim(op); cut && cast<RankedTensorType>(input.getType()).isDynamicDim(*cut)) {
+      Refusal refusal{Refusal::Kind::Unknown,
+                      "dim " + std::to_string(*cut) + " of unknown size may have no equal parts", "its size"};
+      reportRefusal(op, refusal, 1108);
       return true;
     }
     set(result, known);
