@@ -46,9 +46,10 @@ struct Known {
 class FunctionInference {
 public:
   FunctionInference(mlir::func::FuncOp entry, MeshAttr mesh, LayoutScope scope, mlir::SymbolTableCollection &symbols,
-                    LayoutReport &report, llvm::function_ref<void(mlir::Operation *)> afterOperation)
+                    LayoutReport &report, llvm::function_ref<void(mlir::Operation *)> afterOperation,
+                    LayoutCertificate *certificate)
       : entry(entry), mesh(mesh), scope(std::move(scope)), symbols(symbols), report(report),
-        afterOperation(afterOperation) {}
+        afterOperation(afterOperation), certificate(certificate) {}
 
   /// Infers the whole entry. Findings go to the report.
   void run();
@@ -159,6 +160,7 @@ private:
   mlir::SymbolTableCollection &symbols; ///< of the module
   LayoutReport &report;
   llvm::function_ref<void(mlir::Operation *)> afterOperation;
+  LayoutCertificate *certificate; ///< may be null
   struct HashOfValue {
     size_t operator()(mlir::Value value) const { return hash_value(value); }
   };

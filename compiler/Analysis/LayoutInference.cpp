@@ -2,6 +2,7 @@
 #include "compiler/Analysis/LayoutInference.h"
 
 #include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Analysis/LayoutCertificate.h"
 #include "compiler/Layout/Evaluate.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -285,6 +286,10 @@ void FunctionInference::inferBlock(Block &block) {
       infer(&op);
       if (afterOperation)
         afterOperation(&op);
+      bool isOwn = op.getNumResults() == 1 && !isa<func::CallOp, scf::ForOp, scf::IfOp, AssertLayoutOp>(op);
+      if (const Known *known = certificate && isOwn ? &get(op.getResult(0)) : nullptr;
+          known && known->kind == Known::Kind::Digits)
+        certificate->add(&op, scope.universe, known->value);
     }
 }
 
@@ -714,7 +719,8 @@ void FunctionInference::checkClaim(AssertLayoutOp op) {
 // Modules
 //===----------------------------------------------------------------------===//
 
-LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Operation *)> afterOperation) {
+LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Operation *)> afterOperation,
+                                  LayoutCertificate *certificate) {
   LayoutReport report;
   SymbolTableCollection symbols;
   // Looking for the mesh of a function walks the module; a module of many functions is walked once.
@@ -767,7 +773,9 @@ LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Opera
         report.findings.back().kind = LayoutFinding::Kind::Unknown;
       continue;
     }
-    FunctionInference(function, mesh, std::move(*scope), symbols, report, afterOperation).run();
+    if (certificate)
+      certificate->beginFunction(function);
+    FunctionInference(function, mesh, std::move(*scope), symbols, report, afterOperation, certificate).run();
   }
   return report;
 }

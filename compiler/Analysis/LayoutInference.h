@@ -74,9 +74,13 @@ struct LayoutReport {
   }
 };
 
+class LayoutCertificate;
+
 /// Verifies every function of the module that declares a layout, on its mesh. The module has been verified.
-/// `afterOperation` is called with each operation once it was inferred, for measurements.
-LayoutReport inferLayouts(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *)> afterOperation = {});
+/// `afterOperation` is called with each operation once it was inferred, for measurements. What every value holds goes
+/// to `certificate`, if given.
+LayoutReport inferLayouts(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *)> afterOperation = {},
+                          LayoutCertificate *certificate = nullptr);
 
 } // namespace muster
 

@@ -4,6 +4,8 @@
 
   judge.py FILE.mlir...        needs muster-opt on PATH
   judge.py --verifier FOLDER   compares names with the verdicts of --muster-verify-layouts
+  judge.py --certificates FOLDER
+                               has the certificates of all proved programs checked
   judge.py --survey FOLDER     counts files and programs, and checks what each file must say; runs nothing
 
 It shares nothing with the layout algebra: the reference interpreter (muster-opt --muster-interpret) scatters the logical
@@ -23,6 +25,9 @@ but for the first argument's last dim, which chains carry along whole and which 
 one of them is checked. `// Sizes: n = 2.` gives sizes that types do not tell.
 
 Prints a line a program. Ends with 1 where a name does not say what the run shows, or a program cannot be run.
+
+--certificates needs muster-verify and muster-check-certificate on PATH. It ends with 1 where a certificate is rejected or a wrong
+program has one, and prints a line for each that is not accepted.
 
 --verifier prints a line for each program that is not decided as its name says, and ends with 1 where a wrong program is
 proved, a right one refuted (a false alarm), or the pass fails. Programs that it cannot decide are counted.
@@ -455,6 +460,37 @@ def compare_with_verifier(folder):
     return 1 if faults or not counts else 0
 
 
+def compare_with_checker(folder):
+    """Programs that are proved get a certificate, and by it they are right."""
+    counts, faults = {}, 0
+    with tempfile.TemporaryDirectory() as scratch:
+        program, certificate = os.path.join(scratch, "program.mlir"), os.path.join(scratch, "certificate.json")
+        for name in sorted(name for name in os.listdir(folder) if name.endswith(".mlir")):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                text = file.read()
+            for part in re.split(r"^// -----$", text, flags=re.M):
+                entry = re.search(r"func\.func @(\w+)", part).group(1)
+                with open(program, "w", encoding="utf-8") as file:
+                    file.write(part)
+                if os.path.exists(certificate):
+                    os.remove(certificate)
+                proof = subprocess.run(["muster-verify", program, "--certificate", certificate], capture_output=True, text=True)
+                if proof.returncode:
+                    verdict, fault = "without one", os.path.exists(certificate)
+                else:
+                    check = subprocess.run(["muster-check-certificate", program, certificate], capture_output=True, text=True)
+                    verdict = {0: "accepted", 3: "not covered"}.get(check.returncode, "rejected")
+                    fault = verdict == "rejected" or entry.startswith("wrong_")
+                    if verdict != "accepted":
+                        print(f"{name}: @{entry}: {verdict}: {first_error(check.stderr)}")
+                if fault:
+                    print(f"{name}: @{entry}: FAULT: {verdict}")
+                faults += fault
+                counts[verdict] = counts.get(verdict, 0) + 1
+    print("certificates: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
+    return 1 if faults or not counts.get("accepted") else 0
+
+
 def survey(folder):
     """Each file names a project and an issue (or says that there is none), and when its wrong programs are right."""
     files = sorted(name for name in os.listdir(folder) if name.endswith(".mlir"))
@@ -483,6 +519,8 @@ def main(paths):
         return survey(paths[1])
     if len(paths) == 2 and paths[0] == "--verifier":
         return compare_with_verifier(paths[1])
+    if len(paths) == 2 and paths[0] == "--certificates":
+        return compare_with_checker(paths[1])
     right = wrong = 0
     fine = True
     for path in paths:

@@ -4,6 +4,7 @@
 #include "tools/muster-verify/Replay.h"
 #include "tools/muster-verify/Report.h"
 
+#include "compiler/Analysis/LayoutCertificate.h"
 #include "compiler/Analysis/LayoutExplanation.h"
 #include "dialects/NN/IR/NNDialect.h"
 
@@ -11,8 +12,10 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SHA256.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ToolOutputFile.h"
 
@@ -29,7 +32,7 @@ namespace {
 constexpr int exitRefuted = 1, exitUsage = 2, exitUnknown = 3;
 
 struct Options {
-  std::string input, mesh, sarif;
+  std::string input, mesh, sarif, certificate;
   bool json = false, allowUnknown = false, replay = false;
 };
 
@@ -41,6 +44,8 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
   app.add_option("--mesh", options.mesh, "Sizes of axes that the program leaves open: sp=4, or dp=2,tp=3");
   app.add_flag("--json", options.json, "Print the answer as JSON");
   app.add_option("--sarif", options.sarif, "Write the findings as SARIF 2.1.0 to this file");
+  app.add_option("--certificate", options.certificate,
+                 "Write what every value holds to this file, for muster-check-certificate");
   app.add_flag("--allow-unknown", options.allowUnknown, "Warn of what nobody can prove instead of failing");
   app.add_flag("--replay", options.replay,
                "Run the program on numbered elements and show the two of each counterexample");
@@ -155,6 +160,25 @@ int writeSarif(const Options &options, const Answer &answer, StringRef source) {
   return 0;
 }
 
+int writeCertificate(const Options &options, const Answer &answer, const LayoutCertificate &certificate,
+                     StringRef source) {
+  bool isAssumed = answer.report.has(LayoutFinding::Kind::Assumed);
+  if (answer.verdict() != "proved" || isAssumed) {
+    llvm::errs() << "muster-verify: E1109 expected a proved program for --certificate but got one that is "
+                 << (isAssumed ? "assumed in parts" : answer.verdict()) << "\n";
+    return answer.verdict() == "refuted" ? exitRefuted : exitUnknown;
+  }
+  std::string message;
+  auto output = openOutputFile(options.certificate, &message);
+  if (!output) {
+    llvm::errs() << "muster-verify: E4202 cannot write " << options.certificate << " because " << message << "\n";
+    return exitRefuted;
+  }
+  certificate.print(output->os(), llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(source)), true));
+  output->keep();
+  return 0;
+}
+
 int run(const Options &options) {
   DialectRegistry registry;
   registerAllDialects(registry);
@@ -169,12 +193,16 @@ int run(const Options &options) {
   if (!module)
     return exitRefuted;
   chooseMesh(*module, mesh);
+  if (!mesh.empty() && !options.certificate.empty())
+    usageError(
+        "E0109 expected --certificate without --mesh, because a certificate is of the text as it stands, but got both");
 
   Answer answer;
   answer.file = options.input;
   answer.allowUnknown = options.allowUnknown;
   auto started = std::chrono::steady_clock::now();
-  answer.report = inferLayouts(*module);
+  LayoutCertificate certificate(*module);
+  answer.report = inferLayouts(*module, {}, options.certificate.empty() ? nullptr : &certificate);
   auto ended = std::chrono::steady_clock::now();
   explainFindings(answer.report);
   answer.milliseconds = std::chrono::duration<double, std::milli>(ended - started).count();
@@ -196,6 +224,10 @@ int run(const Options &options) {
       llvm::outs() << answer.file << ": " << line << "\n";
   if (!options.sarif.empty())
     if (int code = writeSarif(options, answer, sources.getMemoryBuffer(sources.getMainFileID())->getBuffer()))
+      return code;
+  if (!options.certificate.empty())
+    if (int code = writeCertificate(options, answer, certificate,
+                                    sources.getMemoryBuffer(sources.getMainFileID())->getBuffer()))
       return code;
   if (options.json)
     llvm::outs() << llvm::formatv("{0:2}\n", toJson(answer, replayed));

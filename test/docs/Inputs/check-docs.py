@@ -118,6 +118,8 @@ def check_rooms(root):
              "compiler/Import": r"compiler/(?!Import/)|dialects/(?!Muster/)|runtime/(?!schema/)",
              "compiler/Layout": r"compiler/(?!Layout/)|dialects/|models/|runtime/|mlir/",
              "compiler/Analysis": r"compiler/(?!Analysis/|Layout/)|models/|runtime/",
+             "compiler/Certificate": r"compiler/(?!Certificate/)|models/|runtime/",
+             "tools/muster-check-certificate": r"compiler/(?!Certificate/)|models/|runtime/",
              "compiler/Transforms": r"compiler/(?!Transforms/|Analysis/)|models/|runtime/",
              "compiler/Codegen": r"compiler/(?!Codegen/)|dialects/|models/|runtime/",
              "compiler/Emit": r"compiler/(?!Emit/)|models/|runtime/(?!schema/)",

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the inference found, written down so that somebody else can check it: the map of each value, in the order in
+// which operations were inferred. docs/certificates.md has the format.
+
+#ifndef MUSTER_COMPILER_ANALYSIS_LAYOUTCERTIFICATE_H
+#define MUSTER_COMPILER_ANALYSIS_LAYOUTCERTIFICATE_H
+
+#include "compiler/Layout/Value.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/Support/JSON.h"
+
+namespace muster {
+
+/// Collects the maps of one run of inferLayouts over a module.
+class LayoutCertificate {
+public:
+  explicit LayoutCertificate(mlir::ModuleOp module);
+
+  void beginFunction(mlir::func::FuncOp function);
+  /// `value` is what the only result of `op` holds.
+  void add(mlir::Operation *op, const layout::Universe &universe, const layout::Value &value);
+
+  /// The certificate of a program with this SHA-256 (lower-case hexadecimal): JSON, a line an operation.
+  void print(llvm::raw_ostream &stream, llvm::StringRef digest) const;
+
+private:
+  struct Function {
+    std::string name;
+    std::vector<llvm::json::Value> values;
+  };
+  llvm::json::Value toJson(const layout::Universe &universe, const layout::Size &size) const;
+  llvm::json::Value toJson(const layout::Universe &universe, llvm::ArrayRef<layout::Digit> digits) const;
+
+  llvm::DenseMap<mlir::Operation *, int64_t> numbers; ///< of operations, in the order of the text
+  std::vector<Function> functions;
+  llvm::DenseMap<layout::SpaceId, std::string> ownSpaces; ///< of constants and computed positions
+};
+
+} // namespace muster
+
+#endif // MUSTER_COMPILER_ANALYSIS_LAYOUTCERTIFICATE_H
