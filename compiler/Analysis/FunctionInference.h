@@ -14,6 +14,7 @@
 #include "compiler/Layout/Movement.h"
 #include "compiler/Layout/Readings.h"
 #include "dialects/NN/IR/NNDialect.h"
+#include "dialects/Plan/IR/PlanDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
@@ -95,6 +96,9 @@ private:
   /// Result known place by place only: sizes of the result from those of the operands. False where they are not known.
   bool inferPulled(mlir::Operation *op, const std::string &reason);
 
+  // InferTransfer.cpp
+  void inferTransfer(plan::TransferOp op);
+
   // FollowBack.cpp
   /// The positions at a place, followed back to a value of known digits. Nullopt where an operation on the way is no
   /// movement.
@@ -175,6 +179,15 @@ private:
   /// Spaces of which all elements are alike (padding).
   llvm::DenseSet<layout::SpaceId> constantSpaces;
 };
+
+layout::Reduction reductionOf(ReductionKind kind);
+
+/// Part i of `dim`, of one part for each position of the group, goes to position i; part j is that of position j.
+layout::Outcome<layout::Value> exchangeParts(const layout::Universe &universe, const layout::Value &value,
+                                             layout::Group group, unsigned dim);
+
+/// Segments side by side as one dim.
+layout::Dim joinSegments(std::vector<layout::Dim> segments);
 
 /// Whether a number is the constant zero.
 bool isZeroNumber(mlir::Value number);

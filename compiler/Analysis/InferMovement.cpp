@@ -12,7 +12,7 @@ using layout::Outcome;
 using layout::Refusal;
 using layout::Size;
 
-static layout::Reduction reductionOf(ReductionKind kind) {
+layout::Reduction muster::reductionOf(ReductionKind kind) {
   return kind == ReductionKind::Sum   ? layout::Reduction::Sum
          : kind == ReductionKind::Max ? layout::Reduction::Maximum
                                       : layout::Reduction::Minimum;
@@ -174,6 +174,29 @@ static std::optional<unsigned> cutDim(Operation *op) {
   return std::nullopt;
 }
 
+Outcome<layout::Value> muster::exchangeParts(const layout::Universe &universe, const layout::Value &value,
+                                             layout::Group group, unsigned dim) {
+  Size size = universe.sizeOf(group);
+  if (value.dims.size() <= dim || value.dims[dim].localSize() == size)
+    return layout::exchange(universe, value, group, dim);
+  // Equal parts: cut the dim, exchange, and join again.
+  std::optional<Size> part = layout::divide(value.dims[dim].localSize(), size);
+  if (!part)
+    return Refusal{Refusal::Kind::Unknown, "dim " + std::to_string(dim) + " has no equal parts for all sizes",
+                   size.print(universe.symbols.getNames()) + " divides " +
+                       value.dims[dim].localSize().print(universe.symbols.getNames())};
+  SmallVector<Size, 4> shape = value.localShape(), cut = shape;
+  cut[dim] = *part;
+  cut.insert(cut.begin() + dim, size);
+  Outcome<layout::Value> parts = layout::reshape(universe, value, cut);
+  if (!parts)
+    return parts;
+  Outcome<layout::Value> exchanged = layout::exchange(universe, *parts, group, dim);
+  if (!exchanged)
+    return exchanged;
+  return layout::reshape(universe, *exchanged, shape);
+}
+
 bool FunctionInference::inferMovement(Operation *op) {
   if (auto redistribute = dyn_cast<RedistributeOp>(op)) {
     inferRedistribute(redistribute);
@@ -189,6 +212,10 @@ bool FunctionInference::inferMovement(Operation *op) {
   }
   if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
     inferInsertSlice(insert);
+    return true;
+  }
+  if (auto transfer = dyn_cast<plan::TransferOp>(op)) {
+    inferTransfer(transfer);
     return true;
   }
   if (auto pad = dyn_cast<tensor::PadOp>(op)) {
@@ -249,26 +276,7 @@ bool FunctionInference::inferMovement(Operation *op) {
   auto outcome =
       llvm::TypeSwitch<Operation *, Outcome<layout::Value>>(op)
           .Case([&](ExchangeOp own) -> Outcome<layout::Value> {
-            SmallVector<layout::AxisId, 2> group = scope.groupOf(own.getAxes());
-            Size size = universe.sizeOf(group);
-            if (value.dims.empty() || value.dims[0].localSize() == size)
-              return layout::exchange(universe, value, group);
-            // Equal parts of the leading dim: cut it, exchange, and join again.
-            std::optional<Size> part = layout::divide(value.dims[0].localSize(), size);
-            if (!part)
-              return Refusal{Refusal::Kind::Unknown, "the leading dim has no equal parts for all sizes",
-                             size.print(universe.symbols.getNames()) + " divides " +
-                                 value.dims[0].localSize().print(universe.symbols.getNames())};
-            SmallVector<Size, 4> shape = value.localShape(), cut = shape;
-            cut[0] = *part;
-            cut.insert(cut.begin(), size);
-            Outcome<layout::Value> parts = layout::reshape(universe, value, cut);
-            if (!parts)
-              return parts;
-            Outcome<layout::Value> exchanged = layout::exchange(universe, *parts, group);
-            if (!exchanged)
-              return exchanged;
-            return layout::reshape(universe, *exchanged, shape);
+            return exchangeParts(universe, value, scope.groupOf(own.getAxes()), 0);
           })
           .Case([&](AllToAllOp own) {
             return layout::allToAll(universe, value, scope.groupOf(own.getAxes()),

@@ -29,8 +29,7 @@ layout::Dim FunctionInference::constantDim(const Size &size, const std::string &
   return dim;
 }
 
-/// Segments side by side as one dim.
-static layout::Dim joinSegments(std::vector<layout::Dim> segments) {
+layout::Dim muster::joinSegments(std::vector<layout::Dim> segments) {
   if (segments.size() == 1)
     return std::move(segments.front());
   layout::Dim dim;

@@ -185,6 +185,14 @@ std::optional<Size> FunctionInference::sizeOf(mlir::Value index) {
     std::optional<Size> divisor = scope.sizeOf(*size.getDivisor());
     return divisor ? layout::divide(*dividend, *divisor) : std::nullopt;
   }
+  if (auto count = dyn_cast<plan::CountOp>(op))
+    return scope.sizeOf(count.getName());
+  if (isa<arith::MulIOp, arith::DivUIOp>(op)) {
+    std::optional<Size> a = sizeOf(op->getOperand(0)), b = sizeOf(op->getOperand(1));
+    if (!a || !b)
+      return std::nullopt;
+    return isa<arith::MulIOp>(op) ? std::optional<Size>(*a * *b) : layout::divide(*a, *b);
+  }
   if (auto dim = dyn_cast<tensor::DimOp>(op))
     if (std::optional<int64_t> constant = dim.getConstantIndex())
       return localSizeOf(dim.getSource(), static_cast<unsigned>(*constant));

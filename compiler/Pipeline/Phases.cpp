@@ -39,25 +39,31 @@ std::optional<Phase> muster::getPhase(ModuleOp module) {
 }
 
 static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &options) {
+  VerifyLayoutsPassOptions explained;
+  explained.explain = true;
   switch (phase) {
   case Phase::Model:
     break;
-  case Phase::Proved: {
-    VerifyLayoutsPassOptions verification;
-    verification.explain = true;
-    manager.addPass(createVerifyLayoutsPass(verification));
+  case Phase::Proved:
+    manager.addPass(createVerifyLayoutsPass(explained));
     break;
-  }
   case Phase::Counted:
+    // The model as it stands, before any rewrite; what is found here is explained.
+    manager.addPass(createVerifyLayoutsPass(explained));
     manager.addPass(createSplitMeshAxesPass());
     manager.addPass(createExpandRedistributePass());
     break;
-  case Phase::Transferred:
+  case Phase::Transferred: {
+    // Proved again, box by box, before reshapes that undo each other are gone: they say what belongs together.
+    VerifyLayoutsPassOptions transferred;
+    transferred.allowUnknown = true;
     manager.addPass(createResolveSizesPass());
     manager.addPass(createLowerCollectivesPass());
+    manager.addPass(createVerifyLayoutsPass(transferred));
     manager.addPass(createCanonicalizerPass());
     manager.addPass(createCSEPass());
     break;
+  }
   case Phase::Formed: {
     SelectLibraryCallsPassOptions selection;
     selection.packWeights = options.packWeights;

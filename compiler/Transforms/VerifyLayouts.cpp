@@ -3,6 +3,7 @@
 
 #include "compiler/Analysis/LayoutDiagnostics.h"
 #include "compiler/Analysis/LayoutExplanation.h"
+#include "dialects/Plan/IR/PlanDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace muster {
@@ -22,11 +23,16 @@ struct VerifyLayouts : muster::impl::VerifyLayoutsPassBase<VerifyLayouts> {
     LayoutReport report = inferLayouts(getOperation());
     if (explain)
       explainFindings(report);
-    for (const LayoutFinding &finding : report.findings)
-      emitMessage(renderFinding(finding, allowUnknown));
+    bool hasFailed = false;
+    for (const LayoutFinding &finding : report.findings) {
+      // A box that cannot be read is no box that lower-collectives makes.
+      bool mayBeUnknown = allowUnknown && !isa<plan::TransferOp>(finding.op);
+      emitMessage(renderFinding(finding, mayBeUnknown));
+      hasFailed |= finding.kind == LayoutFinding::Kind::Refuted ||
+                   (finding.kind == LayoutFinding::Kind::Unknown && !mayBeUnknown);
+    }
     proved += report.results + report.claims;
-    bool isUnknown = report.has(LayoutFinding::Kind::Unknown) && !allowUnknown;
-    if (report.has(LayoutFinding::Kind::Refuted) || isUnknown)
+    if (hasFailed)
       return signalPassFailure();
     markAllAnalysesPreserved();
   }
