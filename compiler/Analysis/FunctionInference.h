@@ -44,6 +44,20 @@ struct Known {
   bool isUnwritten = false;
 };
 
+/// What places that were compared have shown.
+struct PlaceComparison {
+  PlaceComparison(const layout::Universe &universe, const layout::Value &declared);
+  llvm::SmallVector<bool, 8> isDeclared; ///< by space: the declared value has positions of it
+  llvm::SmallVector<int64_t, 8> fixed;   ///< of others: the one position that a slice took; -1 before the first place
+};
+
+/// An answer about all places.
+struct PlaceQuestion {
+  bool isEqual = false;
+  /// A place where the two differ. Neither: not decided.
+  std::optional<layout::Place> difference;
+};
+
 class FunctionInference {
 public:
   FunctionInference(mlir::func::FuncOp entry, MeshAttr mesh, LayoutScope scope, mlir::SymbolTableCollection &symbols,
@@ -103,11 +117,20 @@ private:
   /// The positions at a place, followed back to a value of known digits. Nullopt where an operation on the way is no
   /// movement.
   std::optional<llvm::SmallVector<int64_t, 4>> pull(mlir::Value value, layout::Place place);
-  std::optional<LayoutFinding> comparePlaces(mlir::Operation *op, mlir::Value value, const layout::Value &declared);
-  /// The same for one choice of the symbols. `isWhole` is cleared where places were left out.
-  std::optional<LayoutFinding> compareInstance(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
-                                               llvm::ArrayRef<int64_t> symbols, bool &isWhole);
   llvm::SmallVector<layout::Size, 4> shapeOf(mlir::Value value);
+
+  // ComparePlaces.cpp
+  /// What is declared against what is followed back, place by place.
+  std::optional<LayoutFinding> comparePlaces(mlir::Operation *op, mlir::Value value, const layout::Value &declared);
+  /// The same for one choice of the symbols and at most so many places. `isWhole`: none was left out.
+  std::optional<LayoutFinding> compareInstance(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
+                                               llvm::ArrayRef<int64_t> symbols, int64_t most, bool &isWhole);
+  std::optional<LayoutFinding> comparePlace(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
+                                            const layout::Place &place, PlaceComparison &seen);
+
+  // PlaceExpressions.cpp
+  /// All places at once.
+  PlaceQuestion askPresburger(mlir::Value value, const layout::Value &declared);
 
   // LayoutParting.cpp
   /// Where what `value` holds and what it should hold part, and why; nullopt where nothing can be said.

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Values that no list of digits describes against what is declared: every place if there are few, else all places at
+// once as a question of Presburger arithmetic, else a sample.
+#include "compiler/Analysis/FunctionInference.h"
+
+using namespace mlir;
+using namespace muster;
+using layout::Size;
+
+/// Places that are compared one by one: at first, and where nothing else is left.
+static constexpr int64_t fewPlaces = int64_t(1) << 14, mostPlaces = int64_t(1) << 21;
+
+PlaceComparison::PlaceComparison(const layout::Universe &universe, const layout::Value &declared)
+    : isDeclared(universe.spaces.size(), false), fixed(universe.spaces.size(), -1) {
+  for (const layout::Dim &dim : declared.dims)
+    for (const layout::Digit &digit : dim.digits)
+      isDeclared[universe.spaces[digit.space].twin.value_or(digit.space)] = true;
+  for (const layout::Digit &digit : declared.floats)
+    isDeclared[digit.space] = true;
+}
+
+std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir::Value value,
+                                                             const layout::Value &declared, const layout::Place &place,
+                                                             PlaceComparison &seen) {
+  SmallVector<int64_t, 4> wanted = layout::plainPositionsAt(scope.universe, declared, place);
+  std::optional<SmallVector<int64_t, 4>> got = pull(value, place);
+  LayoutFinding finding;
+  finding.op = op;
+  if (!got) {
+    finding.kind = LayoutFinding::Kind::Unknown;
+    finding.number = 1108;
+    finding.message = "is not known: what moves here cannot be followed back";
+    return finding;
+  }
+  // A slice may have fixed a position of a dim that the result does not declare: then it is one for all places.
+  for (size_t i = 0; i < got->size(); ++i) {
+    if (seen.isDeclared[i])
+      continue;
+    if (seen.fixed[i] < 0)
+      seen.fixed[i] = (*got)[i];
+    wanted[i] = seen.fixed[i];
+    if ((*got)[i] == seen.fixed[i] || scope.universe.spaces[i].isBound)
+      continue;
+    // Positions of a space that no result names: which of the declared ones they are is not said.
+    LayoutFinding open;
+    open.op = op;
+    open.kind = LayoutFinding::Kind::Unknown;
+    open.number = 1108;
+    open.message = "is made of dim '" + scope.universe.spaces[i].name + "', which the layout does not name";
+    open.missingFact = "a layout that names '" + scope.universe.spaces[i].name + "'";
+    return open;
+  }
+  if (*got == wanted)
+    return std::nullopt;
+  LayoutCounterexample example;
+  example.coordinates = nameCoordinates(scope.universe, place);
+  example.index = place.index;
+  SmallVector<layout::SpaceId, 4> spaces;
+  for (const layout::Dim &dim : declared.dims)
+    for (const layout::Digit &digit : dim.digits) {
+      layout::SpaceId space = scope.universe.spaces[digit.space].twin.value_or(digit.space);
+      if (!llvm::is_contained(spaces, space))
+        spaces.push_back(space);
+    }
+  for (const layout::Digit &digit : declared.floats) {
+    layout::SpaceId space = scope.universe.spaces[digit.space].twin.value_or(digit.space);
+    if (!llvm::is_contained(spaces, space))
+      spaces.push_back(space);
+  }
+  for (layout::SpaceId space : spaces) {
+    example.wanted.push_back({scope.universe.spaces[space].name, wanted[space]});
+    example.got.push_back({scope.universe.spaces[space].name, (*got)[space]});
+  }
+  for (auto [name, size] : llvm::zip(scope.universe.symbols.getNames(), place.symbols))
+    example.symbols.push_back({name, size});
+  finding.number = 1104;
+  finding.message = "holds the wrong elements";
+  finding.counterexample = std::move(example);
+  return finding;
+}
+
+std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, mlir::Value value,
+                                                                const layout::Value &declared,
+                                                                ArrayRef<int64_t> symbols, int64_t most,
+                                                                bool &isWhole) {
+  // The order of places: ranks outermost, so that one local index after the other is compared.
+  layout::Place place;
+  place.symbols.assign(symbols.begin(), symbols.end());
+  SmallVector<int64_t, 4> shape, mesh;
+  int64_t places = 1;
+  for (const Size &size : declared.localShape())
+    shape.push_back(size.evaluate(symbols).value_or(1));
+  for (const layout::Axis &axis : scope.universe.axes)
+    mesh.push_back(axis.size.evaluate(symbols).value_or(1));
+  for (ArrayRef<int64_t> sizes : {ArrayRef<int64_t>(shape), ArrayRef<int64_t>(mesh)})
+    for (int64_t size : sizes)
+      if (llvm::MulOverflow(places, size, places))
+        places = std::numeric_limits<int64_t>::max();
+  // A step that is prime to the sizes visits all digits of the index.
+  int64_t step = places <= most ? 1 : places / most | 1;
+  isWhole = step == 1;
+  PlaceComparison seen(scope.universe, declared);
+  for (int64_t number = 0; number < places; number += step) {
+    int64_t rest = number;
+    place.index.assign(shape.size(), 0);
+    place.coordinates.assign(mesh.size(), 0);
+    for (size_t i = shape.size(); i-- > 0; rest /= shape[i])
+      place.index[i] = rest % shape[i];
+    for (size_t i = mesh.size(); i-- > 0; rest /= mesh[i])
+      place.coordinates[i] = rest % mesh[i];
+    if (std::optional<LayoutFinding> finding = comparePlace(op, value, declared, place, seen))
+      return finding;
+    if (places - number <= step)
+      break; // the next would overflow
+  }
+  return std::nullopt;
+}
+
+std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mlir::Value value,
+                                                              const layout::Value &declared) {
+  auto unknown = [&](const std::string &why) {
+    LayoutFinding finding;
+    finding.op = op;
+    finding.kind = LayoutFinding::Kind::Unknown;
+    finding.number = 1108;
+    finding.message = "is not known, because a reshape cuts inside a digit and " + why;
+    finding.missingFact = "concrete sizes, or a fact that makes the reshape end between digits";
+    return finding;
+  };
+  // Pairwise distinct primes, the small ones to each symbol in turn; one instance where there are none.
+  static constexpr int64_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53};
+  size_t count = scope.universe.symbols.size();
+  bool isWhole = true;
+  for (size_t turn = 0; turn < std::clamp<size_t>(count, 1, 4); ++turn) {
+    SmallVector<int64_t, 8> symbols(count);
+    for (size_t i = 0; i < count; ++i)
+      symbols[i] = primes[(i + turn) % count];
+    if (std::optional<LayoutFinding> finding = compareInstance(op, value, declared, symbols, fewPlaces, isWhole))
+      return finding;
+  }
+  if (count == 0 && isWhole)
+    return std::nullopt;
+  PlaceQuestion question = askPresburger(value, declared);
+  if (question.isEqual)
+    return std::nullopt;
+  if (question.difference) {
+    PlaceComparison seen(scope.universe, declared);
+    if (std::optional<LayoutFinding> finding = comparePlace(op, value, declared, *question.difference, seen))
+      return finding;
+  }
+  if (count != 0)
+    return unknown("the sizes are symbolic (a few instances agree)");
+  std::optional<LayoutFinding> finding = compareInstance(op, value, declared, {}, mostPlaces, isWhole);
+  if (finding || isWhole)
+    return finding;
+  return unknown("the tensor is too large to compare every place (a sample agrees)");
+}
