@@ -5,6 +5,7 @@
 #ifndef MUSTER_COMPILER_ANALYSIS_FUNCTIONINFERENCE_H
 #define MUSTER_COMPILER_ANALYSIS_FUNCTIONINFERENCE_H
 
+#include "compiler/Analysis/CallMemo.h"
 #include "compiler/Analysis/LayoutInference.h"
 
 #include "compiler/Layout/Boundary.h"
@@ -22,27 +23,6 @@
 #include <unordered_map>
 
 namespace muster {
-
-/// What is known of an SSA value.
-struct Known {
-  enum class Kind {
-    Digits,  ///< `value` says what it holds
-    Uniform, ///< every element is the same number (constants, fills): it agrees with anything
-    Waiting, ///< `value` says what the operand of a reshape holds that cut inside a digit; `op` is that reshape
-    Pulled,  ///< movement of what waited: known place by place only, by going back through the operations
-    Failed   ///< a finding was reported; nothing that depends on it is judged
-  };
-  Kind kind = Kind::Failed;
-  layout::Value value;
-  mlir::Operation *op = nullptr;
-  std::string reason; ///< of Waiting and Pulled: why the reshape was misaligned
-  /// Of Waiting and Pulled: local sizes (of Digits, `value` has them). `value` tells what is still to be reduced.
-  llvm::SmallVector<layout::Size, 4> shape;
-  /// Of Uniform: the number is zero.
-  bool isZero = false;
-  /// Of Uniform: nothing has written the elements (tensor.empty); they may be overwritten, not read.
-  bool isUnwritten = false;
-};
 
 /// What places that were compared have shown.
 struct PlaceComparison {
@@ -197,6 +177,7 @@ private:
   llvm::SmallVector<mlir::Operation *, 4> callStack;
   /// Scalars that may differ between ranks, each with the operation where that begins.
   llvm::DenseMap<mlir::Value, mlir::Operation *> divergent;
+  CallMemo calls;
   /// Findings of this entry begin here.
   size_t firstFinding = 0;
   /// Spaces of which all elements are alike (padding).

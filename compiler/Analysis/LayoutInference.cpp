@@ -359,14 +359,37 @@ void FunctionInference::inferCall(func::CallOp op) {
                     "scf.if and scf.for instead"};
     return reportRefusal(op, refusal, 1108);
   }
-  callStack.push_back(callee);
-  for (auto [argument, operand] : llvm::zip(callee.getArguments(), op.getOperands()))
-    pass(operand, argument);
-  inferBlock(callee.getBody().front());
-  auto returns = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
-  for (auto [result, value] : llvm::zip(op.getResults(), returns.getOperands()))
-    pass(value, result);
-  callStack.pop_back();
+  auto describe = [&](mlir::ValueRange values) {
+    std::vector<CallValue> described;
+    for (mlir::Value value : values)
+      described.push_back({get(value), divergenceOf(value)});
+    return described;
+  };
+  std::vector<CallValue> operands = describe(op.getOperands());
+  const std::vector<CallValue> *results = calls.find(callee, operands);
+  if (!results) {
+    callStack.push_back(callee);
+    for (auto [argument, operand] : llvm::zip(callee.getArguments(), op.getOperands()))
+      pass(operand, argument);
+    inferBlock(callee.getBody().front());
+    auto returns = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
+    callStack.pop_back();
+    calls.add(callee, operands, describe(returns.getOperands()));
+    results = calls.find(callee, operands);
+  }
+  if (!results) { // what is known place by place is known of this call only
+    auto returns = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
+    for (auto [result, value] : llvm::zip(op.getResults(), returns.getOperands()))
+      pass(value, result);
+    return;
+  }
+  for (auto [result, value] : llvm::zip(op.getResults(), *results)) {
+    set(result, Known(value.known));
+    if (value.divergence)
+      divergent[result] = value.divergence;
+    else
+      divergent.erase(result);
+  }
 }
 
 void FunctionInference::pass(mlir::Value from, mlir::Value to) {

@@ -128,3 +128,22 @@ func.func @negative_call_of_blocks(%x: tensor<4xf32> {muster.layout = #muster.la
   %z = func.call @jump(%x) : (tensor<4xf32>) -> tensor<4xf32>
   return %z : tensor<4xf32>
 }
+
+// -----
+
+// One function, called with a value, with its part of a sum, and again: judged for each.
+muster.mesh @node <["tp" = 3]>
+func.func private @twice(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %z = arith.addf %x, %x : tensor<4xf32>
+  return %z : tensor<4xf32>
+}
+func.func @negative_calls_of_different_operands(%x: tensor<4xf32> {muster.layout = #muster.layout<[t]>},
+                                                %y: tensor<4xf32> {muster.layout = #muster.layout<[t], partial(sum: tp)>})
+    -> (tensor<4xf32> {muster.layout = #muster.layout<[t]>}, tensor<4xf32> {muster.layout = #muster.layout<[t]>},
+        tensor<4xf32> {muster.layout = #muster.layout<[t]>}) {
+  %a = func.call @twice(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  %b = func.call @twice(%y) : (tensor<4xf32>) -> tensor<4xf32>
+  %c = func.call @twice(%a) : (tensor<4xf32>) -> tensor<4xf32>
+  // expected-error @+1 {{E1105 result 1 is not reduced as declared: the value is still to be reduced over 'tp', declared fully reduced}}
+  return %a, %b, %c : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
