@@ -223,15 +223,19 @@ void PlanWriter::writeWeights() {
     weight->logical_shape.assign(logical.begin(), logical.end());
     weight->layout = op.getLayout().getText();
     weight->packing = place.packed ? fb::Packing::BlockedN64K16 : fb::Packing::RowMajor;
-    weight->shared = place.shared;
+    weight->group = place.group;
     weight->offset = place.offset;
     weight->length = place.length;
     weightIndex[weight->name] = plan->weights.size();
     plan->weights.push_back(std::move(weight));
   }
   plan->weights_id.assign(parts.weightsId.begin(), parts.weightsId.end());
-  plan->rank_weight_bytes = parts.weights->rankBytes;
-  plan->shared_weight_bytes = parts.weights->sharedBytes;
+  for (const WeightGroup &group : parts.weights->groups) {
+    auto written = std::make_unique<fb::WeightGroupT>();
+    written->parts = group.parts;
+    written->section_bytes = group.bytes;
+    plan->weight_groups.push_back(std::move(written));
+  }
 }
 
 void PlanWriter::writeStates() {

@@ -9,6 +9,8 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <atomic>
+#include <compare>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -35,13 +37,14 @@ Digest canonical(XXH128_hash_t hash) {
   return digest;
 }
 
-struct Range {
+struct HeldRange {
   int64_t begin, size;
+  auto operator<=>(const HeldRange &) const = default;
 };
 
 /// The indices of a dim that a rank holds: one range, or one a segment.
-SmallVector<Range> getRanges(LayoutDimAttr dim, int64_t logicalSize, MeshAttr mesh, ArrayRef<int64_t> coordinates) {
-  SmallVector<Range> ranges;
+SmallVector<HeldRange> getRanges(LayoutDimAttr dim, int64_t logicalSize, MeshAttr mesh, ArrayRef<int64_t> coordinates) {
+  SmallVector<HeldRange> ranges;
   int64_t begin = 0;
   for (LayoutTermAttr term : dim.getTerms()) {
     int64_t size = dim.getSegmented() ? term.getExtent() : logicalSize;
@@ -68,12 +71,12 @@ void cut(const WeightPlace &place, MeshAttr mesh, ArrayRef<int64_t> coordinates,
   ArrayRef<int64_t> shape = weight.getLogicalType().getShape();
   bool matrix = shape.size() == 2;
   int64_t columns = shape.back();
-  SmallVector<Range> rows =
-      matrix ? getRanges(weight.getLayout().getDims()[0], shape[0], mesh, coordinates) : SmallVector<Range>{{0, 1}};
-  SmallVector<Range> columnRanges = getRanges(weight.getLayout().getDims().back(), columns, mesh, coordinates);
-  for (Range range : rows)
+  SmallVector<HeldRange> rows =
+      matrix ? getRanges(weight.getLayout().getDims()[0], shape[0], mesh, coordinates) : SmallVector<HeldRange>{{0, 1}};
+  SmallVector<HeldRange> columnRanges = getRanges(weight.getLayout().getDims().back(), columns, mesh, coordinates);
+  for (HeldRange range : rows)
     for (int64_t row = range.begin; row < range.begin + range.size; ++row)
-      for (Range columnRange : columnRanges) {
+      for (HeldRange columnRange : columnRanges) {
         std::copy_n(logical + row * columns + columnRange.begin, columnRange.size, local);
         local += columnRange.size;
       }
@@ -151,8 +154,39 @@ private:
 
 } // namespace
 
+uint64_t WeightsLayout::storedBytes() const {
+  uint64_t bytes = 0;
+  for (const WeightGroup &group : groups)
+    bytes += group.partCount * group.bytes;
+  return bytes;
+}
+
+uint64_t WeightsLayout::rankBytes() const {
+  uint64_t bytes = 0;
+  for (const WeightGroup &group : groups)
+    bytes += group.bytes;
+  return bytes;
+}
+
+/// For each rank the number of its part; ranks that hold the same indices of every dim hold the same part.
+static std::vector<uint32_t> numberParts(LayoutAttr layout, RankedTensorType logical, MeshAttr mesh) {
+  std::map<std::vector<SmallVector<HeldRange>>, uint32_t> numbers;
+  std::vector<uint32_t> parts;
+  for (int64_t rank = 0; rank < mesh.getRankCount(); ++rank) {
+    SmallVector<int64_t> coordinates = mesh.getCoordinates(rank);
+    std::vector<SmallVector<HeldRange>> held;
+    for (auto [dim, size] : llvm::zip_equal(layout.getDims(), logical.getShape()))
+      held.push_back(getRanges(dim, size, mesh, coordinates));
+    parts.push_back(numbers.try_emplace(std::move(held), static_cast<uint32_t>(numbers.size())).first->second);
+  }
+  return parts;
+}
+
 llvm::Expected<WeightsLayout> emit::layOutWeights(ModuleOp module, MeshAttr mesh) {
   WeightsLayout layout;
+  std::map<std::vector<uint32_t>, size_t> groupOf;
+  // Layers repeat layouts and types.
+  DenseMap<std::pair<Attribute, Type>, size_t> known;
   for (auto weight : module.getOps<WeightOp>()) {
     RankedTensorType logical = weight.getLogicalType();
     if (!logical.getElementType().isF32() || logical.getRank() < 1 || logical.getRank() > 2)
@@ -162,16 +196,19 @@ llvm::Expected<WeightsLayout> emit::layOutWeights(ModuleOp module, MeshAttr mesh
     if (failed(local))
       return emitError("E4201 expected the mesh to divide weight @{} of type {} and layout {}",
                        weight.getSymName().str(), printed(logical), weight.getLayout().getText());
-    WeightPlace place{weight, *local, weight.getPacking() == StringRef(plan::packingN64K16),
-                      /*shared=*/mesh.getRankCount() > 1};
-    for (LayoutDimAttr dim : weight.getLayout().getDims())
-      for (LayoutTermAttr term : dim.getTerms())
-        for (AxisRefAttr axis : term.getAxes())
-          place.shared &= mesh.getAxisSize(axis.getName()) == 1;
+    auto [found, isNew] = known.try_emplace({weight.getLayout(), logical}, 0);
+    if (isNew) {
+      std::vector<uint32_t> parts = numberParts(weight.getLayout(), logical, mesh);
+      auto [group, isNewGroup] = groupOf.try_emplace(parts, layout.groups.size());
+      if (isNewGroup)
+        layout.groups.push_back({parts, *llvm::max_element(parts) + 1, 0});
+      found->second = group->second;
+    }
+    WeightPlace place{weight, *local, weight.getPacking() == StringRef(plan::packingN64K16), found->second};
     int64_t elements =
         place.packed ? ShapedType::getNumElements(plan::getPackedShape(local->getShape())) : local->getNumElements();
     place.length = static_cast<uint64_t>(elements) * sizeof(float);
-    uint64_t &end = place.shared ? layout.sharedBytes : layout.rankBytes;
+    uint64_t &end = layout.groups[place.group].bytes;
     place.offset = end;
     end = llvm::alignTo(end + place.length, schema::spanAlignment);
     layout.places.push_back(place);
@@ -182,16 +219,18 @@ llvm::Expected<WeightsLayout> emit::layOutWeights(ModuleOp module, MeshAttr mesh
 llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path, const WeightsLayout &layout,
                                                            MeshAttr mesh, const WeightSource &source, unsigned threads,
                                                            const Progress &progress) {
-  const uint32_t ranks = static_cast<uint32_t>(mesh.getRankCount());
-  std::vector<schema::WeightsSection> sections(1 + ranks);
+  std::vector<schema::WeightsSection> sections;
+  std::vector<size_t> firstSections;
+  for (const WeightGroup &group : layout.groups) {
+    firstSections.push_back(sections.size());
+    sections.resize(sections.size() + group.partCount, schema::WeightsSection{0, group.bytes, {}});
+  }
   uint64_t end = sizeof(schema::WeightsHeader) + sections.size() * sizeof(schema::WeightsSection);
-  for (size_t index = 0; index < sections.size(); ++index) {
-    uint64_t length = index == 0 ? layout.sharedBytes : layout.rankBytes;
-    if (length == 0)
+  for (schema::WeightsSection &section : sections) {
+    if (section.length == 0)
       continue;
-    sections[index].offset = llvm::alignTo(end, schema::pageBytes);
-    sections[index].length = length;
-    end = sections[index].offset + length;
+    section.offset = llvm::alignTo(end, schema::pageBytes);
+    end = section.offset + section.length;
   }
 
   OutputFile file;
@@ -211,7 +250,9 @@ llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path,
         logical.resize(weight.getLogicalType().getNumElements());
         if (llvm::Error error = source(weight, logical.data()))
           return error;
-        for (uint32_t rank = 0; rank < (place.shared ? 1 : ranks); ++rank) {
+        const WeightGroup &group = layout.groups[place.group];
+        for (uint32_t part = 0; part < group.partCount; ++part) {
+          int64_t rank = llvm::find(group.parts, part) - group.parts.begin(); // the first that holds it
           local.resize(place.local.getNumElements());
           cut(place, mesh, mesh.getCoordinates(rank), logical.data(), local.data());
           const std::vector<float> *bytes = &local;
@@ -220,7 +261,7 @@ llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path,
             pack(local.data(), place.local.getDimSize(0), place.local.getDimSize(1), packed.data());
             bytes = &packed;
           }
-          const schema::WeightsSection &section = sections[place.shared ? 0 : 1 + rank];
+          const schema::WeightsSection &section = sections[firstSections[place.group] + part];
           if (llvm::Error error = file.write(section.offset + place.offset, bytes->data(), place.length))
             return error;
           done += place.length;
@@ -239,7 +280,7 @@ llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path,
       if (stopped)
         return;
       if (progress)
-        progress(done, layout.sharedBytes + uint64_t(ranks) * layout.rankBytes);
+        progress(done, layout.storedBytes());
     }
   };
   std::vector<std::thread> helpers;
@@ -263,7 +304,7 @@ llvm::Expected<std::array<uint8_t, 16>> emit::writeWeights(llvm::StringRef path,
   schema::WeightsHeader header{};
   std::copy(std::begin(schema::weightsMagic), std::end(schema::weightsMagic), header.magic);
   header.version = schema::weightsVersion;
-  header.ranks = ranks;
+  header.sections = static_cast<uint32_t>(sections.size());
   header.fileBytes = end;
   std::copy(id.begin(), id.end(), header.id);
   if (llvm::Error error = file.write(0, &header, sizeof(header)))

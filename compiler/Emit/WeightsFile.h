@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The weights file: every rank's parts, sharded and packed as the program declares, at places that the plan names.
+// The weights file: the parts of weights, sharded and packed as the program declares, at places that the plan names.
+// Each distinct part is there once, and ranks that hold the same part share it.
 #pragma once
 
 #include "dialects/Muster/IR/MusterDialect.h"
@@ -18,15 +19,25 @@ struct WeightPlace {
   WeightOp weight;
   mlir::RankedTensorType local; // a rank's part, before packing
   bool packed = false;          // in blocks of 64 outputs by 16 inputs
-  bool shared = false;          // the same on every rank: one copy in the shared section
+  size_t group = 0;             // of WeightsLayout::groups
   uint64_t offset = 0;
   uint64_t length = 0;
 };
 
+/// Weights of which the same ranks hold the same part. Each part is a section of the file.
+struct WeightGroup {
+  std::vector<uint32_t> parts; // by rank, numbered in the order of the first rank that holds them
+  uint32_t partCount = 0;
+  uint64_t bytes = 0; // of each section
+};
+
 struct WeightsLayout {
   std::vector<WeightPlace> places; // in the order of the module
-  uint64_t sharedBytes = 0;
-  uint64_t rankBytes = 0;
+  std::vector<WeightGroup> groups; // in the order of their first weight
+  /// Of all weights, each distinct part once.
+  uint64_t storedBytes() const;
+  /// That one rank maps.
+  uint64_t rankBytes() const;
 };
 
 /// Places every `muster.weight` of the module. E4201 names a type that is not stored (f32 matrices and vectors are).

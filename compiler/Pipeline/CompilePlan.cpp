@@ -95,8 +95,8 @@ llvm::Expected<CompiledPlan> muster::compilePlan(ModuleOp module, const CompileP
     parts.weightsId = *id;
   }
   result.weightSeconds = secondsSince(start);
-  result.weightBytes = weights->sharedBytes + weights->rankBytes * mesh.getRankCount();
-  result.rankWeightBytes = weights->sharedBytes + weights->rankBytes;
+  result.weightBytes = weights->storedBytes();
+  result.rankWeightBytes = weights->rankBytes();
 
   parts.producer = options.producer;
   parts.targetArch = options.target.arch;

@@ -27,8 +27,8 @@ struct CompilePlanOptions {
 
 struct CompiledPlan {
   uint64_t planBytes = 0;
-  uint64_t weightBytes = 0;     // of all ranks, shared ones once
-  uint64_t rankWeightBytes = 0; // that one rank maps: its own and the shared ones
+  uint64_t weightBytes = 0;     // of all ranks, parts that several hold once
+  uint64_t rankWeightBytes = 0; // that one rank maps
   uint64_t arenaBytes = 0;      // greatest of all variants
   unsigned kernels = 0;
   double kernelSeconds = 0, weightSeconds = 0;

@@ -109,6 +109,23 @@ Status checkCounts(const schema::CountProgramT &counts) {
   return count::slotBounds(counts).status();
 }
 
+/// Every rank has a part, and parts are numbered in the order of their first rank, so that none is missing.
+Status checkWeightGroups(const schema::PlanT &plan, uint32_t ranks) {
+  for (const auto &group : plan.weight_groups) {
+    if (group->parts.size() != ranks)
+      return Status::error(2105, "expected a part of each weight group for {} ranks but got {}", ranks,
+                           group->parts.size());
+    uint32_t next = 0;
+    for (uint32_t rank = 0; rank != ranks; ++rank) {
+      if (group->parts[rank] > next)
+        return Status::error(2105, "expected a part of at most {} for rank {} in a weight group but got {}", next, rank,
+                             group->parts[rank]);
+      next = std::max(next, group->parts[rank] + 1);
+    }
+  }
+  return Status::ok();
+}
+
 Status checkWeights(const schema::PlanT &plan) {
   for (const auto &weight : plan.weights) {
     if (weight->packing > schema::Packing::BlockedN64K16)
@@ -122,7 +139,10 @@ Status checkWeights(const schema::PlanT &plan) {
       return Status::error(2105, "expected {} bytes for the shape of weight {} but got {}",
                            bytes ? fmt::to_string(*bytes) : std::string("fewer than 2^62"), weight->name,
                            weight->length);
-    uint64_t section = weight->shared ? plan.shared_weight_bytes : plan.rank_weight_bytes;
+    if (weight->group >= plan.weight_groups.size())
+      return Status::error(2102, "expected a weight group below {} for weight {} but got {}", plan.weight_groups.size(),
+                           weight->name, weight->group);
+    uint64_t section = plan.weight_groups[weight->group]->section_bytes;
     if (weight->offset % schema::spanAlignment != 0)
       return Status::error(2105, "expected weight {} at a multiple of {} but got offset {}", weight->name,
                            schema::spanAlignment, weight->offset);
@@ -229,6 +249,7 @@ Status checkMatmulRows(const schema::PlanT &plan) {
 Status checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes) {
   MUSTER_RETURN_IF_ERROR(checkMesh(*plan.mesh));
   MUSTER_RETURN_IF_ERROR(checkCounts(*plan.counts));
+  MUSTER_RETURN_IF_ERROR(checkWeightGroups(plan, *rankCount(*plan.mesh)));
   MUSTER_RETURN_IF_ERROR(checkWeights(plan));
   MUSTER_RETURN_IF_ERROR(checkStates(plan));
   MUSTER_RETURN_IF_ERROR(checkSections(plan, planEnd, fileBytes));

@@ -93,7 +93,8 @@ std::span<const std::byte> LoadedPlan::section(schema::SectionKind kind) const {
 
 const std::byte *LoadedPlan::weight(uint32_t rank, uint32_t index) const {
   const schema::WeightT &weight = *plan.weights[index];
-  return (weight.shared ? weights->shared() : weights->ofRank(rank)).data() + weight.offset;
+  const schema::WeightGroupT &group = *plan.weight_groups[weight.group];
+  return weights->section(firstSections[weight.group] + group.parts[rank]).data() + weight.offset;
 }
 
 Status LoadedPlan::verifyWeights() const { return weights ? weights->verify() : Status::ok(); }
@@ -125,7 +126,11 @@ Result<std::shared_ptr<const LoadedPlan>> loadPlan(const std::string &path, cons
 
   MUSTER_RETURN_IF_ERROR(device::checkTarget(plan.target->arch, plan.target->cpu, plan.target->features));
   if (!plan.weights.empty()) {
-    ExpectedWeights expected{loaded->rankCount, plan.rank_weight_bytes, plan.shared_weight_bytes, plan.weights_id};
+    ExpectedWeights expected = expectedWeights(plan);
+    for (uint32_t first = 0; const auto &group : plan.weight_groups) {
+      loaded->firstSections.push_back(first);
+      first += partCount(*group);
+    }
     std::string weightsPath = options.weightsPath.empty() ? defaultWeightsPath(path) : options.weightsPath;
     MUSTER_ASSIGN_OR_RETURN(loaded->weights, WeightsFile::open(weightsPath, expected));
   }

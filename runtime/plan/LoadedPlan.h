@@ -100,6 +100,7 @@ private:
   uint32_t rankCount = 0;
   bool inspectOnly = false;
   std::optional<WeightsFile> weights;
+  std::vector<uint32_t> firstSections; // of each group of weights
   std::vector<std::unique_ptr<HostObject>> objects;
   std::vector<muster_kernel_fn> kernels;
 };

@@ -3,6 +3,7 @@
 
 #include "runtime/plan/Digest.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace muster::plan {
@@ -40,6 +41,17 @@ Status checkSection(const std::string &path, size_t index, const schema::Weights
 
 } // namespace
 
+uint32_t partCount(const schema::WeightGroupT &group) {
+  return group.parts.empty() ? 0 : *std::max_element(group.parts.begin(), group.parts.end()) + 1;
+}
+
+ExpectedWeights expectedWeights(const schema::PlanT &plan) {
+  ExpectedWeights expected{{}, plan.weights_id};
+  for (const auto &group : plan.weight_groups)
+    expected.sectionBytes.insert(expected.sectionBytes.end(), partCount(*group), group->section_bytes);
+  return expected;
+}
+
 Result<WeightsFile> WeightsFile::open(const std::string &path, const ExpectedWeights &expected) {
   WeightsFile weights;
   weights.filePath = path;
@@ -51,28 +63,27 @@ Result<WeightsFile> WeightsFile::open(const std::string &path, const ExpectedWei
   schema::WeightsHeader header;
   MUSTER_RETURN_IF_ERROR(checkHeader(path, bytes, header));
   std::memcpy(weights.id, header.id, sizeof(weights.id));
-  if (header.ranks != expected.ranks)
-    return Status::error(2204, "expected weights for {} ranks but {} has them for {}", expected.ranks, path,
-                         header.ranks);
+  if (header.sections != expected.sectionBytes.size())
+    return Status::error(2204, "expected weights of {} sections as the plan says but {} has {}",
+                         expected.sectionBytes.size(), path, header.sections);
   if (std::memcmp(header.id, expected.id.data(), sizeof(header.id)) != 0)
     return Status::error(2204, "expected weights {} of the plan but {} holds {}", toHex(expected.id), path,
                          toHex(header.id));
-  uint64_t sectionCount = uint64_t(header.ranks) + 1;
+  uint64_t sectionCount = header.sections;
   if ((bytes.size() - sizeof(header)) / sizeof(schema::WeightsSection) < sectionCount)
     return Status::error(2201, "expected {} sections listed in {} but it has {} bytes", sectionCount, path,
                          bytes.size());
   weights.sections.resize(sectionCount);
   std::memcpy(weights.sections.data(), bytes.data() + sizeof(header), sectionCount * sizeof(schema::WeightsSection));
   for (size_t i = 0; i != sectionCount; ++i)
-    MUSTER_RETURN_IF_ERROR(
-        checkSection(path, i, weights.sections[i], bytes.size(), i == 0 ? expected.sharedBytes : expected.rankBytes));
+    MUSTER_RETURN_IF_ERROR(checkSection(path, i, weights.sections[i], bytes.size(), expected.sectionBytes[i]));
   return weights;
 }
 
 Status WeightsFile::verify() const {
   std::vector<uint8_t> digests;
   for (uint32_t i = 0; i != sections.size(); ++i) {
-    Digest digest = digestOf(sectionBytes(i));
+    Digest digest = digestOf(section(i));
     if (std::memcmp(digest.data(), sections[i].digest, digest.size()) != 0)
       return Status::error(2205, "expected digest {} for section {} of {} but got {}", toHex(sections[i].digest), i,
                            filePath, toHex(digest));

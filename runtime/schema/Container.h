@@ -4,9 +4,10 @@
 // are all that the compiler and the runtime share.
 //
 //   plan file:     PlanHeader, flatbuffer (plan.fbs) at planOffset, sections (Plan.sections), each at a multiple of
-//   pageBytes weights file:  WeightsHeader, WeightsSection[1 + ranks] directly behind it (the shared one first, then
-//   one a rank), sections, each
-//                  at a multiple of pageBytes; an empty section has length 0 and offset 0
+//   pageBytes
+//   weights file:  WeightsHeader, WeightsSection[sections] directly behind it (one for each part of each group of
+//                  weights, Plan.weight_groups), sections, each at a multiple of pageBytes; an empty section has length
+//                  0 and offset 0
 //
 // Everything is little endian. Digests are XXH3 with 128 bits in canonical (big-endian) form.
 #pragma once
@@ -16,8 +17,8 @@
 namespace muster::schema {
 
 /// Raised when an older loader would misread a newer file; a loader accepts its own version only.
-inline constexpr uint32_t planVersion = 1;
-inline constexpr uint32_t weightsVersion = 1;
+inline constexpr uint32_t planVersion = 2;
+inline constexpr uint32_t weightsVersion = 2;
 /// Alignment of sections in both files: mappable on every machine that has pages of 4 to 64 KiB.
 inline constexpr uint64_t pageBytes = 65536;
 /// Alignment of a weight in its section, of a span in the arena and of a state: a cache line, and what vector loads
@@ -40,7 +41,7 @@ static_assert(sizeof(PlanHeader) == 56);
 struct WeightsHeader {
   char magic[8];
   uint32_t version;
-  uint32_t ranks;
+  uint32_t sections;
   uint64_t fileBytes;
   uint8_t id[16]; // digest of the digests of all sections, in order
 };

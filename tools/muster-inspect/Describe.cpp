@@ -8,6 +8,18 @@
 
 namespace muster::inspect {
 
+std::pair<uint64_t, uint64_t> weightBytes(const plan::LoadedPlan &loaded) {
+  uint64_t own = 0, shared = 0;
+  for (const auto &group : loaded.root().weight_groups)
+    (plan::partCount(*group) == loaded.ranks() ? own : shared) += group->section_bytes;
+  return {own, shared};
+}
+
+std::string sharing(const schema::WeightT &weight, const plan::LoadedPlan &loaded) {
+  uint32_t parts = plan::partCount(*loaded.root().weight_groups[weight.group]);
+  return parts == loaded.ranks() ? "" : parts == 1 ? ", shared" : fmt::format(", {} parts", parts);
+}
+
 std::string_view packingName(schema::Packing packing) {
   switch (packing) {
   case schema::Packing::RowMajor:

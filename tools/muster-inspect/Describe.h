@@ -11,6 +11,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace muster::inspect {
@@ -43,6 +44,10 @@ private:
 };
 
 std::string_view packingName(schema::Packing packing);
+/// Bytes of the parts that a rank has for itself, and of those that others hold too.
+std::pair<uint64_t, uint64_t> weightBytes(const plan::LoadedPlan &loaded);
+/// ", shared" where all ranks hold the same, ", 3 parts" where some do, "" where none do.
+std::string sharing(const schema::WeightT &weight, const plan::LoadedPlan &loaded);
 std::string_view sectionKindName(schema::SectionKind kind);
 /// "[960, 576]".
 std::string shape(const std::vector<int64_t> &dims);

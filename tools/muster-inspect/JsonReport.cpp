@@ -85,8 +85,8 @@ Json headOf(const plan::LoadedPlan &loaded) {
       {"mesh", {{"name", plan.mesh->name}, {"axes", axes}, {"ranks", loaded.ranks()}}},
       {"model", model},
       {"capacity", record},
-      {"rank_weight_bytes", plan.rank_weight_bytes},
-      {"shared_weight_bytes", plan.shared_weight_bytes},
+      {"rank_weight_bytes", weightBytes(loaded).first},
+      {"shared_weight_bytes", weightBytes(loaded).second},
       {"weights_id", hex(plan.weights_id)},
       {"proof", plan.report}};
   if (plan.paging)
@@ -108,7 +108,8 @@ std::string jsonReport(const plan::LoadedPlan &loaded) {
                                {"logical_shape", weight->logical_shape},
                                {"layout", weight->layout},
                                {"packing", packingName(weight->packing)},
-                               {"shared", weight->shared},
+                               {"shared", plan::partCount(*plan.weight_groups[weight->group]) < loaded.ranks()},
+                               {"parts", plan.weight_groups[weight->group]->parts},
                                {"offset", weight->offset},
                                {"length", weight->length}});
   for (const auto &state : plan.states)

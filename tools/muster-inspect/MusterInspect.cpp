@@ -33,9 +33,8 @@ Status inspectPlan(const InspectOptions &options) {
   if (options.verify) { // the plan's own digest was compared by loading it
     const schema::PlanT &root = plan->root();
     if (!root.weights_id.empty()) {
-      plan::ExpectedWeights expected{plan->ranks(), root.rank_weight_bytes, root.shared_weight_bytes, root.weights_id};
       std::string path = options.weights.empty() ? plan::defaultWeightsPath(options.plan) : options.weights;
-      MUSTER_ASSIGN_OR_RETURN(plan::WeightsFile weights, plan::WeightsFile::open(path, expected));
+      MUSTER_ASSIGN_OR_RETURN(plan::WeightsFile weights, plan::WeightsFile::open(path, plan::expectedWeights(root)));
       MUSTER_RETURN_IF_ERROR(weights.verify());
     }
     fmt::print("{}: plan{} verified\n", options.plan, root.weights_id.empty() ? "" : " and weights");

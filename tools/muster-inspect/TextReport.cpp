@@ -114,8 +114,8 @@ void TextReport::head() {
   for (const auto &entry : plan.entries)
     for (const auto &variant : entry->variants)
       arena = std::max(arena, variant->arena_bytes);
-  line("  a rank has  {} of own weights, {} shared, an arena of {}", bytes(plan.rank_weight_bytes),
-       bytes(plan.shared_weight_bytes), bytes(arena));
+  auto [own, shared] = weightBytes(loaded);
+  line("  a rank has  {} of own weights, {} shared, an arena of {}", bytes(own), bytes(shared), bytes(arena));
   if (!plan.report.empty())
     line("  proof       {}", plan.report);
 }
@@ -148,7 +148,7 @@ void TextReport::weights() {
     cells.push_back({name, row.count == 1 ? "" : fmt::format("x{}", row.count), bytes(row.length),
                      std::string(elementName(row.first->element)), shape(row.first->shape),
                      "of " + shape(row.first->logical_shape), row.first->layout,
-                     fmt::format("{}{}", packingName(row.first->packing), row.first->shared ? ", shared" : "")});
+                     fmt::format("{}{}", packingName(row.first->packing), sharing(*row.first, loaded))});
   table(cells);
 }
 

@@ -89,8 +89,8 @@ func.func @mlp(%x: tensor<?x7xf32> {muster.name = "x", muster.layout = #muster.l
   ASSERT_EQ(root.weights.size(), 2u);
   EXPECT_EQ(root.weights[0]->shape, (std::vector<int64_t>{10, 7}));
   EXPECT_EQ(root.weights[0]->packing, schema::Packing::BlockedN64K16);
-  EXPECT_FALSE(root.weights[0]->shared);
-  EXPECT_TRUE(root.weights[1]->shared);
+  EXPECT_EQ(root.weight_groups[root.weights[0]->group]->parts, (std::vector<uint32_t>{0, 1, 2}));
+  EXPECT_EQ(root.weight_groups[root.weights[1]->group]->parts, (std::vector<uint32_t>{0, 0, 0}));
   EXPECT_EQ(root.weights[1]->packing, schema::Packing::RowMajor);
   ASSERT_EQ(root.entries.size(), 1u);
   const schema::EntryT &entry = *root.entries[0];

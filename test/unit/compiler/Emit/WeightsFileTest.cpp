@@ -9,6 +9,7 @@
 #include "runtime/plan/WeightsFile.h"
 
 #include <random>
+#include <set>
 
 using namespace mlir;
 using namespace muster;
@@ -35,18 +36,34 @@ struct WeightsFiles : test::EmitFixture {
                                  [&](uint64_t done, uint64_t) { last = std::max(last, done); });
     ASSERT_TRUE(!!id) << llvm::toString(id.takeError());
     EXPECT_EQ(fileCount(), 1u);
-    auto file = plan::WeightsFile::open(path("model.weights"), {uint32_t(mesh.getRankCount()), layout->rankBytes,
-                                                                layout->sharedBytes, std::span<const uint8_t>(*id)});
+    plan::ExpectedWeights expected{{}, std::span<const uint8_t>(*id)};
+    std::vector<uint32_t> firstSections;
+    for (const emit::WeightGroup &group : layout->groups) {
+      firstSections.push_back(static_cast<uint32_t>(expected.sectionBytes.size()));
+      expected.sectionBytes.insert(expected.sectionBytes.end(), group.partCount, group.bytes);
+    }
+    auto file = plan::WeightsFile::open(path("model.weights"), expected);
     ASSERT_TRUE(file.isOk()) << file.status().text();
     EXPECT_TRUE(file->verify().isOk());
     uint64_t bytes = 0;
     for (const emit::WeightPlace &place : layout->places) {
       EXPECT_EQ(place.offset % 64, 0u);
       for (int64_t rank = 0; rank < mesh.getRankCount(); ++rank)
-        compare(place, mesh, rank, place.shared ? file->shared() : file->ofRank(rank));
-      bytes += place.length * (place.shared ? 1 : mesh.getRankCount());
+        compare(place, mesh, rank, file->section(firstSections[place.group] + layout->groups[place.group].parts[rank]));
+      bytes += place.length * distinctParts(place.weight, mesh);
     }
     EXPECT_EQ(last, bytes);
+  }
+
+  /// Sets of positions that ranks hold.
+  static uint64_t distinctParts(WeightOp weight, MeshAttr mesh) {
+    std::set<std::vector<std::vector<int64_t>>> parts;
+    for (int64_t rank = 0; rank < mesh.getRankCount(); ++rank) {
+      auto held = reference::getHeldPositions(weight.getLayout(), weight.getLogicalType().getShape(), mesh, rank, {});
+      EXPECT_TRUE(!!held);
+      parts.insert({held->begin(), held->end()});
+    }
+    return parts.size();
   }
 
   void compare(const emit::WeightPlace &place, MeshAttr mesh, int64_t rank, std::span<const std::byte> section) {
@@ -85,14 +102,23 @@ TEST_F(WeightsFiles, randomShapesAndLayouts) {
   std::mt19937 random(11);
   auto pick = [&](int64_t from, int64_t to) { return from + static_cast<int64_t>(random() % (to - from + 1)); };
   for (int round = 0; round < 40; ++round) {
-    int64_t dp = pick(1, 3), tp = pick(1, 5);
+    int64_t dp = pick(1, 3), tp = pick(1, 6);
     std::string text =
         "muster.mesh @mesh <[\"dp\" = " + std::to_string(dp) + ", \"tp\" = " + std::to_string(tp) + "]>\n";
     for (int weight = 0; weight < 6; ++weight) {
       // A dim and its text; both sides of the blocks of 64 and 16.
       auto dim = [&](const std::string &name, bool &isSplit) -> std::pair<int64_t, std::string> {
         int64_t size = pick(0, 3) ? pick(1, 70) : pick(0, 1) ? 64 : 16;
-        switch (isSplit ? 0 : pick(0, 4)) {
+        int64_t outer = tp % 2 == 0 ? 2 : 1; // parts of which consecutive ranks hold one
+        std::string part = name + "/tp[" + std::to_string(tp / outer) + ":" + std::to_string(outer) + "]";
+        switch (isSplit ? 0 : pick(0, 6)) {
+        case 5:
+          isSplit = true;
+          return {size * outer, part};
+        case 6:
+          isSplit = true;
+          return {(size + 3) * tp, "{q:" + std::to_string(size * tp) + "/tp | k:" + std::to_string(3 * tp) + "/tp[" +
+                                       std::to_string(tp / outer) + ":" + std::to_string(outer) + "]}"};
         case 1:
           isSplit = true;
           return {size * tp, name + "/tp"};

@@ -135,7 +135,7 @@ uint32_t PlanBuilder::weight(const std::string &name, uint64_t n, uint64_t k, sc
   weight->shape = weight->logical_shape = {static_cast<int64_t>(n), static_cast<int64_t>(k)};
   weight->layout = "[o, i]";
   weight->packing = packing;
-  weight->shared = shared;
+  weight->group = shared ? 0 : 1;
   weight->offset = roundUp(sections[shared ? 0 : 1].size(), schema::spanAlignment);
   for (size_t i = 0; i != (shared ? 1 : rankCount); ++i) {
     std::vector<float> packed = packing == schema::Packing::BlockedN64K16 ? packBlocked(values[i], n, k) : values[i];
@@ -334,7 +334,7 @@ void PlanBuilder::writeWeights(const std::string &path) {
   schema::WeightsHeader header{};
   std::memcpy(header.magic, schema::weightsMagic, sizeof(header.magic));
   header.version = schema::weightsVersion;
-  header.ranks = rankCount;
+  header.sections = static_cast<uint32_t>(sections.size());
   std::vector<schema::WeightsSection> table;
   std::vector<uint8_t> digests;
   uint64_t end = sizeof(header) + sections.size() * sizeof(schema::WeightsSection);
@@ -358,8 +358,14 @@ void PlanBuilder::writeWeights(const std::string &path) {
     std::copy(sections[i].begin(), sections[i].end(), file.begin() + static_cast<ptrdiff_t>(table[i].offset));
   writeFile(path, file);
   plan.weights_id.assign(id.begin(), id.end());
-  plan.shared_weight_bytes = sections[0].size();
-  plan.rank_weight_bytes = sections[1].size();
+  plan.weight_groups.clear();
+  for (bool shared : {true, false}) {
+    auto group = std::make_unique<schema::WeightGroupT>();
+    group->section_bytes = sections[shared ? 0 : 1].size();
+    for (uint32_t rank = 0; rank != rankCount; ++rank)
+      group->parts.push_back(shared ? 0 : rank);
+    plan.weight_groups.push_back(std::move(group));
+  }
 }
 
 std::string PlanBuilder::write(const std::string &folder, const std::string &name) {

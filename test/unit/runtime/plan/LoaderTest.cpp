@@ -162,8 +162,18 @@ const Case cases[] = {
     {"no row counts", 2124, [](auto &plan) { plan.matmul_rows = {}; }},
     {"kernel of a tokenizer", 2125, [](auto &plan) { plan.sections[0]->kind = schema::SectionKind::Tokenizer; }},
     {"weights of another plan", 2204, [](auto &plan) { plan.weights_id[0] ^= 1; }},
-    {"weights of another size", 2204, [](auto &plan) { plan.rank_weight_bytes += 64; }},
-    {"weights of other ranks", 2204, [](auto &plan) { plan.mesh->axes[0]->size = 2; }},
+    {"weights of another size", 2204, [](auto &plan) { plan.weight_groups[1]->section_bytes += 64; }},
+    {"weights of more sections", 2204,
+     [](auto &plan) {
+       auto group = std::make_unique<schema::WeightGroupT>();
+       group->parts = {0, 0, 0};
+       plan.weight_groups.push_back(std::move(group));
+     }},
+    {"weights of other ranks", 2105, [](auto &plan) { plan.mesh->axes[0]->size = 2; }},
+    {"parts of weights", 2105, [](auto &plan) { plan.weight_groups[1]->parts = {0, 2, 1}; }},
+    {"first part of weights", 2105, [](auto &plan) { plan.weight_groups[1]->parts = {1, 0, 2}; }},
+    {"no parts of weights", 2105, [](auto &plan) { plan.weight_groups[0]->parts = {}; }},
+    {"weight group", 2102, [](auto &plan) { plan.weights[0]->group = 2; }},
     {"architecture", 2301, [](auto &plan) { plan.target->arch = "riscv64"; }},
     {"feature", 2302, [](auto &plan) { plan.target->features = {"+sse2", "-avx", "fma4"}; }},
     {"unknown feature", 2303, [](auto &plan) { plan.target->features = {"warp-drive"}; }},
@@ -276,7 +286,7 @@ TEST(Loader, ChecksWeights) {
   EXPECT_EQ(with(24, static_cast<uint8_t>(whole[24]) ^ 1), 2204);
   EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 1, 1), 2203); // the shared section's offset
   EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 7, 1), 2203);
-  EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 40, 99), 2204); // rank 0's length
+  EXPECT_EQ(with(sizeof(schema::WeightsHeader) + 40, 99), 2204); // the length of rank 0's
   // Content is compared on request.
   EXPECT_EQ(with(whole.size() - 1, 99), 0);
   auto plan = loadPlan(path, {});
