@@ -35,6 +35,16 @@ llvm::json::Value LayoutCertificate::toJson(const layout::Universe &universe, co
   return factors;
 }
 
+/// The axis of the mesh and, where it is not 1, the weight in it.
+void LayoutCertificate::addAxis(Array &item, const layout::Universe &universe, layout::AxisId id,
+                                layout::Size weight) const {
+  const layout::Axis &axis = universe.axes[id];
+  item.push_back(axis.whole.empty() ? axis.name : axis.whole);
+  weight *= axis.weight;
+  if (!weight.isOne())
+    item.push_back(toJson(universe, weight));
+}
+
 llvm::json::Value LayoutCertificate::toJson(const layout::Universe &universe, ArrayRef<layout::Digit> digits) const {
   Array run;
   for (const layout::Digit &digit : digits) {
@@ -43,9 +53,7 @@ llvm::json::Value LayoutCertificate::toJson(const layout::Universe &universe, Ar
     std::string space = isDuplicate ? "" : own == ownSpaces.end() ? universe.spaces[digit.space].name : own->second;
     Array item{toJson(universe, digit.count), toJson(universe, digit.stride), space};
     if (digit.isMesh())
-      item.push_back(universe.axes[digit.axis].name);
-    if (digit.isMesh() && !digit.weight.isOne())
-      item.push_back(toJson(universe, digit.weight));
+      addAxis(item, universe, digit.axis, digit.weight);
     run.push_back(std::move(item));
   }
   return run;
@@ -95,9 +103,8 @@ void LayoutCertificate::add(Operation *op, const layout::Universe &universe, con
     dims.push_back(Object{{"packed", std::move(parts)}});
   }
   for (const layout::Pending &part : reading.pending) {
-    Array item{toJson(universe, part.count), 0, nameOf(part.reduction), universe.axes[part.axis].name};
-    if (!part.weight.isOne())
-      item.push_back(toJson(universe, part.weight));
+    Array item{toJson(universe, part.count), 0, nameOf(part.reduction)};
+    addAxis(item, universe, part.axis, part.weight);
     pending.push_back(std::move(item));
   }
   Object map{{"dims", std::move(dims)}};

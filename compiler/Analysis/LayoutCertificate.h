@@ -33,6 +33,7 @@ private:
   };
   llvm::json::Value toJson(const layout::Universe &universe, const layout::Size &size) const;
   llvm::json::Value toJson(const layout::Universe &universe, llvm::ArrayRef<layout::Digit> digits) const;
+  void addAxis(llvm::json::Array &item, const layout::Universe &universe, layout::AxisId id, layout::Size weight) const;
 
   llvm::DenseMap<mlir::Operation *, int64_t> numbers; ///< of operations, in the order of the text
   std::vector<Function> functions;

@@ -106,7 +106,7 @@ Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &
     scope.firstDigit.push_back(static_cast<layout::AxisId>(scope.universe.axes.size()));
     if (digits.isSplit(static_cast<int64_t>(index))) {
       for (const AxisPart &digit : digits.digitsOf(static_cast<int64_t>(index)))
-        scope.universe.axes.push_back({digits.nameOf(digit), digit.size, axis.getName().str()});
+        scope.universe.axes.push_back({digits.nameOf(digit), digit.size, axis.getName().str(), digit.weight});
       continue;
     }
     Size size = axis.getSize();

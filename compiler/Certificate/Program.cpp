@@ -340,6 +340,8 @@ void Program::check(const llvm::json::Array &values, const llvm::DenseMap<Operat
   numbers = &ownNumbers;
   faulty = nullptr;
   readSignature();
+  if (!fault.empty())
+    return;
   for (const llvm::json::Value &record : values) // What is on the mesh anywhere in the function.
     if (const llvm::json::Value *map = record.getAsObject() ? record.getAsObject()->get("map") : nullptr)
       llvm::append_range(spread, meshDigits(parseMap(*map, symbols)));

@@ -42,6 +42,26 @@ void Program::readSignature() {
   for (MeshAxisAttr axis : mesh.getAxes())
     axes[axis.getName().str()] =
         ShapedType::isDynamic(axis.getSize()) ? symbol(axis.getName().str()) : Size(axis.getSize());
+  // Rules here move whole axes; layouts may name parts.
+  auto isAxis = [&](StringRef name) { return axes.count(name.str()) != 0; };
+  auto isWhole = [](AxisRefAttr axis) { return axis.isWholeAxis(); };
+  WalkResult whole = entry->getParentOfType<ModuleOp>().walk([&](Operation *op) {
+    auto group = op->getAttrOfType<ArrayAttr>("axes");
+    auto coordinate = dyn_cast<CoordinateOp>(op);
+    bool isFine = (!coordinate || isAxis(coordinate.getAxis())) &&
+                  (!group || llvm::all_of(group.getAsValueRange<StringAttr>(), isAxis));
+    if (auto own = dyn_cast<RedistributeOp>(op))
+      for (LayoutAttr layout : {own.getFrom(), own.getTo()}) {
+        for (LayoutDimAttr dim : layout.getDims())
+          for (LayoutTermAttr term : dim.getTerms())
+            isFine &= llvm::all_of(term.getAxes(), isWhole);
+        for (PartialAttr partial : layout.getPartials())
+          isFine &= llvm::all_of(partial.getAxes(), isWhole);
+      }
+    return isFine ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  if (whole.wasInterrupted())
+    return unsupported("movement over a part of an axis");
   SmallVector<std::pair<LayoutAttr, RankedTensorType>> declared;
   auto note = [&](LayoutAttr layout, Type type) {
     if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && layout && layout.getRank() == tensor.getRank())

@@ -75,8 +75,10 @@ int64_t zigZagPosition(int64_t index, int64_t size, int64_t parts);
 struct Axis {
   std::string name;
   Size size;
-  /// Of a digit of an axis that a program names in parts: the axis. Digits of one axis stand side by side, major first.
+  /// Of a digit of an axis that a program names in parts: the axis, and the digit's weight in it. Digits of one axis
+  /// stand side by side, major first.
   std::string whole = {};
+  Size weight = 1;
 };
 
 /// What the ids in values refer to. One per function that is analysed.
