@@ -34,7 +34,7 @@ static bool isSameDim(const Dim &a, const Dim &b) {
 static bool isSameHistory(const History *a, const History *b) {
   while (a != b) {
     if (!a || !b || a->kind != b->kind || a->length != b->length || a->from != b->from || a->to != b->to ||
-        a->permutation != b->permutation)
+        a->onOneRank != b->onOneRank || a->permutation != b->permutation)
       return false;
     auto isSameHeld = [](const layout::HeldDim &x, const layout::HeldDim &y) { return isEach(x, y, isSameDigit); };
     auto isSameArrangement = [&](const layout::Arrangement &x, const layout::Arrangement &y) {

@@ -49,6 +49,8 @@ public:
   /// Infers the whole entry. Findings go to the report.
   void run();
 
+  layout::Universe &getUniverse() { return scope.universe; }
+
 private:
   // LayoutInference.cpp
   void inferBlock(mlir::Block &block);

@@ -443,7 +443,10 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
       return reportRefusal(op, refusal, 1106);
     }
   }
-  Outcome<layout::Value> result = layout::reshape(scope.universe, *input, shape);
+  SmallVector<std::optional<Size>, 3> onOneRank{std::nullopt, Size(isSplit ? heads : heads * headDim)};
+  if (isSplit)
+    onOneRank.push_back(Size(headDim));
+  Outcome<layout::Value> result = layout::reshape(scope.universe, *input, shape, onOneRank);
   if (result && isSplit)
     for (const layout::Digit &digit : result->dims[2].digits)
       if (digit.stride.isOne() && digit.count == Size(headDim))

@@ -121,10 +121,19 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
       return;
     }
     value.dims[dim] = joinSegments(std::move(*taken));
+    value.history.reset(); // it tells of the dim that this is a part of
+  }
+  if (value.history && dropped.any()) {
+    SmallVector<Size, 4> shape;
+    for (unsigned dim = 0; dim < value.dims.size(); ++dim)
+      if (!dropped.test(dim))
+        shape.push_back(value.dims[dim].localSize());
+    layout::normalise(value);
+    return setOrReport(op, op.getResult(), layout::reshape(scope.universe, value, shape), 1104);
   }
   for (unsigned dim = static_cast<unsigned>(value.dims.size()); dim-- > 0;)
     if (dropped.test(dim)) {
-      // What divides a unit dim that goes belongs in front of the dim behind it, as in a reshape.
+      // What divides a unit dim that goes belongs in front of the dim behind it: a slice names the dim that it drops.
       auto anchors = value.dims[dim].anchors;
       value.dims.erase(value.dims.begin() + dim);
       if (value.dims.empty())
@@ -181,6 +190,7 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
     result = std::move(rest);
   }
   result->dims[dim] = joinSegments(std::move(segments));
+  result->history.reset(); // it tells of the parts
   set(op.getResult(), std::move(*result));
 }
 
@@ -296,6 +306,7 @@ void FunctionInference::inferPad(tensor::PadOp op) {
     if (!high->isZero())
       segments.push_back(constantDim(*high, "padding"));
     value.dims[dim] = joinSegments(std::move(segments));
+    value.history.reset(); // it tells of the dim that this is a part of
   }
   set(op.getResult(), std::move(value));
 }

@@ -18,6 +18,8 @@ LayoutCertificate::LayoutCertificate(ModuleOp module) {
 }
 
 void LayoutCertificate::beginFunction(func::FuncOp function) {
+  if (!functions.empty() && functions.back().name == function.getSymName())
+    functions.pop_back();
   functions.push_back({function.getSymName().str(), {}});
   ownSpaces.clear();
 }

@@ -19,6 +19,7 @@ class LayoutCertificate {
 public:
   explicit LayoutCertificate(mlir::ModuleOp module);
 
+  /// Once more for the last function: what was added to it is dropped.
   void beginFunction(mlir::func::FuncOp function);
   /// `value` is what the only result of `op` holds.
   void add(mlir::Operation *op, const layout::Universe &universe, const layout::Value &value);

@@ -750,6 +750,38 @@ void FunctionInference::checkClaim(AssertLayoutOp op) {
 // Modules
 //===----------------------------------------------------------------------===//
 
+/// Where readings of an operation have different results the first is taken. If the function is not proved then, the
+/// others are tried.
+static void inferFunction(func::FuncOp function, MeshAttr mesh, const LayoutScope &scope,
+                          SymbolTableCollection &symbols, LayoutReport &report,
+                          llvm::function_ref<void(Operation *)> afterOperation, LayoutCertificate *certificate) {
+  constexpr int mostTries = 64;
+  std::optional<LayoutReport> first;
+  std::vector<layout::Universe::Choice> choices;
+  for (int tries = 0; tries < mostTries; ++tries) {
+    LayoutReport own;
+    LayoutScope fresh = scope;
+    fresh.universe.choices = std::move(choices);
+    if (certificate)
+      certificate->beginFunction(function);
+    FunctionInference inference(function, mesh, std::move(fresh), symbols, own, afterOperation, certificate);
+    inference.run();
+    bool isProved = !own.has(LayoutFinding::Kind::Unknown) && !own.has(LayoutFinding::Kind::Refuted);
+    if (isProved || !first)
+      first = std::move(own);
+    layout::Universe &universe = inference.getUniverse();
+    if (isProved || first->has(LayoutFinding::Kind::Refuted) || !universe.nextChoices())
+      break;
+    choices = std::move(universe.choices);
+  }
+  llvm::append_range(report.findings, first->findings);
+  report.functions += first->functions;
+  report.operations += first->operations;
+  report.results += first->results;
+  report.claims += first->claims;
+  report.isSymbolic |= first->isSymbolic;
+}
+
 LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Operation *)> afterOperation,
                                   LayoutCertificate *certificate) {
   LayoutReport report;
@@ -804,9 +836,7 @@ LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Opera
         report.findings.back().kind = LayoutFinding::Kind::Unknown;
       continue;
     }
-    if (certificate)
-      certificate->beginFunction(function);
-    FunctionInference(function, mesh, std::move(*scope), symbols, report, afterOperation, certificate).run();
+    inferFunction(function, mesh, *scope, symbols, report, afterOperation, certificate);
   }
   return report;
 }

@@ -311,19 +311,14 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
   }
   llvm::SmallVector<size_t, 4> choice(operands.size(), 0);
   std::optional<Refusal> first;
-  std::optional<llvm::SmallVector<Value, 1>> found;
+  std::vector<llvm::SmallVector<Value, 1>> found; // different results
   for (size_t tries = 0; tries < most; ++tries) {
     llvm::SmallVector<Value, 4> chosen;
     for (size_t i = 0; i < operands.size(); ++i)
       chosen.push_back(readings[i][choice[i]]);
     auto results = Computation(universe, rule, chosen, freshSizes).run();
-    if (results && found && !unite(*found, *results)) {
-      for (Value &result : *found)
-        result.isChoice = true;
-      break;
-    }
-    if (results && !found)
-      found = std::move(*results);
+    if (results && llvm::none_of(found, [&](auto &other) { return unite(other, *results); }))
+      found.push_back(std::move(*results));
     if (!results && !first)
       first = results.getRefusal();
     size_t i = operands.size();
@@ -331,19 +326,22 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
       choice[--i] = 0;
     if (i == 0)
       break;
-    if (tries + 1 == most && !found) {
+    if (tries + 1 == most && found.empty()) {
       first->kind = Refusal::Kind::Unknown;
       first->missingFact = "which dim the floating shards belong to (give logical sizes, as nn.split_heads does)";
     }
   }
-  if (!found)
+  if (found.empty())
     return *first;
   if (!hasAll)
     return refuseWithoutReadings();
-  for (const Value *operand : operands)
-    for (Value &result : *found)
+  llvm::SmallVector<Value, 1> &taken = found[found.size() > 1 ? universe.choose(found.size()) : 0];
+  for (Value &result : taken) {
+    result.isChoice = found.size() > 1;
+    for (const Value *operand : operands)
       result.isChoice |= operand->isChoice;
-  return std::move(*found);
+  }
+  return std::move(taken);
 }
 
 } // namespace muster::layout

@@ -6,8 +6,8 @@
 
 #include "llvm/ADT/STLExtras.h"
 
-#include <map>
 #include <numeric>
+#include <set>
 
 namespace muster::layout {
 
@@ -73,7 +73,8 @@ static std::shared_ptr<History> next(const std::shared_ptr<const History> &befor
   return result;
 }
 
-void recordReshape(const Value &value, llvm::ArrayRef<Size> from, llvm::ArrayRef<Size> to, Value &result) {
+void recordReshape(const Value &value, llvm::ArrayRef<Size> from, llvm::ArrayRef<Size> to,
+                   llvm::ArrayRef<std::optional<Size>> onOneRank, Value &result) {
   Value start;
   start.history = value.history;
   if (!start.history) {
@@ -86,6 +87,7 @@ void recordReshape(const Value &value, llvm::ArrayRef<Size> from, llvm::ArrayRef
   std::shared_ptr<History> history = next(start.history, History::Kind::Reshape);
   history->from.assign(from.begin(), from.end());
   history->to.assign(to.begin(), to.end());
+  history->onOneRank.assign(onOneRank.begin(), onOneRank.end());
   result.history = std::move(history);
 }
 
@@ -168,39 +170,44 @@ bool take(HeldDim &rest, int64_t size, HeldDim &taken) {
   return true;
 }
 
-/// What local sizes may be times or divided by on one rank: products of sizes of axes, each once.
+/// What local sizes may be times or divided by on one rank: products of sizes of axes, each once. Of an axis that
+/// digits of the value cover in part, so much of it.
 class Factors {
 public:
-  explicit Factors(const Universe &universe) {
-    known[{1, 1}] = 0;
-    for (const Axis &axis : universe.axes) {
-      if (!axis.size.isConcrete() || axis.size.isOne() || known.size() > 81)
+  Factors(const Universe &universe, const Value &value) {
+    known.insert({1, 1});
+    for (AxisId axis = 0; axis < universe.axes.size(); ++axis) {
+      if (!universe.axes[axis].size.isConcrete() || universe.axes[axis].size.isOne() || known.size() > 81)
         continue;
-      std::map<std::pair<int64_t, int64_t>, int> more = known;
-      auto add = [&](int64_t numerator, int64_t denominator, int steps) {
+      std::set<int64_t> counts{universe.axes[axis].size.getValue()};
+      value.forEachMeshDigit([&](const Digit &digit) {
+        if (digit.axis == axis)
+          counts.insert(digit.count.getValue());
+      });
+      std::set<std::pair<int64_t, int64_t>> more = known;
+      auto add = [&](int64_t numerator, int64_t denominator) {
         int64_t common = std::gcd(numerator, denominator);
-        auto [entry, isNew] = more.insert({{numerator / common, denominator / common}, steps});
-        if (!isNew)
-          entry->second = std::min(entry->second, steps);
+        more.insert({numerator / common, denominator / common});
       };
-      for (const auto &[factor, steps] : known) {
-        add(factor.first * axis.size.getValue(), factor.second, steps + 1);
-        add(factor.first, factor.second * axis.size.getValue(), steps + 1);
-      }
+      for (const auto &[numerator, denominator] : known)
+        for (int64_t count : counts) {
+          add(numerator * count, denominator);
+          add(numerator, denominator * count);
+        }
       known = std::move(more);
     }
   }
   /// Sizes on one rank of a dim of a local size.
   llvm::SmallVector<int64_t, 8> sizes(int64_t local) const {
     llvm::SmallVector<int64_t, 8> result;
-    for (const auto &[factor, steps] : known)
-      if (local * factor.first % factor.second == 0)
-        result.push_back(local * factor.first / factor.second);
+    for (const auto &[numerator, denominator] : known)
+      if (local * numerator % denominator == 0)
+        result.push_back(local * numerator / denominator);
     return result;
   }
 
 private:
-  std::map<std::pair<int64_t, int64_t>, int> known;
+  std::set<std::pair<int64_t, int64_t>> known; ///< in lowest terms
 };
 
 bool sameHeld(const HeldDim &a, const HeldDim &b) {
@@ -221,7 +228,7 @@ int64_t sizeOf(llvm::ArrayRef<Digit> digits) {
 
 class Replay {
 public:
-  explicit Replay(const Universe &universe) : factors(universe) {}
+  Replay(const Universe &universe, const Value &value) : factors(universe, value) {}
 
   /// Nullopt where there are too many.
   std::optional<std::vector<Arrangement>> run(const History &last) {
@@ -263,7 +270,7 @@ private:
       if (cluster.isFixed)
         tails.push_back({held});
       else
-        cut(held, llvm::ArrayRef(step.to).slice(cluster.outBegin, cluster.outEnd - cluster.outBegin), {}, tails);
+        cut(held, step, cluster.outBegin, cluster.outEnd, {}, tails);
       std::vector<Arrangement> both;
       for (const Arrangement &head : heads)
         for (const Arrangement &tail : tails) {
@@ -279,25 +286,27 @@ private:
         results.push_back(std::move(head));
   }
 
-  /// All ways to cut what a cluster holds into dims of these local sizes.
-  void cut(const HeldDim &held, llvm::ArrayRef<Size> local, Arrangement sofar, std::vector<Arrangement> &results) {
+  /// All ways to cut what a cluster holds into dims [dim, end) of the reshape.
+  void cut(const HeldDim &held, const History &step, size_t dim, size_t end, const Arrangement &sofar,
+           std::vector<Arrangement> &results) {
     if (results.size() > mostArrangements)
       return;
-    if (local.empty()) {
+    if (dim == end) {
       if (held.empty())
-        results.push_back(std::move(sofar));
+        results.push_back(sofar);
       return;
     }
     int64_t left = sizeOf(held);
-    for (int64_t size : factors.sizes(local.front().getValue())) {
-      if (left % size != 0 || (local.size() == 1 && size != left))
+    for (int64_t size : factors.sizes(step.to[dim].getValue())) {
+      bool isKnown = !step.onOneRank.empty() && step.onOneRank[dim];
+      if (left % size != 0 || (dim + 1 == end && size != left) || (isKnown && !step.onOneRank[dim]->is(size)))
         continue;
       HeldDim rest = held, taken;
       if (!take(rest, size, taken))
         continue;
       Arrangement more = sofar;
       more.push_back(std::move(taken));
-      cut(rest, local.drop_front(), std::move(more), results);
+      cut(rest, step, dim + 1, end, more, results);
     }
   }
 
@@ -466,7 +475,7 @@ bool addArrangements(Value &value, const Value &other) {
 }
 
 std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &universe, const Value &value) {
-  std::optional<std::vector<Arrangement>> arrangements = Replay(universe).run(*value.history);
+  std::optional<std::vector<Arrangement>> arrangements = Replay(universe, value).run(*value.history);
   if (!arrangements)
     return std::nullopt;
   llvm::SmallVector<Value, 1> readings;

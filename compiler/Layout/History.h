@@ -40,17 +40,20 @@ struct History {
   Kind kind = Kind::Start;
   std::shared_ptr<const History> before; ///< of all but Start
   unsigned length = 0;
-  std::vector<Arrangement> arrangements;     ///< of Start: it is one of these
-  llvm::SmallVector<Size, 4> from, to;       ///< of Reshape: local sizes
-  llvm::SmallVector<int64_t, 4> permutation; ///< of Transpose
+  std::vector<Arrangement> arrangements;               ///< of Start: it is one of these
+  llvm::SmallVector<Size, 4> from, to;                 ///< of Reshape: local sizes
+  llvm::SmallVector<std::optional<Size>, 4> onOneRank; ///< of Reshape: sizes there, or empty
+  llvm::SmallVector<int64_t, 4> permutation;           ///< of Transpose
 };
 
 /// Begins the history of a value all of whose mesh digits stand in their dims. Nothing where it has one, or can have
 /// none.
 void startHistory(Value &value);
 
-/// `result`, which `value` was reshaped to, continues its history. `from` and `to` are the local sizes.
-void recordReshape(const Value &value, llvm::ArrayRef<Size> from, llvm::ArrayRef<Size> to, Value &result);
+/// `result`, which `value` was reshaped to, continues its history. `from` and `to` are the local sizes, `onOneRank`
+/// those on one rank where they are known.
+void recordReshape(const Value &value, llvm::ArrayRef<Size> from, llvm::ArrayRef<Size> to,
+                   llvm::ArrayRef<std::optional<Size>> onOneRank, Value &result);
 
 /// The same for a transposition. A value without history needs none.
 void recordTranspose(const Value &value, llvm::ArrayRef<int64_t> permutation, Value &result);

@@ -24,8 +24,10 @@
 
 namespace muster::layout {
 
-/// `shape`: the new local sizes; equal in product to the old ones.
-Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::ArrayRef<Size> shape);
+/// `shape`: the new local sizes; equal in product to the old ones. `onOneRank`: the sizes on one rank where the program
+/// tells them, by dim.
+Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::ArrayRef<Size> shape,
+                       llvm::ArrayRef<std::optional<Size>> onOneRank = {});
 
 /// Dim i of the result is dim permutation[i] of the operand.
 Value transpose(const Value &value, llvm::ArrayRef<int64_t> permutation);

@@ -12,7 +12,8 @@
 
 namespace muster::layout {
 
-Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::ArrayRef<Size> shape) {
+Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::ArrayRef<Size> shape,
+                       llvm::ArrayRef<std::optional<Size>> onOneRank) {
   llvm::SmallVector<Size, 4> before = value.localShape();
   auto groups = pairDims(before, shape);
   auto shapeText = [&](llvm::ArrayRef<Size> sizes) {
@@ -56,7 +57,7 @@ Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::Array
     cutter.takeRest(result.dims[group.outEnd - 1].digits);
   }
   passAnchors(universe, value, before, result, shape, *groups);
-  recordReshape(value, before, shape, result);
+  recordReshape(value, before, shape, onOneRank, result);
   result.isUnsettled =
       value.isUnsettled || llvm::any_of(result.dims, [](const Dim &dim) { return !dim.anchors.empty(); });
   normalise(result);

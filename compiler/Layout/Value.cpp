@@ -21,6 +21,25 @@ Size Universe::sizeOf(Group group) const {
   return result;
 }
 
+size_t Universe::choose(size_t options) {
+  if (asked == choices.size())
+    choices.push_back({});
+  Choice &choice = choices[asked++];
+  choice.options = options;
+  return std::min(choice.taken, options - 1);
+}
+
+bool Universe::nextChoices() {
+  choices.resize(asked);
+  asked = 0;
+  while (!choices.empty() && choices.back().taken + 1 >= choices.back().options)
+    choices.pop_back();
+  if (choices.empty())
+    return false;
+  ++choices.back().taken;
+  return true;
+}
+
 bool Dim::mayClaim(const Digit &digit) const {
   return llvm::any_of(anchors, [&](const Anchor &anchor) { return anchor.claims(digit); });
 }

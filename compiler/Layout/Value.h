@@ -95,6 +95,18 @@ struct Universe {
   /// A number that no reshape of this universe had before (Anchor::group). It says nothing of what values hold.
   uint64_t newAnchorGroup() const { return ++anchorGroups; }
 
+  /// Operations of which readings had different results, in the order in which they were asked: which was taken. A
+  /// program that is not proved so may be proved with others.
+  struct Choice {
+    size_t taken = 0, options = 0;
+  };
+  std::vector<Choice> choices;
+  size_t asked = 0;
+  /// Which of `options` results the next such operation takes.
+  size_t choose(size_t options);
+  /// The next choices in order, all before the last that were asked for the same; false where all were taken.
+  bool nextChoices();
+
 private:
   mutable uint64_t anchorGroups = 0;
 };

@@ -103,7 +103,7 @@ bool ProgramJudge::hasOtherConstants(const Program &program, const Tensor &resul
       reshapes.push_back(i);
   int64_t tries = 0;
   std::function<bool(size_t, Program &)> search = [&](size_t next, Program &candidate) -> bool {
-    if (tries > 3000)
+    if (tries > 1000000)
       return false;
     if (next == reshapes.size()) {
       ++tries;
