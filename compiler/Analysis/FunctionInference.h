@@ -150,6 +150,7 @@ private:
   void set(mlir::Value value, layout::Value known);
   void set(mlir::Value value, Known known) { knowns[value] = std::move(known); }
   void fail(mlir::Operation *op);
+  void assume(mlir::Operation *op, std::string what);
   /// Because `operand` failed: without another finding where there is one.
   void failQuietly(mlir::Operation *op, mlir::Value operand);
   static std::string nameOf(mlir::Value value);
@@ -158,7 +159,7 @@ private:
   void setOrReport(mlir::Operation *op, mlir::Value result, layout::Outcome<layout::Value> outcome, int number);
 
   /// An index value as a size.
-  std::optional<layout::Size> sizeOf(mlir::Value index);
+  std::optional<layout::Size> sizeOf(mlir::Value index, unsigned depth = 0);
   std::optional<layout::Size> sizeOf(mlir::OpFoldResult size);
   /// Local sizes of a tensor type, dynamic ones from `reified` or what was inferred.
   std::optional<layout::Size> localSizeOf(mlir::Value tensor, unsigned dim);
@@ -180,6 +181,11 @@ private:
   /// Scalars that may differ between ranks, each with the operation where that begins.
   llvm::DenseMap<mlir::Value, mlir::Operation *> divergent;
   CallMemo calls;
+  /// Regions and calls around the operation that is judged. The walk is recursive, and a stack is 8 MB.
+  unsigned nesting = 0;
+  static constexpr unsigned mostNesting = 400;
+  /// Index arithmetic that is read through: operations in each other.
+  static constexpr unsigned mostArithmetic = 12;
   /// Findings of this entry begin here.
   size_t firstFinding = 0;
   /// Spaces of which all elements are alike (padding).

@@ -225,11 +225,16 @@ private:
 };
 
 bool dependsOn(mlir::Value value, mlir::Value on, Block *body) {
-  if (value == on)
-    return true;
-  Operation *op = value.getDefiningOp();
-  return op && op->getBlock() == body &&
-         llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return dependsOn(operand, on, body); });
+  SmallVector<mlir::Value, 8> work{value};
+  llvm::DenseSet<mlir::Value> seen;
+  while (!work.empty()) {
+    mlir::Value next = work.pop_back_val();
+    if (next == on)
+      return true;
+    if (Operation *op = next.getDefiningOp(); op && op->getBlock() == body && seen.insert(next).second)
+      work.append(op->operand_begin(), op->operand_end());
+  }
+  return false;
 }
 
 /// What each iteration adds to the accumulator, and how.

@@ -14,7 +14,10 @@ std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateT
                                                                                        mlir::Value own) {
   CoordinateTerms terms;
   bool hasOwn = false;
+  unsigned depth = 0;
   std::function<bool(mlir::Value, Size)> collect = [&](mlir::Value value, Size factor) {
+    if (++depth > 4 * mostArithmetic)
+      return false;
     if (own && value == own) {
       bool isFirst = !hasOwn;
       hasOwn = true;

@@ -172,9 +172,9 @@ std::optional<Size> FunctionInference::sizeOf(OpFoldResult size) {
   return sizeOf(cast<mlir::Value>(size));
 }
 
-std::optional<Size> FunctionInference::sizeOf(mlir::Value index) {
+std::optional<Size> FunctionInference::sizeOf(mlir::Value index, unsigned depth) {
   Operation *op = index.getDefiningOp();
-  if (!op)
+  if (!op || depth > mostArithmetic)
     return std::nullopt;
   if (auto constant = dyn_cast<arith::ConstantIndexOp>(op))
     return constant.value() < 0 ? std::nullopt : std::optional<Size>(constant.value());
@@ -188,7 +188,7 @@ std::optional<Size> FunctionInference::sizeOf(mlir::Value index) {
   if (auto count = dyn_cast<plan::CountOp>(op))
     return scope.sizeOf(count.getName());
   if (isa<arith::MulIOp, arith::DivUIOp>(op)) {
-    std::optional<Size> a = sizeOf(op->getOperand(0)), b = sizeOf(op->getOperand(1));
+    std::optional<Size> a = sizeOf(op->getOperand(0), depth + 1), b = sizeOf(op->getOperand(1), depth + 1);
     if (!a || !b)
       return std::nullopt;
     return isa<arith::MulIOp>(op) ? std::optional<Size>(*a * *b) : layout::divide(*a, *b);
@@ -244,10 +244,20 @@ void FunctionInference::markLive(func::FuncOp function) {
   }
 }
 
+void FunctionInference::assume(Operation *op, std::string what) {
+  LayoutFinding finding;
+  finding.kind = LayoutFinding::Kind::Assumed;
+  finding.op = op;
+  finding.message = std::move(what);
+  report.findings.push_back(std::move(finding));
+}
+
 void FunctionInference::run() {
   ++report.functions;
   firstFinding = report.findings.size();
   report.isSymbolic |= scope.universe.symbols.size() > 0;
+  for (const std::string &assumption : scope.assumptions)
+    assume(entry, assumption);
   markLive(entry);
   knowns.reserve(live.size());
   for (unsigned i = 0; i < entry.getNumArguments(); ++i) {
@@ -261,11 +271,7 @@ void FunctionInference::run() {
     if (!type) {
       if (!isRead)
         continue;
-      LayoutFinding finding;
-      finding.kind = LayoutFinding::Kind::Assumed;
-      finding.op = entry;
-      finding.message = "argument " + std::to_string(i) + " is the same on every rank";
-      report.findings.push_back(std::move(finding));
+      assume(entry, "argument " + std::to_string(i) + " is the same on every rank");
       continue;
     }
     if (!layout) {
@@ -310,12 +316,23 @@ void FunctionInference::infer(Operation *op) {
   }
   if (auto claim = dyn_cast<AssertLayoutOp>(op))
     return checkClaim(claim);
-  if (auto call = dyn_cast<func::CallOp>(op))
-    return inferCall(call);
-  if (auto loop = dyn_cast<scf::ForOp>(op))
-    return inferLoop(loop);
-  if (auto branch = dyn_cast<scf::IfOp>(op))
-    return inferBranch(branch);
+  if (isa<func::CallOp, scf::ForOp, scf::IfOp>(op)) {
+    if (nesting == mostNesting) {
+      Refusal refusal{Refusal::Kind::Unknown,
+                      "more than " + std::to_string(mostNesting) + " regions and calls in each other",
+                      "fewer regions in each other"};
+      return reportRefusal(op, refusal, 1108);
+    }
+    ++nesting;
+    if (auto call = dyn_cast<func::CallOp>(op))
+      inferCall(call);
+    else if (auto loop = dyn_cast<scf::ForOp>(op))
+      inferLoop(loop);
+    else
+      inferBranch(cast<scf::IfOp>(op));
+    --nesting;
+    return;
+  }
   if (isa<scf::YieldOp>(op))
     return;
   auto isTensor = [](Type type) { return isa<ShapedType>(type); };
@@ -341,11 +358,7 @@ void FunctionInference::infer(Operation *op) {
 void FunctionInference::inferCall(func::CallOp op) {
   auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
   if (!callee || callee.isExternal()) {
-    LayoutFinding finding;
-    finding.kind = LayoutFinding::Kind::Assumed;
-    finding.op = op;
-    finding.message = "the external function @" + op.getCallee().str() + " is not looked into";
-    report.findings.push_back(std::move(finding));
+    assume(op, "the external function @" + op.getCallee().str() + " is not looked into");
     Refusal refusal{Refusal::Kind::Unknown, "what @" + op.getCallee().str() + " returns is not known",
                     "its layout (state it with muster.assert_layout inside a function that is defined)"};
     return reportRefusal(op, refusal, 1108);

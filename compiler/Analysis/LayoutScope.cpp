@@ -6,6 +6,8 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace muster;
 using layout::Digit;
@@ -178,7 +180,17 @@ Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &
     auto [known, isNew] = divisors.try_emplace(name, divisor);
     if (isNew || layout::divide(known->second, divisor))
       return;
-    known->second = layout::divide(divisor, known->second) ? divisor : known->second * divisor;
+    if (known->second.isConcrete() && divisor.isConcrete() && !divisor.isZero()) {
+      known->second = Size(std::lcm(known->second.getValue(), divisor.getValue()));
+      return;
+    }
+    if (!layout::divide(divisor, known->second)) {
+      // Two symbols that divide a size need not divide it together.
+      divisor *= known->second;
+      scope.assumptions.push_back("'" + name.str() + "' is a multiple of " +
+                                  divisor.print(scope.universe.symbols.getNames()));
+    }
+    known->second = divisor;
   };
   SmallVector<StringRef, 8> open;
   for (auto [layout, type] : declared)
@@ -194,10 +206,18 @@ Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &
           open.push_back(term.getName());
       }
   if (auto facts = function->getAttrOfType<FactsAttr>(attribute::facts))
-    for (auto [divisor, dividend] : llvm::zip(facts.getDivisors(), facts.getDividends()))
-      if (std::optional<Size> size = scope.sizeOf(divisor.getValue()))
-        if (llvm::is_contained(open, dividend.getValue()))
-          noteDivisor(dividend.getValue(), *size);
+    for (auto [divisor, dividend] : llvm::zip(facts.getDivisors(), facts.getDividends())) {
+      std::string fact = "fact " + divisor.getValue().str() + "|" + dividend.getValue().str();
+      std::optional<Size> size = scope.sizeOf(divisor.getValue()), whole = scope.sizeOf(dividend.getValue());
+      bool isOpen = llvm::is_contained(open, dividend.getValue());
+      if (!size || (!whole && !isOpen))
+        return wrong(fact + " names '" + (size ? dividend : divisor).getValue().str() +
+                     "', which is no axis and no dim of known size");
+      if (whole && whole->isConcrete() && size->isConcrete() && !layout::divide(*whole, *size))
+        return wrong(fact + " contradicts the sizes " + size->print() + " and " + whole->print());
+      if (isOpen)
+        noteDivisor(dividend.getValue(), *size);
+    }
   for (StringRef name : open) {
     // A product of names of which all but one are known is no choice; the types settle it where the value is made.
     Size divisor = divisors.lookup(name);

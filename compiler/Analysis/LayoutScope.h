@@ -30,6 +30,8 @@ public:
   static layout::Outcome<LayoutScope> make(mlir::func::FuncOp function, const AxisDigits &digits);
 
   layout::Universe universe;
+  /// What the symbols stand for beyond what facts and layouts say: the proof holds where these hold.
+  std::vector<std::string> assumptions;
 
   /// What a rank holds of a value with this layout. Names are the function's.
   layout::Outcome<layout::Value> valueOf(LayoutAttr layout, mlir::RankedTensorType local) {

@@ -137,7 +137,7 @@ void printSummary(const Answer &answer) {
     return llvm::count_if(report.findings, [&](const LayoutFinding &finding) { return finding.kind == kind; });
   };
   std::string verdict = answer.verdict().str();
-  if (report.functions == 0)
+  if (report.functions == 0 && verdict == "unknown")
     verdict = "unknown: no function declares a layout";
   else if (verdict == "proved" && report.isSymbolic)
     verdict += " for all sizes" + (answer.facts.empty() ? "" : " with " + llvm::join(answer.facts, ", "));

@@ -24,7 +24,7 @@ func.func @wrong_rank_outside_batch(%x: tensor<2x5x11xf32> {muster.layout = #mus
 muster.mesh @node <["sp" = ?]>
 func.func @wrong_rank_outside_batch_for_all_sizes(%x: tensor<?x?x?xf32> {muster.layout = #muster.layout<[b, s/sp, d]>})
     -> (tensor<?x?xf32> {muster.layout = #muster.layout<[(b s), d]>})
-    attributes {muster.facts = #muster.facts<[sp|s, sp|h]>} {
+    attributes {muster.facts = #muster.facts<[sp|s]>} {
   // row i of rank r goes to row i + r·(b·s)
   // view [b·s, d]
   %x1 = tensor.collapse_shape %x [[0, 1], [2]] : tensor<?x?x?xf32> into tensor<?x?xf32>
@@ -63,7 +63,7 @@ func.func @right_gathered_along_sequence(%x: tensor<2x5x11xf32> {muster.layout =
 muster.mesh @node <["sp" = ?]>
 func.func @right_gathered_along_sequence_for_all_sizes(%x: tensor<?x?x?xf32> {muster.layout = #muster.layout<[b, s/sp, d]>})
     -> (tensor<?x?xf32> {muster.layout = #muster.layout<[(b s), d]>})
-    attributes {muster.facts = #muster.facts<[sp|s, sp|h]>} {
+    attributes {muster.facts = #muster.facts<[sp|s]>} {
   %x1 = muster.all_gather %x on "sp" dim 1 : tensor<?x?x?xf32> -> tensor<?x?x?xf32>
   // view [b·S, d]
   %x2 = tensor.collapse_shape %x1 [[0, 1], [2]] : tensor<?x?x?xf32> into tensor<?x?xf32>
