@@ -111,6 +111,12 @@ StringRef getViolation(Operation *op, Phase phase) {
   bool isPlan = op->getDialect() && isa<plan::PlanDialect>(op->getDialect());
   if (phase <= Phase::Proved && isPlan)
     return "expected nothing of the plan dialect";
+  // A port of the plan has whole axes.
+  if (phase >= Phase::Counted && isa<func::FuncOp, plan::EntryOp>(op) &&
+      op->getAttrDictionary()
+          .walk([](AxisRefAttr axis) { return axis.isWholeAxis() ? WalkResult::advance() : WalkResult::interrupt(); })
+          .wasInterrupted())
+    return "expected parts of axes to be axes";
   if (phase >= Phase::Counted && isa<RedistributeOp>(op))
     return "expected redistributions to be expanded";
   if (phase >= Phase::Transferred && (isCollective(op) || isa<AssertLayoutOp>(op)))

@@ -244,7 +244,7 @@ def run_cases(i):
         ("another architecture", WRONG, "E2301", "riscv6", [i.planned("riscv", forged(i.plan, b"\6\0\0\0x86_64\0", b"\6\0\0\0riscv6\0")), *teacher]),
         ("no weights", WRONG, "E2201", "lonely.weights", [i.planned("lonely", i.plan, None), *teacher]),
         ("weights of another plan", WRONG, "E2204", "", [i.planned("exchanged", i.plan, "other.weights"), *teacher]),
-        ("weights for another number of ranks", WRONG, "E2204", "1 ranks|3", [i.planned("ranks", i.plan, "three.weights"), *teacher]),
+        ("weights for another number of ranks", WRONG, "E2204", "1 sections|4", [i.planned("ranks", i.plan, "three.weights"), *teacher]),
         ("cut weights", WRONG, "E2201", "", [i.planned("cutweights", i.plan, "cut.weights"), *teacher]),
         ("weights cut in the header", WRONG, "E2201", "", [i.planned("tinyweights", i.plan, "tiny.weights"), *teacher]),
         ("no weights file", WRONG, "E2202", "", [i.planned("magicweights", i.plan, "magic.weights"), *teacher]),
