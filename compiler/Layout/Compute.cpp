@@ -99,6 +99,11 @@ private:
   std::optional<Refusal> checkFullness() {
     for (size_t i = 0; i < operands.size(); ++i) {
       const Value &operand = operands[i];
+      // The greatest of sums is not the sum of the greatest: only sums pass through what is linear.
+      for (const Pending &pending : operand.pending)
+        if (pending.reduction != Reduction::Sum)
+          return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +
+                                 universe.axes[pending.axis].name + "', not by a sum");
       if (!isLinearIn(i) && !operand.isFull()) {
         if (!operand.pending.empty())
           return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +

@@ -137,3 +137,26 @@ func.func @readings_stay_open(%x: tensor<2xf32> {muster.layout = #muster.layout<
   %turned = linalg.transpose ins(%sum : tensor<1x2xf32>) outs(%init : tensor<2x1xf32>) permutation = [1, 0]
   return %turned : tensor<2x1xf32>
 }
+
+// -----
+
+muster.mesh @m <["a" = 2]>
+
+// The greatest of sums is not the sum of the greatest.
+func.func @negative_sum_of_what_is_still_to_be_maximised(%x: tensor<3x5xf32> {muster.layout = #muster.layout<[t/a, d]>})
+    -> (tensor<1xf32> {muster.layout = #muster.layout<[one]>}) {
+  %init = tensor.empty() : tensor<5xf32>
+  %least = arith.constant 0xFF800000 : f32
+  %start = linalg.fill ins(%least : f32) outs(%init : tensor<5xf32>) -> tensor<5xf32>
+  %most = linalg.reduce ins(%x : tensor<3x5xf32>) outs(%start : tensor<5xf32>) dimensions = [0]
+      (%a: f32, %sofar: f32) { %r = arith.maximumf %a, %sofar : f32  linalg.yield %r : f32 }
+  %none = tensor.empty() : tensor<f32>
+  %zero = arith.constant 0.0 : f32
+  %empty = linalg.fill ins(%zero : f32) outs(%none : tensor<f32>) -> tensor<f32>
+  // expected-error @+1 {{E1105 operand 0 is still to be reduced over 'a', not by a sum}}
+  %sum = linalg.reduce ins(%most : tensor<5xf32>) outs(%empty : tensor<f32>) dimensions = [0]
+      (%a: f32, %sofar: f32) { %r = arith.addf %a, %sofar : f32  linalg.yield %r : f32 }
+  %full = muster.all_reduce %sum max on "a" : tensor<f32>
+  %one = tensor.expand_shape %full [] output_shape [1] : tensor<f32> into tensor<1xf32>
+  return %one : tensor<1xf32>
+}
