@@ -65,6 +65,19 @@ Splitter::Splitter(const AxisDigits &digits) : digits(digits) {
   replacer.addReplacement([this](PartialAttr partial) {
     return PartialAttr::get(partial.getContext(), partial.getKind(), split(partial.getAxes()));
   });
+  // What an axis divides, each of its parts divides.
+  replacer.addReplacement([this](FactsAttr facts) {
+    SmallVector<StringAttr> divisors, dividends;
+    for (auto [divisor, dividend] : llvm::zip_equal(facts.getDivisors(), facts.getDividends())) {
+      bool isAxis = this->digits.mesh.findAxis(divisor.getValue()) >= 0;
+      for (const std::string &name :
+           isAxis ? namesOf(this->digits, divisor.getValue()) : SmallVector<std::string, 2>{divisor.getValue().str()}) {
+        divisors.push_back(StringAttr::get(facts.getContext(), name));
+        dividends.push_back(dividend);
+      }
+    }
+    return FactsAttr::get(facts.getContext(), divisors, dividends);
+  });
   replacer.addReplacement([this](CountsType counts) {
     SmallVector<StringAttr> axes;
     for (StringAttr axis : counts.getAxes())

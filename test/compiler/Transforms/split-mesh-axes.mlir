@@ -23,7 +23,9 @@ func.func @step(%t: tensor<4xi32> {muster.layout = #muster.layout<[t/(dp,tp[2:3]
   return %a : tensor<2x5xf32>
 }
 // A coordinate is the position on its parts, row-major: c1 + 2 c2 + 6 c6.
+// What the axis divides, its parts divide.
 // CHECK-LABEL: func.func @coordinates
+// CHECK-SAME: muster.facts = #muster.facts<["tp[6:2]"|s, "tp[2:3]"|s, "tp[1:2]"|s, dp|s]>
 // CHECK-DAG: %[[C1:.*]] = muster.coordinate "tp[1:2]"
 // CHECK-DAG: %[[C2:.*]] = muster.coordinate "tp[2:3]"
 // CHECK-DAG: %[[C6:.*]] = muster.coordinate "tp[6:2]"
@@ -34,7 +36,7 @@ func.func @step(%t: tensor<4xi32> {muster.layout = #muster.layout<[t/(dp,tp[2:3]
 // CHECK-DAG: %[[M6:.*]] = arith.muli %[[C6]], %[[SIX]] : index
 // CHECK-DAG: %[[ALL:.*]] = arith.addi %[[M6]], %[[S2]] : index
 // CHECK: return %[[ALL]], %{{.*}} : index, index
-func.func @coordinates() -> (index, index) {
+func.func @coordinates() -> (index, index) attributes {muster.facts = #muster.facts<[tp|s, dp|s]>} {
   %0 = muster.coordinate "tp"
   %1 = muster.coordinate "tp[2:3]"
   return %0, %1 : index, index
