@@ -24,6 +24,13 @@ public:
   /// `value` is what the only result of `op` holds.
   void add(mlir::Operation *op, const layout::Universe &universe, const layout::Value &value);
 
+  /// Maps of the current function so far; `shrink` forgets those that came later (a loop whose body is judged again).
+  size_t size() const { return functions.back().values.size(); }
+  void shrink(size_t size) {
+    while (functions.back().values.size() > size)
+      functions.back().values.pop_back();
+  }
+
   /// The certificate of a program with this SHA-256 (lower-case hexadecimal): JSON, a line an operation.
   void print(llvm::raw_ostream &stream, llvm::StringRef digest) const;
 

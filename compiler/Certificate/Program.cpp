@@ -202,26 +202,48 @@ void Program::checkCall(func::CallOp op) {
   callStack.pop_back();
 }
 
-/// Carried values have one map, before and after each iteration; what branches yield has one, too.
+/// What branches yield has one map, and all ranks take the same branch. A carried value has one map before and after
+/// each iteration; a number that an iteration makes into something else is that from the start, and the body is checked
+/// again.
 void Program::checkRegions(Operation *op) {
-  std::vector<Map> known(op->getNumResults());
   auto loop = dyn_cast<scf::ForOp>(op);
+  for (Value operand : op->getOperands())
+    if (!isa<RankedTensorType>(operand.getType()) && !isUniformScalar(operand))
+      return unsupported("a condition, bound or carried number that may differ between ranks");
+  std::vector<Map> known(op->getNumResults());
   for (unsigned i = 0; loop && i < op->getNumResults(); ++i)
-    maps[loop.getRegionIterArg(i)] = known[i] = mapOf(loop.getInitArgs()[i]);
-  for (Region &region : op->getRegions()) {
-    if (region.empty())
-      continue;
-    checkBlock(region.front());
-    for (auto [i, value] : llvm::enumerate(region.front().getTerminator()->getOperands())) {
-      Map own = mapOf(value);
-      bool isFirst = !loop && (&region == &op->getRegion(0) || known[i].kind == Map::Uniform);
-      if (isFirst)
-        known[i] = own;
-      else if (loop || own.kind != Map::Uniform)
-        if (own.kind != known[i].kind || own.dims != known[i].dims || !isPermuted(own.pending, known[i].pending))
-          reject("carried or yielded value " + Twine(i) + " has two maps");
+    known[i] = mapOf(loop.getInitArgs()[i]);
+  size_t first = next;
+  bool isAgain = false;
+  auto join = [&](Map &map, const Map &own) {
+    bool isNumber = map.kind == Map::Uniform, isSame = map.kind == own.kind && map.dims == own.dims;
+    bool mayBe = isNumber && own.kind != Map::None && (own.pending.empty() || map.isZero);
+    if (isNumber && isSame ? own.isZero || !map.isZero : isSame && isPermuted(map.pending, own.pending))
+      return;
+    if (own.kind == Map::Uniform && !isNumber && (map.pending.empty() || own.isZero))
+      return; // a number is what the other is, too
+    if (!mayBe)
+      reject("a carried or yielded value has two maps");
+    map = own;
+    isAgain = true;
+  };
+  do {
+    isAgain = false;
+    next = first;
+    for (unsigned i = 0; loop && i < op->getNumResults(); ++i)
+      maps[loop.getRegionIterArg(i)] = known[i];
+    for (Region &region : op->getRegions()) {
+      if (!region.empty())
+        checkBlock(region.front());
+      for (unsigned i = 0; !region.empty() && i < op->getNumResults(); ++i) {
+        Map own = mapOf(region.front().getTerminator()->getOperand(i));
+        if (!loop && &region == &op->getRegion(0))
+          known[i] = own;
+        else
+          join(known[i], own);
+      }
     }
-  }
+  } while (loop && isAgain && fault.empty());
   for (auto [result, map] : llvm::zip(op->getResults(), known))
     maps[result] = map;
 }
@@ -234,8 +256,6 @@ std::optional<Map> Program::uniform(Operation *op) {
   DenseElementsAttr elements;
   if (matchPattern(op, m_Constant(&elements)) && elements.isSplat())
     return number(op->getResult(0), false);
-  if (isa<tensor::EmptyOp>(op))
-    return Map{Map::Uniform};
   if (isa<linalg::FillOp, tensor::SplatOp>(op) && isUniformScalar(op->getOperand(0)))
     return number(op->getOperand(0), false);
   bool isTensor = op->getNumOperands() > 0 && mapOf(op->getOperand(0)).kind == Map::Uniform;
