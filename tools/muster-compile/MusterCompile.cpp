@@ -4,6 +4,7 @@
 #include "compiler/Codegen/Host/HostCodegen.h"
 #include "compiler/Import/ImportError.h"
 #include "compiler/Import/ImportModel.h"
+#include "compiler/Import/ProgramText.h"
 #include "compiler/Import/Tokenizer/TokenizerImport.h"
 #include "compiler/Pipeline/CompilePlan.h"
 #include "compiler/Pipeline/Phases.h"
@@ -12,7 +13,6 @@
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
-#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/FileSystem.h"
@@ -370,9 +370,9 @@ int run(const Options &options) {
     if (llvm::Error error = describeCheckpoint(*checkpoint, compile))
       return report(std::move(error));
   }
-  FailureOr<OwningOpRef<ModuleOp>> module =
-      options.inputIsModule() ? FailureOr(parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context)))
-                              : buildGraph(&context, options, *checkpoint);
+  FailureOr<OwningOpRef<ModuleOp>> module = options.inputIsModule()
+                                                ? FailureOr(parseProgram(options.input, sources, &context))
+                                                : buildGraph(&context, options, *checkpoint);
   if (failed(module) || !*module)
     return diagnostics.exitCode();
   ModuleOp op = **module;

@@ -6,11 +6,11 @@
 
 #include "compiler/Analysis/LayoutCertificate.h"
 #include "compiler/Analysis/LayoutExplanation.h"
+#include "compiler/Import/ProgramText.h"
 #include "dialects/NN/IR/NNDialect.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
-#include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -189,7 +189,7 @@ int run(const Options &options) {
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler lines(sources, &context, llvm::errs());
   llvm::StringMap<int64_t> mesh = parseMesh(options.mesh);
-  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(options.input, sources, ParserConfig(&context));
+  OwningOpRef<ModuleOp> module = parseProgram(options.input, sources, &context);
   if (!module)
     return exitRefuted;
   chooseMesh(*module, mesh);
