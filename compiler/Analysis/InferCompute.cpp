@@ -190,7 +190,9 @@ private:
       if (!isTerm(a.kind) || !isTerm(b.kind))
         return a.kind == Kind::Constant && b.kind == Kind::Constant ? Dependence{} : nonLinear();
       Dependence sum{Kind::Additive, a.arguments};
-      sum.arguments.append(b.arguments);
+      for (BlockArgument argument : b.arguments)
+        if (!llvm::is_contained(sum.arguments, argument)) // bodies share values
+          sum.arguments.push_back(argument);
       return sum;
     }
     if (isa<arith::MulFOp, arith::DivFOp>(op)) {
