@@ -106,16 +106,18 @@ static Value follow(Operation *op, Place &place, const std::map<std::string, Siz
   return input;
 }
 
-/// The positions at a place, in plain order; the index is inside the map.
+/// The positions at a place, in plain order; the index is inside the map. `parts` gets those of packed dims: two parts
+/// may name the same positions of different tensors.
 static std::map<std::string, int64_t> positionsAt(const Map &map, const Place &place,
                                                   const std::map<std::string, Size> &zigZags,
-                                                  const std::map<std::string, Size> &spaces) {
+                                                  const std::map<std::string, Size> &spaces, std::string &parts) {
   std::map<std::string, int64_t> positions, plain;
   for (auto [dim, position] : llvm::zip(map.dims, place.index)) {
     int64_t index = position;
     for (const Run &run : dim) {
       if (index < int64_t(localSize(run))) {
         addPositions(run, place.coordinates, index, positions);
+        parts += std::to_string(&run - dim.data()) + " ";
         break;
       }
       index -= int64_t(localSize(run));
@@ -169,7 +171,7 @@ void Program::checkPlaces(Value value, const Map &declared) {
   for (const auto &[axis, size] : axes)
     mesh.push_back({axis, int64_t(size)});
   std::map<std::string, int64_t> fixed; // positions in spaces that are not declared: one for all places
-  std::map<std::map<std::string, int64_t>, Value> sources;
+  std::map<std::map<std::string, int64_t>, std::pair<Value, std::string>> sources;
   for (int64_t number = 0; number < int64_t(count); ++number) {
     Place place;
     int64_t rest = number;
@@ -181,14 +183,15 @@ void Program::checkPlaces(Value value, const Map &declared) {
       place.coordinates[axis] = rest % size;
       rest /= size;
     }
-    std::map<std::string, int64_t> wanted = positionsAt(declared, place, zigZags, spaces);
+    std::string declaredParts, parts;
+    std::map<std::string, int64_t> wanted = positionsAt(declared, place, zigZags, spaces, declaredParts);
     Value source = value;
     while (source && mapOf(source).kind == Map::None)
       source = follow(source.getDefiningOp(), place, axes);
     const Map from = source ? mapOf(source) : Map();
     if (from.kind != Map::Digits || !isPermuted(from.pending, {}) || !declared.pending.empty())
       return unsupported("a value without a map that does not come from movement alone");
-    std::map<std::string, int64_t> got = positionsAt(from, place, zigZags, spaces);
+    std::map<std::string, int64_t> got = positionsAt(from, place, zigZags, spaces, parts);
     for (const auto &[space, position] : got)
       if (!wanted.count(space) && fixed.try_emplace(space, position).first->second != position)
         return reject("a declared value is made of '" + space + "', which its layout does not name");
@@ -196,7 +199,7 @@ void Program::checkPlaces(Value value, const Map &declared) {
       if (got.find(space) == got.end() ? position != 0 : got[space] != position)
         return reject("a declared value holds another element: " + std::to_string(position) + " of '" + space +
                       "' is wanted");
-    if (sources.try_emplace(wanted, source).first->second != source)
+    if (std::pair own(source, parts); sources.try_emplace(wanted, own).first->second != own)
       return unsupported("one position, and two values that it is followed back to");
   }
 }
