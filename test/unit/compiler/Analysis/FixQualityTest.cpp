@@ -109,8 +109,8 @@ private:
 };
 
 /// What 2000 programs give now, of 1351 mutants; each should be 0. Lower a ceiling where fixes become better.
-constexpr int64_t mostWithoutRightFirst = 40;   ///< the first fix is wrong, or there is none
-constexpr int64_t mostWithoutRightOfThree = 28; ///< no fix is right
+constexpr int64_t mostWithoutRightFirst = 29;   ///< the first fix is wrong, or there is none
+constexpr int64_t mostWithoutRightOfThree = 17; ///< no fix is right
 constexpr int64_t fewestMutants = 1300;         ///< with fewer the ceilings say little
 constexpr double mostMilliseconds = 50;         ///< at the 99th percentile
 
