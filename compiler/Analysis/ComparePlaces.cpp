@@ -24,15 +24,16 @@ std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir
                                                              const layout::Value &declared, const layout::Place &place,
                                                              PlaceComparison &seen) {
   SmallVector<int64_t, 4> wanted = layout::plainPositionsAt(scope.universe, declared, place);
-  std::optional<SmallVector<int64_t, 4>> got = pull(value, place);
+  std::optional<PulledElement> element = pull(value, place);
   LayoutFinding finding;
   finding.op = op;
-  if (!got) {
+  if (!element) {
     finding.kind = LayoutFinding::Kind::Unknown;
     finding.number = 1108;
     finding.message = "is not known: what moves here cannot be followed back";
     return finding;
   }
+  SmallVector<int64_t, 4> *got = &element->positions;
   // A slice may have fixed a position of a dim that the result does not declare: then it is one for all places.
   for (size_t i = 0; i < got->size(); ++i) {
     if (seen.isDeclared[i])
@@ -51,8 +52,19 @@ std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir
     open.missingFact = "a layout that names '" + scope.universe.spaces[i].name + "'";
     return open;
   }
-  if (*got == wanted)
+  if (*got == wanted) {
+    auto [first, isFirst] = seen.sources.try_emplace(segmentsAt(declared, place), *element);
+    if (!isFirst && (first->second.source != element->source || first->second.segments != element->segments)) {
+      finding.kind = LayoutFinding::Kind::Unknown;
+      finding.number = 1108;
+      finding.message = "is made of several tensors, here and there";
+      finding.missingFact = "that they hold the same, or a layout that tells them apart";
+      finding.notes.push_back({first->second.source.getLoc(), "some of its elements are of this value"});
+      finding.notes.push_back({element->source.getLoc(), "and some of this one"});
+      return finding;
+    }
     return std::nullopt;
+  }
   LayoutCounterexample example;
   example.coordinates = nameCoordinates(scope.universe, place);
   example.index = place.index;

@@ -174,12 +174,30 @@ private:
 
 } // namespace
 
-std::optional<SmallVector<int64_t, 4>> FunctionInference::pull(mlir::Value value, layout::Place place) {
+SmallVector<unsigned, 4> muster::segmentsAt(const layout::Value &value, const layout::Place &place) {
+  SmallVector<unsigned, 4> segments;
+  for (auto [dim, index] : llvm::zip(value.dims, place.index)) {
+    int64_t left = index;
+    unsigned segment = 0;
+    while (segment + 1 < dim.segments.size()) {
+      int64_t size = dim.segments[segment].localSize().evaluate(place.symbols).value_or(0);
+      if (left < size)
+        break;
+      left -= size;
+      ++segment;
+    }
+    segments.push_back(segment);
+  }
+  return segments;
+}
+
+std::optional<PulledElement> FunctionInference::pull(mlir::Value value, layout::Place place) {
   Follower follower(scope.universe, place);
   while (true) {
     const Known &known = get(value);
     if (known.kind == Known::Kind::Digits)
-      return layout::plainPositionsAt(scope.universe, known.value, place);
+      return PulledElement{layout::plainPositionsAt(scope.universe, known.value, place), value,
+                           segmentsAt(known.value, place)};
     if (known.kind != Known::Kind::Waiting && known.kind != Known::Kind::Pulled)
       return std::nullopt;
     Operation *op = value.getDefiningOp();

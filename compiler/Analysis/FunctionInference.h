@@ -20,15 +20,26 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <map>
 #include <unordered_map>
 
 namespace muster {
+
+/// An element that was followed back: of which value, in which segments of its dims, at which positions by space.
+struct PulledElement {
+  llvm::SmallVector<int64_t, 4> positions;
+  mlir::Value source;
+  llvm::SmallVector<unsigned, 4> segments;
+};
 
 /// What places that were compared have shown.
 struct PlaceComparison {
   PlaceComparison(const layout::Universe &universe, const layout::Value &declared);
   llvm::SmallVector<bool, 8> isDeclared; ///< by space: the declared value has positions of it
   llvm::SmallVector<int64_t, 8> fixed;   ///< of others: the one position that a slice took; -1 before the first place
+  /// Where the elements of the declared segments came from at first: positions tell elements of one tensor apart, not
+  /// tensors.
+  std::map<llvm::SmallVector<unsigned, 4>, PulledElement> sources;
 };
 
 /// An answer about all places.
@@ -98,7 +109,7 @@ private:
   // FollowBack.cpp
   /// The positions at a place, followed back to a value of known digits. Nullopt where an operation on the way is no
   /// movement.
-  std::optional<llvm::SmallVector<int64_t, 4>> pull(mlir::Value value, layout::Place place);
+  std::optional<PulledElement> pull(mlir::Value value, layout::Place place);
   llvm::SmallVector<layout::Size, 4> shapeOf(mlir::Value value);
 
   // ComparePlaces.cpp
@@ -200,6 +211,9 @@ layout::Outcome<layout::Value> exchangeParts(const layout::Universe &universe, c
 
 /// Segments side by side as one dim.
 layout::Dim joinSegments(std::vector<layout::Dim> segments);
+
+/// The segment of each dim in which a place lies; 0 in dims without segments.
+llvm::SmallVector<unsigned, 4> segmentsAt(const layout::Value &value, const layout::Place &place);
 
 /// Whether a number is the constant zero.
 bool isZeroNumber(mlir::Value number);

@@ -153,3 +153,37 @@ func.func @negative_permute_with_zeros(%x: tensor<4xf32> {muster.layout = #muste
   %1 = muster.permute %x sources [-1, 0, 1] on "pp" : tensor<4xf32>
   return %0, %1 : tensor<4xf32>, tensor<4xf32>
 }
+
+// -----
+
+// Positions tell elements of one tensor apart, not tensors: rank 0 would hold x and rank 1 y.
+muster.mesh @node <["sp" = 2]>
+func.func @negative_one_tensor_a_rank(%x: tensor<3x5xf32> {muster.layout = #muster.layout<[s, d]>},
+                                      %y: tensor<3x5xf32> {muster.layout = #muster.layout<[s, d]>})
+    -> (tensor<3x5xf32> {muster.layout = #muster.layout<[s, d]>}) {
+  // expected-note @+2 {{some of its elements are of this value}}
+  // expected-note @+1 {{and some of this one}}
+  %c = tensor.concat dim(0) %x, %y : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<6x5xf32>
+  // expected-note @+1 {{the maps part here}}
+  %p = muster.slice %c on "sp" dim 0 : tensor<6x5xf32> -> tensor<3x5xf32>
+  // expected-error @+2 {{E1108 cannot be proved: result is made of several tensors, here and there}}
+  // expected-note @+1 {{what would settle it: that they hold the same, or a layout that tells them apart}}
+  return %p : tensor<3x5xf32>
+}
+
+// -----
+
+// The same by insertion: the last rows of x are those of y.
+muster.mesh @node <["sp" = 2]>
+// expected-note @+1 {{some of its elements are of this value}}
+func.func @negative_rows_of_another_tensor(%x: tensor<3x5xf32> {muster.layout = #muster.layout<[s, d]>},
+    // expected-note @+1 {{and some of this one}}
+    %y: tensor<3x5xf32> {muster.layout = #muster.layout<[s, d]>})
+    -> (tensor<3x5xf32> {muster.layout = #muster.layout<[s, d]>}) {
+  %r = tensor.extract_slice %y[2, 0] [1, 5] [1, 1] : tensor<3x5xf32> to tensor<1x5xf32>
+  // expected-note @+1 {{the maps part here}}
+  %p = tensor.insert_slice %r into %x[2, 0] [1, 5] [1, 1] : tensor<1x5xf32> into tensor<3x5xf32>
+  // expected-error @+2 {{E1108 cannot be proved: result is made of several tensors, here and there}}
+  // expected-note @+1 {{what would settle it}}
+  return %p : tensor<3x5xf32>
+}
