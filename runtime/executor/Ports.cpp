@@ -29,7 +29,8 @@ Status PortShape::resize(std::span<const int64_t> slots) {
       value += term.coefficient() * (term.slot() < 0 ? 1 : slots[static_cast<size_t>(term.slot())]);
     if (value < 0 || value % pieces[i] != 0)
       return Status::error(2413, "expected dimension {} of {} to be a multiple of {} but got {}", i, port.name,
-                           pieces[i], value);
+                           pieces[i], value)
+          .withExitCode(ExitCode::input);
     logical[i] = value;
     sizeBytes *= static_cast<uint64_t>(value);
   }
