@@ -54,14 +54,15 @@ std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir
   }
   if (*got == wanted) {
     auto [first, isFirst] = seen.sources.try_emplace(segmentsAt(declared, place), *element);
-    if (!isFirst && (first->second.source != element->source || first->second.segments != element->segments)) {
+    if (!isFirst && !seen.mixed &&
+        (first->second.source != element->source || first->second.segments != element->segments)) {
       finding.kind = LayoutFinding::Kind::Unknown;
       finding.number = 1108;
       finding.message = "is made of several tensors, here and there";
       finding.missingFact = "that they hold the same, or a layout that tells them apart";
       finding.notes.push_back({first->second.source.getLoc(), "some of its elements are of this value"});
       finding.notes.push_back({element->source.getLoc(), "and some of this one"});
-      return finding;
+      seen.mixed = std::move(finding);
     }
     return std::nullopt;
   }
@@ -126,7 +127,8 @@ std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, m
     if (places - number <= step)
       break; // the next would overflow
   }
-  return std::nullopt;
+  // A wrong position is worse than a right one of another tensor.
+  return seen.mixed;
 }
 
 std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mlir::Value value,

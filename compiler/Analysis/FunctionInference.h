@@ -40,6 +40,8 @@ struct PlaceComparison {
   /// Where the elements of the declared segments came from at first: positions tell elements of one tensor apart, not
   /// tensors.
   std::map<llvm::SmallVector<unsigned, 4>, PulledElement> sources;
+  /// That they came from several tensors.
+  std::optional<LayoutFinding> mixed;
 };
 
 /// An answer about all places.

@@ -439,7 +439,7 @@ def ask_verifier(text):
     codes = re.findall(r"error: .*?\b(E11\d\d)\b", done.stderr)
     if done.returncode != 1 or not codes:
         return "failed", f"exit code {done.returncode}: {first_error(done.stderr)[:100]}"
-    return "unknown" if "E1108" in codes else "refuted", first_error(done.stderr)
+    return "unknown" if set(codes) == {"E1108"} else "refuted", first_error(done.stderr)
 
 
 def compare_with_verifier(folder):
