@@ -51,6 +51,10 @@ struct PlaceQuestion {
   std::optional<layout::Place> difference;
 };
 
+/// What settles a finding where a reading was chosen.
+inline constexpr const char *choiceFact =
+    "which dim the shards of a dim of local size 1 belong to (give logical sizes, as nn.split_heads does)";
+
 class FunctionInference {
 public:
   FunctionInference(mlir::func::FuncOp entry, MeshAttr mesh, LayoutScope scope, mlir::SymbolTableCollection &symbols,

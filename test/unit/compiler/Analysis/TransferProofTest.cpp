@@ -3,90 +3,40 @@
 // The proof of transferred programs: what is proved of a program is proved of its transfers, and an edit of a box that
 // shows in a run is not proved.
 #include "compiler/Analysis/LayoutInference.h"
-#include "compiler/Reference/Interpreter.h"
-#include "compiler/Reference/RandomValues.h"
 #include "compiler/Transforms/Passes.h"
-#include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
+#include "test/unit/compiler/Analysis/ProgramRunner.h"
 #include "test/unit/compiler/Analysis/RightProgram.h"
 
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Verifier.h"
-#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 
 #include <gtest/gtest.h>
 
 using namespace mlir;
 using namespace muster;
-using namespace muster::reference;
 using namespace muster::test;
 
 namespace {
 
-class TransferProof : public testing::Test {
-protected:
-  TransferProof() {
-    context.loadDialect<MusterDialect, nn::NNDialect, plan::PlanDialect, func::FuncDialect, linalg::LinalgDialect,
-                        math::MathDialect, tensor::TensorDialect, arith::ArithDialect, scf::SCFDialect>();
-    context.disableMultithreading();
-  }
-
-  bool lower(ModuleOp module) {
-    PassManager manager(&context);
-    manager.addPass(createResolveSizesPass());
-    manager.addPass(createLowerCollectivesPass());
-    return succeeded(manager.run(module));
-  }
-
-  /// What each rank holds of the result; nullopt where the program cannot run.
-  std::optional<std::vector<std::vector<double>>> run(const Program &program, ModuleOp module) {
-    Interpreter interpreter(module, {.float64 = true});
-    std::vector<Tensor> inputs;
-    for (const ProgramOp &op : program.ops)
-      if (op.kind == ProgramOp::Kind::Argument) {
-        SmallVector<int64_t> shape;
-        for (const Terms &terms : op.dims)
-          shape.push_back(terms.front().size);
-        inputs.push_back(
-            makeRandom(shape, Float32Type::get(&context), 17, "x" + std::to_string(op.tag), RandomReals::Uniform, 2));
-      }
-    auto ignore = [](llvm::Error error) {
-      llvm::consumeError(std::move(error));
-      return std::nullopt;
-    };
-    auto parts = interpreter.scatterInputs("f", inputs);
-    if (!parts)
-      return ignore(parts.takeError());
-    auto results = interpreter.run("f", std::move(*parts));
-    if (!results)
-      return ignore(results.takeError());
-    std::vector<std::vector<double>> numbers;
-    for (const auto &part : results->front()) {
-      numbers.emplace_back();
-      for (const auto &element : part->getElements())
-        numbers.back().push_back(element.real);
-    }
-    return numbers;
-  }
-
-  MLIRContext context;
-};
+bool lower(ModuleOp module) {
+  PassManager manager(module.getContext());
+  manager.addPass(createResolveSizesPass());
+  manager.addPass(createLowerCollectivesPass());
+  return succeeded(manager.run(module));
+}
 
 bool isProved(const LayoutReport &report) {
   return !report.has(LayoutFinding::Kind::Refuted) && !report.has(LayoutFinding::Kind::Unknown);
 }
 
-/// The same numbers but for rounding; what is no number counts as equal.
-bool isClose(const std::vector<std::vector<double>> &a, const std::vector<std::vector<double>> &b) {
-  for (size_t rank = 0; rank < a.size(); ++rank)
-    for (size_t i = 0; i < a[rank].size(); ++i)
-      if (std::abs(a[rank][i] - b[rank][i]) > 1e-9 * (1 + std::abs(a[rank][i])))
-        return false;
-  return true;
+/// Whether both ran, and every rank holds the same but for rounding; what is no number counts as equal.
+bool isClose(const ProgramRun &a, const ProgramRun &b) {
+  if (!a.error.empty() || !b.error.empty())
+    return false;
+  bool hasNan = false;
+  return llvm::all_of(llvm::zip(a.parts.front(), b.parts.front()),
+                      [&](auto pair) { return muster::test::isClose(*std::get<0>(pair), *std::get<1>(pair), hasNan); });
 }
 
 /// Changes one amount of one transfer. False where nothing changed.
@@ -134,13 +84,14 @@ bool edit(ModuleOp module, Dice &dice) {
   return changed != map;
 }
 
-TEST_F(TransferProof, AgreesWithTheProgramAndWithRuns) {
+TEST(TransferProof, AgreesWithTheProgramAndWithRuns) {
+  ProgramRunner runner;
   int64_t proved = 0, lost = 0, edits = 0, provedButDifferent = 0, refuted = 0, unknown = 0, equal = 0;
   for (uint64_t seed = 1; seed <= 4000; ++seed) {
     Dice dice(seed);
     Program program = makeRight(dice);
     std::string text = program.text(program.mesh);
-    OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
+    OwningOpRef<ModuleOp> module = runner.parse(text);
     ASSERT_TRUE(module);
     if (!isProved(inferLayouts(*module)))
       continue;
@@ -153,23 +104,24 @@ TEST_F(TransferProof, AgreesWithTheProgramAndWithRuns) {
       std::printf("seed %lu: %s\n", static_cast<unsigned long>(seed), report.findings.front().message.c_str());
       continue;
     }
-    auto wanted = run(program, *module);
-    ASSERT_TRUE(wanted) << text;
+    ProgramRun wanted = runner.run(program, *module);
+    ASSERT_EQ(wanted.error, "") << text;
     for (int i = 0; i < 3; ++i) {
       OwningOpRef<ModuleOp> mutant = module->clone();
       if (!edit(*mutant, dice) || failed(verify(*mutant)))
         continue;
       ++edits;
       LayoutReport other = inferLayouts(*mutant);
-      auto got = run(program, *mutant);
-      bool isEqual = got && isClose(*wanted, *got);
+      ProgramRun got = runner.run(program, *mutant);
+      bool isEqual = isClose(wanted, got);
       equal += isEqual;
       refuted += other.has(LayoutFinding::Kind::Refuted);
       unknown += !isProved(other) && !other.has(LayoutFinding::Kind::Refuted);
       if (!isProved(other) || isEqual)
         continue;
       ++provedButDifferent;
-      std::printf("seed %lu: proved, but the run %s\n", static_cast<unsigned long>(seed), got ? "differs" : "fails");
+      std::printf("seed %lu: proved, but the run %s\n", static_cast<unsigned long>(seed),
+                  got.error.empty() ? "differs" : "fails");
       mutant->dump();
     }
   }

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// linalg: the rule of an operation from its indexing maps, and its linearity from its body.
+#include "compiler/Analysis/FunctionInference.h"
+
+using namespace mlir;
+using namespace muster;
+using layout::ComputeRule;
+using layout::Refusal;
+using layout::Size;
+
+namespace {
+
+/// How the value that a body yields depends on its arguments: by linear argument sets.
+struct Dependence {
+  enum class Kind { Constant, Linear, Additive, Multilinear, NonLinear } kind = Kind::Constant;
+  SmallVector<BlockArgument, 4> arguments;
+};
+
+Dependence nonLinear() { return {Dependence::Kind::NonLinear, {}}; }
+
+/// Reads a body: what it yields as a function of its tensor arguments, of positions, and of values from outside.
+class BodyReader {
+public:
+  /// `isTensor` tells arguments that are elements of tensors; `positionOf` reads a value as a position that the
+  /// operation walks, and remembers it. Both must outlive the reader.
+  BodyReader(Block *body, llvm::function_ref<bool(BlockArgument)> isTensor,
+             llvm::function_ref<bool(mlir::Value)> positionOf)
+      : body(body), isTensor(isTensor), positionOf(positionOf) {}
+
+  Dependence read(mlir::Value value) {
+    auto [known, isNew] = memo.try_emplace(value);
+    if (isNew) {
+      Dependence dependence = readNew(value);
+      known = memo.find(value);
+      known->second = std::move(dependence);
+    }
+    return known->second;
+  }
+  /// Scalars from outside the body, or given to it, that what was read depends on.
+  llvm::SmallSetVector<mlir::Value, 4> scalars;
+  /// A position was read that `positionOf` did not know.
+  bool hasUnknownPosition = false;
+
+private:
+  using Kind = Dependence::Kind;
+
+  Dependence readNew(mlir::Value value) {
+    if (auto argument = dyn_cast<BlockArgument>(value); argument && argument.getOwner() == body) {
+      if (isTensor(argument))
+        return {Kind::Linear, {argument}};
+      scalars.insert(argument);
+      return {};
+    }
+    if (value.getType().isIntOrIndex() && positionOf(value))
+      return {}; // an operand of its own, which is never a part of a sum
+    Operation *op = value.getDefiningOp();
+    if (!op || op->getBlock() != body) {
+      scalars.insert(value);
+      return {};
+    }
+    if (isa<linalg::IndexOp>(op))
+      hasUnknownPosition = true;
+    auto of = [&](unsigned i) { return read(op->getOperand(i)); };
+    if (isa<arith::ExtFOp, arith::TruncFOp, arith::NegFOp, arith::SIToFPOp>(op))
+      return of(0);
+    if (isa<arith::AddFOp, arith::SubFOp>(op)) {
+      Dependence a = of(0), b = of(1);
+      auto isTerm = [](Kind kind) { return kind == Kind::Linear || kind == Kind::Additive; };
+      if (!isTerm(a.kind) || !isTerm(b.kind))
+        return a.kind == Kind::Constant && b.kind == Kind::Constant ? Dependence{} : nonLinear();
+      Dependence sum{Kind::Additive, a.arguments};
+      for (BlockArgument argument : b.arguments)
+        if (!llvm::is_contained(sum.arguments, argument)) // bodies share values
+          sum.arguments.push_back(argument);
+      return sum;
+    }
+    if (isa<arith::MulFOp, arith::DivFOp>(op)) {
+      Dependence a = of(0), b = of(1);
+      if (b.kind == Kind::Constant && a.kind != Kind::NonLinear)
+        return a;
+      if (isa<arith::DivFOp>(op))
+        return nonLinear();
+      if (a.kind == Kind::Constant && b.kind != Kind::NonLinear)
+        return b;
+      auto isFactor = [](Kind kind) { return kind == Kind::Linear || kind == Kind::Multilinear; };
+      if (!isFactor(a.kind) || !isFactor(b.kind))
+        return nonLinear();
+      for (BlockArgument argument : b.arguments)
+        if (llvm::is_contained(a.arguments, argument))
+          return nonLinear(); // a square
+      Dependence productOf{Kind::Multilinear, a.arguments};
+      productOf.arguments.append(b.arguments);
+      return productOf;
+    }
+    Dependence result;
+    for (mlir::Value operand : op->getOperands())
+      if (read(operand).kind != Kind::Constant)
+        result = nonLinear();
+    return op->getNumRegions() == 0 ? result : nonLinear();
+  }
+
+  Block *body;
+  llvm::function_ref<bool(BlockArgument)> isTensor;
+  llvm::function_ref<bool(mlir::Value)> positionOf;
+  llvm::DenseMap<mlir::Value, Dependence> memo;
+};
+
+bool dependsOn(mlir::Value value, mlir::Value on, Block *body) {
+  SmallVector<mlir::Value, 8> work{value};
+  llvm::DenseSet<mlir::Value> seen;
+  while (!work.empty()) {
+    mlir::Value next = work.pop_back_val();
+    if (next == on)
+      return true;
+    if (Operation *op = next.getDefiningOp(); op && op->getBlock() == body && seen.insert(next).second)
+      work.append(op->operand_begin(), op->operand_end());
+  }
+  return false;
+}
+
+/// What each iteration adds to the accumulator, and how.
+struct BodyReduction {
+  layout::IteratorKind kind = layout::IteratorKind::Whole;
+  mlir::Value payload;
+};
+
+BodyReduction readReduction(Block *body) {
+  mlir::Value yielded = body->getTerminator()->getOperand(0);
+  BlockArgument accumulator = body->getArguments().back();
+  Operation *combiner = yielded.getDefiningOp();
+  if (!combiner || combiner->getNumOperands() != 2 || !llvm::is_contained(combiner->getOperands(), accumulator))
+    return {layout::IteratorKind::Whole, yielded};
+  mlir::Value payload = combiner->getOperand(combiner->getOperand(0) == accumulator ? 1 : 0);
+  if (dependsOn(payload, accumulator, body))
+    return {layout::IteratorKind::Whole, yielded}; // a recurrence
+  layout::IteratorKind kind = layout::IteratorKind::Whole;
+  if (isa<arith::AddFOp, arith::AddIOp>(combiner))
+    kind = layout::IteratorKind::Sum;
+  else if (isa<arith::MaximumFOp, arith::MaxNumFOp, arith::MaxSIOp>(combiner))
+    kind = layout::IteratorKind::Maximum;
+  else if (isa<arith::MinimumFOp, arith::MinNumFOp, arith::MinSIOp>(combiner))
+    kind = layout::IteratorKind::Minimum;
+  return {kind, payload};
+}
+
+} // namespace
+
+void FunctionInference::inferLinalg(linalg::LinalgOp op) {
+  auto unsupported = [&](const std::string &what) {
+    Refusal refusal{Refusal::Kind::Unknown, what, "a linalg operation of projected permutations"};
+    reportRefusal(op, refusal, 1108);
+  };
+  if (op.getNumDpsInits() != 1 || op->getNumResults() != 1)
+    return unsupported("unsupported linalg operation of several results");
+  SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
+  bool hasReduction = llvm::is_contained(iterators, utils::IteratorType::reduction);
+  Block *body = op.getBlock();
+  BodyReduction reduction{layout::IteratorKind::Whole, body->getTerminator()->getOperand(0)};
+  if (hasReduction)
+    reduction = readReduction(body);
+  ComputeRule rule;
+  for (auto [index, kind] : llvm::enumerate(iterators)) {
+    rule.iterators.push_back(kind == utils::IteratorType::parallel ? layout::IteratorKind::Parallel : reduction.kind);
+    rule.names.push_back("d" + std::to_string(index));
+  }
+  SmallVector<Known, 4> operands;
+  auto dimsOf = [&](OpOperand &operand) -> std::optional<SmallVector<int64_t, 4>> {
+    SmallVector<int64_t, 4> dims;
+    for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults()) {
+      auto dim = dyn_cast<AffineDimExpr>(expr);
+      if (!dim && !isa<AffineConstantExpr>(expr))
+        return std::nullopt; // windows: positions that no iterator alone walks
+      dims.push_back(dim ? static_cast<int64_t>(dim.getPosition()) : layout::noIterator);
+    }
+    return dims;
+  };
+  auto add = [&](OpOperand &operand) {
+    const Known &known = get(operand.get());
+    if (known.kind != Known::Kind::Uniform && !digitsOf(op, operand.get()))
+      return false;
+    std::optional<SmallVector<int64_t, 4>> dims = dimsOf(operand);
+    if (!dims && known.kind != Known::Kind::Uniform) {
+      unsupported("unsupported indexing map of an operand");
+      return false;
+    }
+    if (dims) {
+      rule.operands.push_back(*dims);
+      operands.push_back(known);
+    }
+    return true;
+  };
+  for (OpOperand *input : op.getDpsInputOperands())
+    if (isa<RankedTensorType>(input->get().getType()) && !add(*input))
+      return;
+  OpOperand &init = *op.getDpsInitOperand(0);
+  std::optional<SmallVector<int64_t, 4>> resultDims = dimsOf(init);
+  if (!resultDims || llvm::is_contained(*resultDims, layout::noIterator))
+    return unsupported("unsupported indexing map of a result");
+  rule.results.push_back(*resultDims);
+  bool readsInit = op.payloadUsesValueFromOperand(&init);
+  if (readsInit && !hasReduction && !add(init))
+    return; // an update in place: one more operand
+
+  // Positions that the body computes are tables that its iterators walk.
+  std::string misplaced;
+  auto positionOf = [&](mlir::Value value) {
+    for (linalg::IndexOp index : body->getOps<linalg::IndexOp>()) {
+      std::optional<CoordinateTerms> terms = coordinateTermsOf(value, index.getResult());
+      if (!terms)
+        continue;
+      int64_t iterator = static_cast<int64_t>(index.getDim());
+      std::optional<Size> size;
+      bool isSpread = false;
+      auto learn = [&](const Known &known, ArrayRef<int64_t> dims) {
+        for (auto [dim, own] : llvm::enumerate(dims))
+          if (own == iterator && known.kind == Known::Kind::Digits) {
+            size = known.value.dims[dim].localSize();
+            for (const layout::Digit &digit : known.value.dims[dim].digits)
+              isSpread |= digit.isMesh();
+          }
+      };
+      for (auto [known, dims] : llvm::zip(operands, rule.operands))
+        learn(known, dims);
+      auto type = cast<RankedTensorType>(init.get().getType());
+      for (auto [dim, own] : llvm::enumerate(*resultDims))
+        if (!size && own == iterator && !type.isDynamicDim(static_cast<unsigned>(dim)))
+          size = Size(type.getDimSize(static_cast<unsigned>(dim)));
+      if (isSpread && terms->empty())
+        misplaced = "linalg.index " + std::to_string(iterator) +
+                    " counts from 0 on each rank, but what it walks is spread over ranks";
+      std::optional<layout::Value> table = size ? positionTable(*size, *terms) : std::nullopt;
+      if (!table)
+        return false;
+      Known known;
+      known.kind = Known::Kind::Digits;
+      known.value = std::move(*table);
+      operands.push_back(std::move(known));
+      rule.operands.push_back({iterator});
+      return true;
+    }
+    return false;
+  };
+  auto operandOf = [&](BlockArgument argument) { return op.getMatchingOpOperand(argument)->get(); };
+  auto isTensor = [&](BlockArgument argument) { return isa<RankedTensorType>(operandOf(argument).getType()); };
+  BodyReader reader(body, isTensor, positionOf);
+  using Kind = Dependence::Kind;
+  Kind kind = reader.read(reduction.payload).kind;
+  for (mlir::Value scalar : reader.scalars) {
+    auto argument = dyn_cast<BlockArgument>(scalar);
+    if (refuseDivergence(op, argument && argument.getOwner() == body ? operandOf(argument) : scalar))
+      return;
+  }
+  if (!misplaced.empty()) {
+    Refusal refusal{Refusal::Kind::Wrong, misplaced, ""};
+    return reportRefusal(op, refusal, 1106);
+  }
+  if (reader.hasUnknownPosition) {
+    Refusal refusal{Refusal::Kind::Unknown, "positions of a dim of unknown size", "the size of the dim"};
+    return reportRefusal(op, refusal, 1108);
+  }
+  rule.linearity = kind == Kind::Additive                              ? layout::Linearity::Additive
+                   : kind == Kind::Linear || kind == Kind::Multilinear ? layout::Linearity::Multilinear
+                                                                       : layout::Linearity::NonLinear;
+  if (!readsInit || !hasReduction) {
+    if (std::optional<SmallVector<Known, 1>> results = applyRule(op, rule, operands))
+      set(op->getResult(0), std::move(results->front()));
+    return;
+  }
+
+  // What the reduction starts from: of a sum it is added once, and zero may be added on every rank. Others may meet
+  // their start on every rank, as they meet their elements.
+  const Known &start = get(init.get());
+  if (start.kind != Known::Kind::Uniform && !digitsOf(op, init.get()))
+    return;
+  bool isSum = reduction.kind == layout::IteratorKind::Sum;
+  if (!isSum) {
+    rule.operands.push_back(*resultDims);
+    operands.push_back(start);
+  }
+  std::optional<SmallVector<Known, 1>> reduced = applyRule(op, rule, operands);
+  if (!reduced)
+    return;
+  if (!isSum || start.isZero)
+    return set(op->getResult(0), std::move(reduced->front()));
+  ComputeRule combine;
+  SmallVector<int64_t, 4> dims;
+  for (size_t dim = 0; dim < resultDims->size(); ++dim) {
+    combine.iterators.push_back(layout::IteratorKind::Parallel);
+    combine.names.push_back("d" + std::to_string((*resultDims)[dim]));
+    dims.push_back(static_cast<int64_t>(dim));
+  }
+  combine.operands = {dims, dims};
+  combine.results = {dims};
+  combine.linearity = layout::Linearity::Additive;
+  if (std::optional<SmallVector<Known, 1>> results = applyRule(op, combine, {start, reduced->front()}))
+    set(op->getResult(0), std::move(results->front()));
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Scalars: which of them may differ between ranks, and which are sizes.
+#include "compiler/Analysis/FunctionInference.h"
+
+using namespace mlir;
+using namespace muster;
+using layout::Refusal;
+using layout::Size;
+
+//===----------------------------------------------------------------------===//
+// Divergence
+//===----------------------------------------------------------------------===//
+
+Operation *FunctionInference::divergenceOf(mlir::Value scalar) const { return divergent.lookup(scalar); }
+
+Operation *FunctionInference::divergenceOf(Operation *op) {
+  if (auto coordinate = dyn_cast<CoordinateOp>(op))
+    return scope.universe.sizeOf(scope.groupOf(coordinate.getAxis())).isOne() ? nullptr : op;
+  for (mlir::Value operand : op->getOperands()) {
+    if (!isa<RankedTensorType>(operand.getType())) {
+      if (Operation *source = divergenceOf(operand))
+        return source;
+      continue;
+    }
+    // Shards are of one size, whatever they hold.
+    if (isa<tensor::DimOp>(op))
+      continue;
+    const Known &known = get(operand);
+    if (known.kind == Known::Kind::Uniform)
+      continue;
+    bool isReplicated = known.kind == Known::Kind::Digits && known.value.isFull();
+    known.value.forEachMeshDigit([&](const layout::Digit &) { isReplicated = false; });
+    if (!isReplicated)
+      return op;
+  }
+  return nullptr;
+}
+
+bool FunctionInference::refuseDivergence(Operation *op, mlir::Value scalar) {
+  Operation *source = divergenceOf(scalar);
+  if (!source)
+    return false;
+  std::string from = isa<CoordinateOp>(source)
+                         ? "on the coordinate on '" + cast<CoordinateOp>(source).getAxis().str() + "'"
+                         : "on elements that differ between ranks";
+  Refusal refusal{
+      Refusal::Kind::Unknown, "this depends " + from + ", so ranks compute different functions",
+      "that the result is the same on every rank (positions of a rank: tensor.generate or linalg.index plus "
+      "muster.coordinate times the size of a part)"};
+  reportRefusal(op, refusal, 1108);
+  report.findings.back().notes.push_back({source->getLoc(), "it differs between ranks from here on"});
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Sizes
+//===----------------------------------------------------------------------===//
+
+std::optional<Size> FunctionInference::localSizeOf(mlir::Value tensor, unsigned dim) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (!type.isDynamicDim(dim))
+    return Size(type.getDimSize(dim));
+  const Known &known = get(tensor);
+  if (known.kind == Known::Kind::Digits)
+    return known.value.dims[dim].localSize();
+  return std::nullopt;
+}
+
+std::optional<Size> FunctionInference::sizeOf(OpFoldResult size) {
+  if (auto attr = dyn_cast<Attribute>(size))
+    return Size(cast<IntegerAttr>(attr).getInt());
+  return sizeOf(cast<mlir::Value>(size));
+}
+
+std::optional<Size> FunctionInference::sizeOf(mlir::Value index, unsigned depth) {
+  Operation *op = index.getDefiningOp();
+  if (!op || depth > mostArithmetic)
+    return std::nullopt;
+  if (auto constant = dyn_cast<arith::ConstantIndexOp>(op))
+    return constant.value() < 0 ? std::nullopt : std::optional<Size>(constant.value());
+  if (auto size = dyn_cast<SizeOp>(op)) {
+    std::optional<Size> dividend = scope.sizeOf(size.getDividend());
+    if (!dividend || !size.getDivisor())
+      return dividend;
+    std::optional<Size> divisor = scope.sizeOf(*size.getDivisor());
+    return divisor ? layout::divide(*dividend, *divisor) : std::nullopt;
+  }
+  if (auto count = dyn_cast<plan::CountOp>(op))
+    return scope.sizeOf(count.getName());
+  if (isa<arith::MulIOp, arith::DivUIOp>(op)) {
+    std::optional<Size> a = sizeOf(op->getOperand(0), depth + 1), b = sizeOf(op->getOperand(1), depth + 1);
+    if (!a || !b)
+      return std::nullopt;
+    return isa<arith::MulIOp>(op) ? std::optional<Size>(*a * *b) : layout::divide(*a, *b);
+  }
+  if (auto dim = dyn_cast<tensor::DimOp>(op))
+    if (std::optional<int64_t> constant = dim.getConstantIndex())
+      return localSizeOf(dim.getSource(), static_cast<unsigned>(*constant));
+  return std::nullopt;
+}
