@@ -96,7 +96,7 @@ std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir
 std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, mlir::Value value,
                                                                 const layout::Value &declared,
                                                                 ArrayRef<int64_t> symbols, int64_t most,
-                                                                bool &isWhole) {
+                                                                bool mayLeaveOut, bool &isWhole) {
   // The order of places: ranks outermost, so that one local index after the other is compared.
   layout::Place place;
   place.symbols.assign(symbols.begin(), symbols.end());
@@ -113,6 +113,8 @@ std::optional<LayoutFinding> FunctionInference::compareInstance(Operation *op, m
   // A step that is prime to the sizes visits all digits of the index.
   int64_t step = places <= most ? 1 : places / most | 1;
   isWhole = step == 1;
+  if (!isWhole && !mayLeaveOut)
+    return std::nullopt;
   PlaceComparison seen(scope.universe, declared);
   for (int64_t number = 0; number < places; number += step) {
     int64_t rest = number;
@@ -142,6 +144,7 @@ std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mli
     finding.missingFact = "concrete sizes, or a fact that makes the reshape end between digits";
     return finding;
   };
+  // Of symbolic sizes a few small instances come first, because they make the plainest counterexamples.
   // Pairwise distinct primes, the small ones to each symbol in turn; one instance where there are none.
   static constexpr int64_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53};
   size_t count = scope.universe.symbols.size();
@@ -150,7 +153,8 @@ std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mli
     SmallVector<int64_t, 8> symbols(count);
     for (size_t i = 0; i < count; ++i)
       symbols[i] = primes[(i + turn) % count];
-    if (std::optional<LayoutFinding> finding = compareInstance(op, value, declared, symbols, fewPlaces, isWhole))
+    if (std::optional<LayoutFinding> finding =
+            compareInstance(op, value, declared, symbols, fewPlaces, count != 0, isWhole))
       return finding;
   }
   if (count == 0 && isWhole)
@@ -165,7 +169,7 @@ std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mli
   }
   if (count != 0)
     return unknown("the sizes are symbolic (a few instances agree)");
-  std::optional<LayoutFinding> finding = compareInstance(op, value, declared, {}, mostPlaces, isWhole);
+  std::optional<LayoutFinding> finding = compareInstance(op, value, declared, {}, mostPlaces, true, isWhole);
   if (finding || isWhole)
     return finding;
   return unknown("the tensor is too large to compare every place (a sample agrees)");

@@ -121,9 +121,11 @@ private:
   // ComparePlaces.cpp
   /// What is declared against what is followed back, place by place.
   std::optional<LayoutFinding> comparePlaces(mlir::Operation *op, mlir::Value value, const layout::Value &declared);
-  /// The same for one choice of the symbols and at most so many places. `isWhole`: none was left out.
+  /// The same for one choice of the symbols and at most so many places: of more a sample, or none where none may be
+  /// left out. `isWhole`: none was.
   std::optional<LayoutFinding> compareInstance(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
-                                               llvm::ArrayRef<int64_t> symbols, int64_t most, bool &isWhole);
+                                               llvm::ArrayRef<int64_t> symbols, int64_t most, bool mayLeaveOut,
+                                               bool &isWhole);
   std::optional<LayoutFinding> comparePlace(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
                                             const layout::Place &place, PlaceComparison &seen);
 

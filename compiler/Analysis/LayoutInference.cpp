@@ -3,14 +3,10 @@
 
 #include "compiler/Analysis/FunctionInference.h"
 #include "compiler/Analysis/LayoutCertificate.h"
-#include "compiler/Layout/Evaluate.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Interfaces/CallInterfaces.h"
-#include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/RegionUtils.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace muster;
