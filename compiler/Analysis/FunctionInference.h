@@ -77,6 +77,9 @@ private:
   void checkClaim(AssertLayoutOp op);
   /// True where the value holds what the layout says; else a finding was reported, here or before.
   bool checkBoundary(mlir::Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what);
+  bool isArgumentMoved(mlir::Value value);
+  /// The certificate's reader has no rule for what was just judged.
+  void markUncovered(llvm::StringRef why);
   void inferCall(mlir::func::CallOp op);
   void inferBranch(mlir::scf::IfOp op);
   void inferLoop(mlir::scf::ForOp op);

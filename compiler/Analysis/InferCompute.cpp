@@ -84,6 +84,13 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op,
     reportRefusal(op, refusal, refusal.cause == Refusal::Cause::Reduction ? 1105 : 1106);
     return std::nullopt;
   }
+  if (scope.universe.hasLoose)
+    markUncovered("shards of which ranks were handed copies, beside a dim that has them by name");
+  for (const layout::Value *value : values)
+    for (const layout::Dim &dim : value->dims)
+      if (values.size() > 1 && !layout::isDuplicates(dim) &&
+          llvm::any_of(dim.digits, [](const layout::Digit &digit) { return digit.isCopy; }))
+        markUncovered("copies that a broadcast made as positions of a dim");
   SmallVector<Known, 1> knowns;
   for (layout::Value &value : *results) {
     Known known;

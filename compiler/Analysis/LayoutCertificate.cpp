@@ -20,7 +20,7 @@ LayoutCertificate::LayoutCertificate(ModuleOp module) {
 void LayoutCertificate::beginFunction(func::FuncOp function) {
   if (!functions.empty() && functions.back().name == function.getSymName())
     functions.pop_back();
-  functions.push_back({function.getSymName().str(), {}});
+  functions.push_back({function.getSymName().str(), "", {}});
   ownSpaces.clear();
 }
 
@@ -120,7 +120,10 @@ void LayoutCertificate::print(llvm::raw_ostream &stream, StringRef digest) const
   stream << "{\"muster_certificate\": 1,\n \"program\": \"" << digest << "\",\n \"functions\": [";
   for (const Function &function : functions) {
     stream << (&function == &functions.front() ? "\n" : ",\n") << "  {\"name\": " << llvm::json::Value(function.name)
-           << ", \"values\": [";
+           << ", ";
+    if (!function.uncovered.empty())
+      stream << "\"uncovered\": " << llvm::json::Value(function.uncovered) << ", ";
+    stream << "\"values\": [";
     for (const llvm::json::Value &value : function.values)
       stream << (&value == &function.values.front() ? "\n" : ",\n") << "    " << value;
     stream << "]}";

@@ -24,6 +24,12 @@ public:
   /// `value` is what the only result of `op` holds.
   void add(mlir::Operation *op, const layout::Universe &universe, const layout::Value &value);
 
+  /// The proof of the current function uses a rule that the checker does not have; the first one is kept.
+  void markUncovered(llvm::StringRef why) {
+    if (functions.back().uncovered.empty())
+      functions.back().uncovered = why.str();
+  }
+
   /// Maps of the current function so far; `shrink` forgets those that came later (a loop whose body is judged again).
   size_t size() const { return functions.back().values.size(); }
   void shrink(size_t size) {
@@ -36,7 +42,7 @@ public:
 
 private:
   struct Function {
-    std::string name;
+    std::string name, uncovered;
     std::vector<llvm::json::Value> values;
   };
   llvm::json::Value toJson(const layout::Universe &universe, const layout::Size &size) const;

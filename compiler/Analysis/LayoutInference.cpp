@@ -83,6 +83,11 @@ const layout::Value *FunctionInference::digitsOf(Operation *op, mlir::Value valu
   llvm_unreachable("unknown kind");
 }
 
+void FunctionInference::markUncovered(StringRef why) {
+  if (certificate)
+    certificate->markUncovered(why);
+}
+
 void FunctionInference::failQuietly(Operation *op, mlir::Value operand) {
   // Quietly only where something was said: what nobody judged must not pass for proved.
   if (llvm::none_of(llvm::drop_begin(report.findings, firstFinding),

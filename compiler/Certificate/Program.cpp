@@ -391,6 +391,8 @@ std::optional<Fault> check(ModuleOp module, const llvm::json::Array &functions) 
     const llvm::json::Array *values = own ? own->getArray("values") : nullptr;
     if (!values || own->getString("name") != function.getSymName())
       return Fault{function.getLoc(), "the certificate has nothing of @" + function.getSymName().str()};
+    if (auto why = own->getString("uncovered"))
+      return Fault{function.getLoc(), why->str(), true};
     Program program(function);
     program.check(*values, numbers);
     if (!program.fault.empty())

@@ -11,7 +11,7 @@ static std::string text(const Universe &universe, const Size &size) { return siz
 
 /// Why the piece [begin, end) of a dim cannot be read as a whole.
 static std::optional<Refusal> refusePiece(const Universe &universe, const Dim &dim, const Digit &last) {
-  if (last.stride.isZero())
+  if (last.stride.isZero() && !last.isCopy)
     return Refusal{Refusal::Kind::Wrong, "the rows of " + print(universe, dim) + " are duplicates", ""};
   if (!last.isMesh() && isAway(last))
     return Refusal{Refusal::Kind::Wrong,
@@ -64,7 +64,7 @@ Outcome<FlatDim> flatten(const Universe &universe, const Dim &dim) {
       digit.stride = flat.extent * (step ? *step : Size(1));
       digit.space = 0;
       digit.home.reset();
-      digit.isAmbiguous = false;
+      digit.isAmbiguous = digit.isCopy = false;
       (digit.isMesh() ? flat.mesh.insert(flat.mesh.begin(), digit) : flat.local.insert(flat.local.begin(), digit));
     }
     tags.push_back({universe.spaces[last.space].tag, extent});

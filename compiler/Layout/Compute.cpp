@@ -136,15 +136,30 @@ private:
       return llvm::any_of(floats, [&](const Digit &other) { return other.names(digit); });
     };
     for (const Value &operand : operands)
-      for (const Digit &digit : operand.floats)
-        if (!contains(floats, digit))
+      for (const Digit &digit : operand.floats) {
+        const Digit *met = operand.isLoose ? findInParallelDims(digit) : nullptr;
+        if (met && !met->names(digit))
+          return Refusal::wrong("the ranks pair different positions of '" + universe.spaces[digit.space].name +
+                                "': " + print(universe, *met) + " and " + print(universe, digit));
+        if (!met && !contains(floats, digit))
           floats.push_back(digit);
+      }
     if (rule.linearity == Linearity::Additive)
       for (const Value &operand : operands)
         if (operand.floats.size() != floats.size())
           return Refusal::wrong("adds values of which only one varies over '" +
                                 universe.axes[floats.front().axis].name + "'");
     return std::nullopt;
+  }
+
+  /// What ranks were handed copies of meets itself: query heads named by their groups, and the groups' own heads.
+  const Digit *findInParallelDims(const Digit &digit) const {
+    for (size_t i = 0; i < dims.size(); ++i)
+      for (const Digit &other : dims[i].digits)
+        if (rule.iterators[i] == IteratorKind::Parallel && other.isMesh() && other.space == digit.space &&
+            other.count == digit.count && other.stride == digit.stride)
+          return &other;
+    return nullptr;
   }
 
   std::optional<Refusal> consume() {
@@ -212,7 +227,9 @@ private:
           // One of them is a dim of one element a rank: the operation may mean just these pairs.
           if (other.isFloat || use.isFloat) {
             refusal.kind = Refusal::Kind::Unknown;
-            refusal.missingFact = "that the two belong together (write the shard as a dim of the operation)";
+            refusal.missingFact =
+                "that the two belong together (write the shard as a dim of the operation, or name it in "
+                "the layout of the other: query heads as (g m) where g are the key-value heads)";
           }
           return refusal;
         }
@@ -255,7 +272,7 @@ private:
     common.pending.append(newPending.begin(), newPending.end());
     llvm::SmallVector<Value, 1> results;
     for (const auto &iterators : rule.results) {
-      Value result = common;
+      Value result = common; // what was loose has found its place
       for (int64_t iterator : iterators) {
         if (iterator != noIterator && isSet[static_cast<size_t>(iterator)]) {
           result.dims.push_back(dims[static_cast<size_t>(iterator)]);
@@ -271,6 +288,7 @@ private:
         Digit digit;
         digit.count = *size;
         digit.stride = 0;
+        digit.isCopy = true;
         fresh.digits.push_back(digit);
         result.dims.push_back(std::move(fresh));
       }
@@ -322,9 +340,13 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
     for (size_t i = 0; i < operands.size(); ++i)
       chosen.push_back(readings[i][choice[i]]);
     auto results = Computation(universe, rule, chosen, freshSizes).run();
+    bool isLoose = llvm::any_of(chosen, [](const Value &operand) { return operand.isLoose; });
+    universe.hasLoose |= results && isLoose;
     if (results && llvm::none_of(found, [&](auto &other) { return unite(other, *results); }))
       found.push_back(std::move(*results));
     if (!results && !first)
+      first = results.getRefusal();
+    if (!results && isLoose && results.getRefusal().kind == Refusal::Kind::Unknown)
       first = results.getRefusal();
     size_t i = operands.size();
     while (i > 0 && ++choice[i - 1] == readings[i - 1].size())

@@ -43,6 +43,7 @@ static HeldDim heldBy(const Dim &dim) {
     own.count = digit.count;
     own.stride = digit.stride;
     own.space = digit.space;
+    own.isCopy = digit.isCopy;
     held.push_back(own);
   }
   join(held);
@@ -357,6 +358,20 @@ bool coverDigit(const Arrangement &arrangement, const Digit &digit, size_t begin
   return covered == digit.count.getValue();
 }
 
+/// Where the `left` positions that no piece of a dim covers yet are copies down to `step` (a broadcast made them, and
+/// each rank was handed one): `step`, else `left`.
+int64_t skipCopies(const HeldDim &held, int64_t left, int64_t step) {
+  int64_t weight = 1;
+  for (const Digit &digit : llvm::reverse(held)) {
+    int64_t top = weight * digit.count.getValue();
+    bool isInside = digit.isCopy && weight <= step && left <= top && step % weight == 0 && left % step == 0;
+    if (isInside)
+      return step;
+    weight = top;
+  }
+  return left;
+}
+
 /// A shard of a bound space that stands before what it continues stays there: its space is not two dims.
 bool keepsBoundRuns(const Universe &universe, const Value &value, const Value &reading) {
   auto isFollowed = [](const Dim &dim, const Digit &digit) {
@@ -374,7 +389,9 @@ bool keepsBoundRuns(const Universe &universe, const Value &value, const Value &r
 }
 
 /// The value with its mesh digits in the dims that hold them; nullopt where the arrangement is not consistent with it.
-std::optional<Value> place(const Universe &universe, const Arrangement &arrangement, const Value &value) {
+/// `isHandedCopies` is set where ranks were handed copies.
+std::optional<Value> place(const Universe &universe, const Arrangement &arrangement, const Value &value,
+                           bool &isHandedCopies) {
   if (arrangement.size() != value.dims.size())
     return std::nullopt;
   llvm::SmallVector<Piece, 8> pieces;
@@ -413,12 +430,18 @@ std::optional<Value> place(const Universe &universe, const Arrangement &arrangem
     for (const Piece &piece : pieces) {
       if (piece.dim != dim)
         continue;
-      if (piece.step * piece.digit.count.getValue() != left)
+      int64_t top = piece.step * piece.digit.count.getValue();
+      if (top < left) {
+        left = skipCopies(arrangement[dim], left, top);
+        isHandedCopies = true;
+      }
+      if (top != left)
         return std::nullopt; // a gap, or held twice
       left = piece.step;
       reading.dims[dim].digits.push_back(piece.digit);
     }
-    if (left != 1)
+    isHandedCopies |= left != 1;
+    if (skipCopies(arrangement[dim], left, 1) != 1)
       return std::nullopt;
     mergeDigits(reading.dims[dim].digits);
   }
@@ -429,8 +452,7 @@ std::optional<Value> place(const Universe &universe, const Arrangement &arrangem
 
 } // namespace
 
-/// Whether the ranks hold the same: local digits by dim, and mesh digits wherever they stand.
-static bool holdsSame(const Value &a, const Value &b) {
+bool holdsSame(const Value &a, const Value &b) {
   auto meshOf = [](const Value &value) {
     llvm::SmallVector<Digit, 4> digits;
     value.forEachMeshDigit([&](const Digit &digit) { digits.push_back(digit); });
@@ -479,12 +501,23 @@ std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &un
   if (!arrangements)
     return std::nullopt;
   llvm::SmallVector<Value, 1> readings;
+  bool hasHandedCopies = false;
   for (const Arrangement &arrangement : *arrangements) {
-    std::optional<Value> reading = place(universe, arrangement, value);
+    bool isHandedCopies = false;
+    std::optional<Value> reading = place(universe, arrangement, value, isHandedCopies);
+    hasHandedCopies |= reading && isHandedCopies;
     if (!reading || llvm::any_of(readings, [&](const Value &other) { return isSame(other, *reading); }))
       continue;
     bool isLiteral = isSame(*reading, value);
     readings.insert(isLiteral ? readings.begin() : readings.end(), std::move(*reading));
+  }
+  // So many copies are made as this mesh has ranks: on one rank there are others, and what was copied may be in no dim.
+  if (hasHandedCopies && !value.floats.empty()) {
+    Value loose = value;
+    loose.history.reset();
+    loose.isUnsettled = false;
+    loose.isLoose = true;
+    readings.push_back(std::move(loose));
   }
   return readings;
 }

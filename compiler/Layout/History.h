@@ -18,7 +18,8 @@
 //
 // Each mesh digit is a shard of the dim that holds it on one rank. An operation that looks into dims asks for a
 // *consistent* arrangement: one where the local digits of each dim and its shards are all of what the dim holds on one
-// rank, in its order. In the table the first and the last line are consistent; the others are on their way.
+// rank, in its order (of copies that a broadcast made a rank may have been handed some). In the table the first and the
+// last line are consistent; the others are on their way.
 //
 // Sizes are concrete. A value of symbolic sizes, or with segments, has no history; anchors are its readings
 // (Readings.h).
@@ -62,6 +63,9 @@ void recordTranspose(const Value &value, llvm::ArrayRef<int64_t> permutation, Va
 /// as it stands comes first. None where no program without mesh moves so. Nullopt where there are too many to tell.
 /// The value has a history.
 std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &universe, const Value &value);
+
+/// Whether the ranks hold the same: local digits by dim, and mesh digits wherever they stand.
+bool holdsSame(const Value &a, const Value &b);
 
 /// Adds the arrangements of `other`, the same result for another reading of the operands, to those of `value`. False,
 /// and nothing is added, where the ranks hold something else then. Neither has moved yet.

@@ -16,7 +16,7 @@ static bool mayMerge(const Digit &left, const Digit &right, const Digit *next) {
   if (left.axis != right.axis)
     return false;
   if (left.stride.isZero() && right.stride.isZero())
-    return true; // duplicates
+    return left.isCopy == right.isCopy; // duplicates
   if (!continues(left, right))
     return false;
   if (left.isMesh())

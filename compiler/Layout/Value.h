@@ -102,6 +102,8 @@ struct Universe {
   };
   std::vector<Choice> choices;
   size_t asked = 0;
+  /// An operation took a reading with loose shards (Value::isLoose).
+  bool hasLoose = false;
   /// Which of `options` results the next such operation takes.
   size_t choose(size_t options);
   /// The next choices in order, all before the last that were asked for the same; false where all were taken.
@@ -125,12 +127,15 @@ struct Digit {
   std::optional<Size> home;
   /// A mesh digit whose dim is a choice: it stands beside a unit dim that a reshape or exchange made.
   bool isAmbiguous = false;
+  /// Of stride 0: a broadcast made these copies, so one rank alone has them too. Other duplicates come from ranks that
+  /// held the same, of which one rank alone has one.
+  bool isCopy = false;
 
   bool isMesh() const { return axis != local; }
   /// Equal but for home marks.
   bool names(const Digit &other) const {
     return count == other.count && stride == other.stride && space == other.space && axis == other.axis &&
-           weight == other.weight;
+           weight == other.weight && isCopy == other.isCopy;
   }
 };
 
@@ -206,6 +211,8 @@ struct Value {
   /// How the value moved since its mesh digits stood in their dims; null where they do, and where sizes are symbols
   /// (History.h).
   std::shared_ptr<const History> history;
+  /// A reading: floats are what ranks were handed copies of, and are in no dim.
+  bool isLoose = false;
   /// The dims where mesh digits stand, or the lack of one, may not be those that they are shards of.
   bool isUnsettled = false;
 

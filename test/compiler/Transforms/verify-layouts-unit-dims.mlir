@@ -159,3 +159,48 @@ func.func @negative_sum_of_what_is_still_to_be_maximised(%x: tensor<3x5xf32> {mu
   %one = tensor.expand_shape %full [] output_shape [1] : tensor<f32> into tensor<1xf32>
   return %one : tensor<1xf32>
 }
+
+// -----
+
+// The shard of u stands in dim 1 of the argument and in dim 0 of the result: each rank holds what it should.
+muster.mesh @node <["sp" = 2]>
+func.func @shard_in_another_dim(%x: tensor<5x14xf32> {muster.layout = #muster.layout<[r, (u/sp v)]>})
+    -> (tensor<5x14xf32> {muster.layout = #muster.layout<[(r u/sp), v]>})
+    attributes {muster.sizes = {u = 2, v = 14}} {
+  return %x : tensor<5x14xf32>
+}
+
+// -----
+
+// By another axis it is another shard.
+muster.mesh @node <["sp" = 2, "ep" = 2]>
+// expected-note @+1 {{dim 0 holds [(5 : 1 @r)], declared [(5 : 1 @r)(2 : 1 @u, ep)]}}
+func.func @negative_shard_by_another_axis(%x: tensor<5x14xf32> {muster.layout = #muster.layout<[r, (u/sp v)]>})
+    -> (tensor<5x14xf32> {muster.layout = #muster.layout<[(r u/ep), v]>})
+    attributes {muster.sizes = {u = 2, v = 14}} {
+  // expected-error @+2 {{E1104 result holds the wrong elements}}
+  // expected-note @+1 {{rank (sp=1, ep=0), local index [0, 0]: wanted logical [0, 0, 0] of [r, v, u], got [0, 0, 1]}}
+  return %x : tensor<5x14xf32>
+}
+
+// -----
+
+// What ranks computed from different shards is no element of an argument.
+muster.mesh @node <["sp" = 2]>
+func.func @negative_shard_of_another_sum(%x: tensor<5x14x3xf32> {muster.layout = #muster.layout<[r, (u/sp v), e]>})
+    -> (tensor<5x14xf32> {muster.layout = #muster.layout<[(r u/sp), v]>})
+    attributes {muster.sizes = {u = 2, v = 14}} {
+  %i = tensor.empty() : tensor<5x14xf32>
+  %z = arith.constant 0.0 : f32
+  %f = linalg.fill ins(%z : f32) outs(%i : tensor<5x14xf32>) -> tensor<5x14xf32>
+  // expected-note @+1 {{dim 0 holds}}
+  %s = linalg.generic {indexing_maps = [affine_map<(r, v, e) -> (r, v, e)>, affine_map<(r, v, e) -> (r, v)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x : tensor<5x14x3xf32>) outs(%f : tensor<5x14xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %sum = arith.addf %acc, %in : f32
+    linalg.yield %sum : f32
+  } -> tensor<5x14xf32>
+  // expected-error @+2 {{E1108 cannot be proved: result holds the declared elements on this mesh, but not as layout [(r u/sp), v] has its dims}}
+  // expected-note @+1 {{what would settle it}}
+  return %s : tensor<5x14xf32>
+}
