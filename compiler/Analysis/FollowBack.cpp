@@ -83,9 +83,9 @@ bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
     keepReduction(get(slice.getSource()).value);
     llvm::SmallBitVector dropped = slice.getDroppedDims();
     for (unsigned dim = 0; dim < static_cast<unsigned>(slice.getSourceType().getRank()); ++dim) {
-      std::optional<Size> size = sizeOf(slice.getMixedSizes()[dim]), offset = sizeOf(slice.getMixedOffsets()[dim]),
-                          stride = sizeOf(slice.getMixedStrides()[dim]);
-      if (!size || !offset || !stride) {
+      std::optional<Size> size = sizeOf(slice.getMixedSizes()[dim]), stride = sizeOf(slice.getMixedStrides()[dim]);
+      OpFoldResult offset = slice.getMixedOffsets()[dim];
+      if (!size || !stride || !(sizeOf(offset) || isKnownOnRanks(offset))) {
         fail(op);
         return false;
       }
@@ -108,7 +108,8 @@ bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
       pulled.shape = shapeOf(insert.getDest());
       isKnown &= insert.getSourceType().getRank() == insert.getDestType().getRank();
       for (unsigned dim = 0; dim < static_cast<unsigned>(insert.getDestType().getRank()); ++dim)
-        isKnown &= sizeOf(insert.getMixedSizes()[dim]) && sizeOf(insert.getMixedOffsets()[dim]) &&
+        isKnown &= sizeOf(insert.getMixedSizes()[dim]) &&
+                   (sizeOf(insert.getMixedOffsets()[dim]) || isKnownOnRanks(insert.getMixedOffsets()[dim])) &&
                    isConstantIntValue(insert.getMixedStrides()[dim], 1);
     } else {
       auto type = cast<RankedTensorType>(concat.getType());
@@ -193,6 +194,11 @@ SmallVector<unsigned, 4> muster::segmentsAt(const layout::Value &value, const la
 
 std::optional<PulledElement> FunctionInference::pull(mlir::Value value, layout::Place place) {
   Follower follower(scope.universe, place);
+  auto offsetAt = [&](OpFoldResult offset) -> std::optional<int64_t> {
+    if (std::optional<Size> size = sizeOf(offset))
+      return follower.number(*size);
+    return indexAt(offset, &place);
+  };
   while (true) {
     const Known &known = get(value);
     if (known.kind == Known::Kind::Digits)
@@ -208,9 +214,12 @@ std::optional<PulledElement> FunctionInference::pull(mlir::Value value, layout::
       layout::Place before = place;
       place.index.clear();
       for (unsigned dim = 0, own = 0; dim < static_cast<unsigned>(slice.getSourceType().getRank()); ++dim) {
-        int64_t offset = follower.number(*sizeOf(slice.getMixedOffsets()[dim])),
-                stride = follower.number(*sizeOf(slice.getMixedStrides()[dim]));
-        place.index.push_back(offset + (dropped.test(dim) ? 0 : before.index[own++] * stride));
+        std::optional<int64_t> offset = offsetAt(slice.getMixedOffsets()[dim]);
+        int64_t stride = follower.number(*sizeOf(slice.getMixedStrides()[dim]));
+        int64_t at = offset.value_or(-1) + (dropped.test(dim) ? 0 : before.index[own++] * stride);
+        if (!offset || at < 0 || at >= follower.number(shapeOf(slice.getSource())[dim]))
+          return std::nullopt; // outside the tensor
+        place.index.push_back(at);
       }
       value = slice.getSource();
       continue;
@@ -229,7 +238,10 @@ std::optional<PulledElement> FunctionInference::pull(mlir::Value value, layout::
     if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
       SmallVector<int64_t, 4> inside;
       for (unsigned dim = 0; dim < place.index.size(); ++dim) {
-        int64_t at = place.index[dim] - follower.number(*sizeOf(insert.getMixedOffsets()[dim]));
+        std::optional<int64_t> offset = offsetAt(insert.getMixedOffsets()[dim]);
+        if (!offset)
+          return std::nullopt;
+        int64_t at = place.index[dim] - *offset;
         if (at >= 0 && at < follower.number(*sizeOf(insert.getMixedSizes()[dim])))
           inside.push_back(at);
       }

@@ -83,6 +83,11 @@ private:
   void inferCall(mlir::func::CallOp op);
   void inferBranch(mlir::scf::IfOp op);
   void inferLoop(mlir::scf::ForOp op);
+  /// One turn after another until what is carried holds whichever iteration it is.
+  void settleLoop(mlir::scf::ForOp op);
+  /// Iteration by iteration, the induction variable a number in each. False where that is too much work; what was found
+  /// is left in the report then, too.
+  bool followLoop(mlir::scf::ForOp op, int64_t lower, int64_t step, int64_t trips);
   /// What is known of a value that is the one or the other; nullopt where they disagree.
   static std::optional<Known> join(const Known &a, const Known &b);
   std::string describe(const Known &known) const;
@@ -180,6 +185,12 @@ private:
   /// Sets the result, or reports why there is none.
   void setOrReport(mlir::Operation *op, mlir::Value result, layout::Outcome<layout::Value> outcome, int number);
 
+  /// An index value at one place, from constants, sizes, induction variables of loops that are followed and, where
+  /// `place` is given, coordinates. Nullopt for anything else.
+  std::optional<int64_t> indexAt(mlir::Value index, const layout::Place *place, unsigned depth = 0);
+  std::optional<int64_t> indexAt(mlir::OpFoldResult index, const layout::Place *place);
+  /// Whether every rank can tell the number.
+  bool isKnownOnRanks(mlir::OpFoldResult index);
   /// An index value as a size.
   std::optional<layout::Size> sizeOf(mlir::Value index, unsigned depth = 0);
   std::optional<layout::Size> sizeOf(mlir::OpFoldResult size);
@@ -203,6 +214,11 @@ private:
   /// Scalars that may differ between ranks, each with the operation where that begins.
   llvm::DenseMap<mlir::Value, mlir::Operation *> divergent;
   CallMemo calls;
+  /// Induction variables of the loops that are followed, in this iteration.
+  llvm::DenseMap<mlir::Value, int64_t> loopIndices;
+  /// Iterations that a loop may have to be followed, and operations in all of them together.
+  static constexpr int64_t mostTrips = 64, mostFollowed = int64_t(1) << 16;
+  int64_t followed = 0;
   /// Regions and calls around the operation that is judged. The walk is recursive, and a stack is 8 MB.
   unsigned nesting = 0;
   static constexpr unsigned mostNesting = 400;

@@ -135,10 +135,7 @@ void FunctionInference::inferBranch(scf::IfOp op) {
   }
 }
 
-void FunctionInference::inferLoop(scf::ForOp op) {
-  for (mlir::Value bound : {op.getLowerBound(), op.getUpperBound(), op.getStep()})
-    if (refuseDivergence(op, bound))
-      return;
+void FunctionInference::settleLoop(scf::ForOp op) {
   auto yield = cast<scf::YieldOp>(op.getBody()->getTerminator());
   for (auto [argument, init] : llvm::zip(op.getRegionIterArgs(), op.getInitArgs()))
     pass(init, argument);
@@ -184,4 +181,76 @@ void FunctionInference::inferLoop(scf::ForOp op) {
   }
   for (unsigned i = 0; i < op->getNumResults(); ++i)
     pass(op.getRegionIterArg(i), op->getResult(i));
+}
+
+bool FunctionInference::followLoop(scf::ForOp op, int64_t lower, int64_t step, int64_t trips) {
+  auto yield = cast<scf::YieldOp>(op.getBody()->getTerminator());
+  size_t findings = report.findings.size();
+  auto hasFinding = [&] {
+    return llvm::any_of(llvm::drop_begin(report.findings, findings),
+                        [](const LayoutFinding &finding) { return finding.kind != LayoutFinding::Kind::Assumed; });
+  };
+  for (auto [argument, init] : llvm::zip(op.getRegionIterArgs(), op.getInitArgs()))
+    pass(init, argument);
+  bool isCheap = true;
+  for (int64_t trip = 0; trip < trips && isCheap && !hasFinding(); ++trip) {
+    loopIndices[op.getInductionVar()] = lower + trip * step;
+    int64_t before = report.operations;
+    inferBlock(*op.getBody());
+    followed += report.operations - before;
+    isCheap = followed <= mostFollowed;
+    // All at once: what is carried may change places.
+    std::vector<CallValue> next;
+    for (mlir::Value value : yield.getOperands())
+      next.push_back({get(value), divergenceOf(value)});
+    for (auto [argument, value] : llvm::zip(op.getRegionIterArgs(), next)) {
+      set(argument, std::move(value.known));
+      if (value.divergence)
+        divergent[argument] = value.divergence;
+      else
+        divergent.erase(argument);
+    }
+  }
+  loopIndices.erase(op.getInductionVar());
+  if (hasFinding() || !isCheap) {
+    fail(op);
+    return isCheap;
+  }
+  for (auto [result, argument] : llvm::zip(op.getResults(), op.getRegionIterArgs()))
+    pass(argument, result);
+  return true;
+}
+
+void FunctionInference::inferLoop(scf::ForOp op) {
+  for (mlir::Value bound : {op.getLowerBound(), op.getUpperBound(), op.getStep()})
+    if (refuseDivergence(op, bound))
+      return;
+  size_t findings = report.findings.size(), maps = certificate ? certificate->size() : 0;
+  int64_t operations = report.operations, claims = report.claims;
+  settleLoop(op);
+  if (llvm::all_of(llvm::drop_begin(report.findings, findings),
+                   [](const LayoutFinding &finding) { return finding.kind == LayoutFinding::Kind::Assumed; }))
+    return;
+  // What holds in no iteration alike may be known in each.
+  std::optional<int64_t> lower = indexAt(op.getLowerBound(), nullptr), upper = indexAt(op.getUpperBound(), nullptr),
+                         step = indexAt(op.getStep(), nullptr);
+  if (!lower || !upper || !step || *step <= 0 || *lower < 0 || followed > mostFollowed)
+    return;
+  int64_t trips = *upper <= *lower ? 0 : (*upper - *lower - 1) / *step + 1;
+  if (trips > mostTrips)
+    return;
+  SmallVector<LayoutFinding, 2> settled(report.findings.begin() + static_cast<ptrdiff_t>(findings),
+                                        report.findings.end());
+  auto reset = [&] {
+    report.findings.resize(findings);
+    report.operations = operations;
+    report.claims = claims;
+    if (certificate)
+      certificate->shrink(maps);
+  };
+  reset();
+  if (followLoop(op, *lower, *step, trips))
+    return;
+  reset();
+  llvm::append_range(report.findings, settled);
 }

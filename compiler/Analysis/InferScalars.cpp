@@ -3,6 +3,8 @@
 // Scalars: which of them may differ between ranks, and which are sizes.
 #include "compiler/Analysis/FunctionInference.h"
 
+#include "mlir/IR/Matchers.h"
+
 using namespace mlir;
 using namespace muster;
 using layout::Refusal;
@@ -73,7 +75,78 @@ std::optional<Size> FunctionInference::sizeOf(OpFoldResult size) {
   return sizeOf(cast<mlir::Value>(size));
 }
 
+std::optional<int64_t> FunctionInference::indexAt(OpFoldResult index, const layout::Place *place) {
+  if (auto attr = dyn_cast<Attribute>(index))
+    return cast<IntegerAttr>(attr).getInt();
+  return indexAt(cast<mlir::Value>(index), place);
+}
+
+std::optional<int64_t> FunctionInference::indexAt(mlir::Value index, const layout::Place *place, unsigned depth) {
+  if (auto own = loopIndices.find(index); own != loopIndices.end())
+    return own->second;
+  Operation *op = index.getDefiningOp();
+  if (!op || depth > mostArithmetic)
+    return std::nullopt;
+  APInt constant;
+  if (matchPattern(index, m_ConstantInt(&constant)))
+    return constant.getSExtValue();
+  if (auto coordinate = dyn_cast<CoordinateOp>(op)) {
+    if (!place)
+      return std::nullopt;
+    int64_t position = 0;
+    for (layout::AxisId axis : scope.groupOf(coordinate.getAxis())) {
+      std::optional<int64_t> size = scope.universe.axes[axis].size.evaluate(place->symbols);
+      if (!size)
+        return std::nullopt;
+      position = position * *size + place->coordinates[axis];
+    }
+    return position;
+  }
+  if (isa<SizeOp, plan::CountOp, tensor::DimOp>(op)) {
+    std::optional<Size> size = sizeOf(index, depth + 1);
+    if (!size || (!place && !size->isConcrete()))
+      return std::nullopt;
+    return size->isConcrete() ? size->getValue() : size->evaluate(place->symbols);
+  }
+  if (isa<arith::IndexCastOp>(op))
+    return indexAt(op->getOperand(0), place, depth + 1);
+  if (op->getNumOperands() != 2 || op->getNumResults() != 1 || !index.getType().isIndex())
+    return std::nullopt;
+  std::optional<int64_t> a = indexAt(op->getOperand(0), place, depth + 1),
+                         b = indexAt(op->getOperand(1), place, depth + 1);
+  if (!a || !b)
+    return std::nullopt;
+  int64_t result = 0;
+  if (isa<arith::AddIOp>(op))
+    return llvm::AddOverflow(*a, *b, result) ? std::nullopt : std::optional(result);
+  if (isa<arith::SubIOp>(op))
+    return llvm::SubOverflow(*a, *b, result) ? std::nullopt : std::optional(result);
+  if (isa<arith::MulIOp>(op))
+    return llvm::MulOverflow(*a, *b, result) ? std::nullopt : std::optional(result);
+  if (isa<arith::MinSIOp>(op))
+    return std::min(*a, *b);
+  if (isa<arith::MaxSIOp>(op))
+    return std::max(*a, *b);
+  // Signed and unsigned quotients are one where nothing is negative.
+  if (*a < 0 || *b <= 0)
+    return std::nullopt;
+  if (isa<arith::DivUIOp, arith::DivSIOp>(op))
+    return *a / *b;
+  if (isa<arith::RemUIOp, arith::RemSIOp>(op))
+    return *a % *b;
+  return std::nullopt;
+}
+
+bool FunctionInference::isKnownOnRanks(OpFoldResult index) {
+  layout::Place first;
+  first.symbols.assign(scope.universe.symbols.size(), 1);
+  first.coordinates.assign(scope.universe.axes.size(), 0);
+  return indexAt(index, &first).has_value();
+}
+
 std::optional<Size> FunctionInference::sizeOf(mlir::Value index, unsigned depth) {
+  if (auto own = loopIndices.find(index); own != loopIndices.end())
+    return own->second < 0 ? std::nullopt : std::optional<Size>(own->second);
   Operation *op = index.getDefiningOp();
   if (!op || depth > mostArithmetic)
     return std::nullopt;
@@ -97,5 +170,8 @@ std::optional<Size> FunctionInference::sizeOf(mlir::Value index, unsigned depth)
   if (auto dim = dyn_cast<tensor::DimOp>(op))
     if (std::optional<int64_t> constant = dim.getConstantIndex())
       return localSizeOf(dim.getSource(), static_cast<unsigned>(*constant));
+  if (isa<arith::AddIOp, arith::SubIOp, arith::RemUIOp, arith::RemSIOp, arith::MinSIOp, arith::MaxSIOp>(op))
+    if (std::optional<int64_t> number = indexAt(index, nullptr, depth); number && *number >= 0)
+      return Size(*number);
   return std::nullopt;
 }

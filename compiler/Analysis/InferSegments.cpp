@@ -93,7 +93,8 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
     if (auto place = dyn_cast<mlir::Value>(op.getMixedOffsets()[dim]))
       if (std::optional<SmallVector<layout::AxisId, 2>> group =
               groupOfOffset(coordinateTermsOf(place), sizeOf(op.getMixedSizes()[dim]));
-          group && !group->empty()) {
+          group && !group->empty() && isConstantIntValue(op.getMixedStrides()[dim], 1) &&
+          value.dims[dim].localSize() == *sizeOf(op.getMixedSizes()[dim]) * scope.universe.sizeOf(*group)) {
         Outcome<layout::Value> own = layout::slice(scope.universe, value, *group, dim);
         if (!own)
           return reportRefusal(op, own.getRefusal(), 1104);
@@ -103,8 +104,12 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
     std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]),
                         stride = sizeOf(op.getMixedStrides()[dim]);
     Size whole = value.dims[dim].localSize();
-    if (!offset || !size || !stride || !stride->isOne())
-      return unsupported("a slice of unknown offset or size, or with a stride");
+    if (!offset || !size || !stride || !stride->isOne()) {
+      // Where each rank can tell its own place, the elements are followed back.
+      if (!inferPulled(op, "this slice takes a part of " + print(scope.universe, value.dims[dim])))
+        unsupported("a slice of unknown offset or size, or with a stride");
+      return;
+    }
     if (offset->isZero() && *size == whole)
       continue;
     if (!value.dims[dim].isSegmented()) {

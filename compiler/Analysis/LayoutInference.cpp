@@ -244,9 +244,11 @@ void FunctionInference::infer(Operation *op) {
   auto isTensor = [](Type type) { return isa<ShapedType>(type); };
   bool hasTensor = llvm::any_of(op->getResultTypes(), isTensor);
   if (!hasTensor && op->getNumRegions() == 0 && isMemoryEffectFree(op)) {
-    if (Operation *source = divergenceOf(op))
-      for (mlir::Value result : op->getResults())
+    for (mlir::Value result : op->getResults()) {
+      divergent.erase(result); // of another iteration
+      if (Operation *source = divergenceOf(op))
         divergent[result] = source;
+    }
     return;
   }
   // A place that depends on the rank is what slices and look-ups are for; their rules see to it.

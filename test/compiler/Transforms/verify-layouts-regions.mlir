@@ -21,21 +21,37 @@ func.func @sum_over_a_loop(%x: tensor<2x7xf32> {muster.layout = #muster.layout<[
 
 // -----
 
-// Ones would be a part on each rank.
+// Ones would be a part on each rank, if there is no iteration.
 muster.mesh @node <["tp" = 3]>
-func.func @negative_ones_over_a_loop(%x: tensor<5xf32> {muster.layout = #muster.layout<[o], partial(sum: tp)>})
+// expected-remark @+1 {{assumed: argument 1 is the same on every rank}}
+func.func @negative_ones_over_a_loop(%x: tensor<5xf32> {muster.layout = #muster.layout<[o], partial(sum: tp)>}, %often: index)
     -> (tensor<5xf32> {muster.layout = #muster.layout<[o]>}) {
   %ones = arith.constant dense<1.0> : tensor<5xf32>
   %zero = arith.constant 0 : index
   %one = arith.constant 1 : index
-  %four = arith.constant 4 : index
   // expected-error @+2 {{E1108 cannot be proved: carried value 0 enters the loop as a constant and leaves an iteration as}}
   // expected-note @+1 {{what would settle it: both with one layout}}
-  %sum = scf.for %i = %zero to %four step %one iter_args(%a = %ones) -> tensor<5xf32> {
+  %sum = scf.for %i = %zero to %often step %one iter_args(%a = %ones) -> tensor<5xf32> {
     scf.yield %x : tensor<5xf32>
   }
   %z = muster.all_reduce %sum sum on "tp" : tensor<5xf32>
   return %z : tensor<5xf32>
+}
+
+// -----
+
+// After four iterations each is where it was.
+muster.mesh @node <["tp" = 3]>
+func.func @loop_swaps_and_swaps_back(%x: tensor<5xf32> {muster.layout = #muster.layout<[o/tp]>},
+                                     %y: tensor<5xf32> {muster.layout = #muster.layout<[p]>})
+    -> (tensor<5xf32> {muster.layout = #muster.layout<[o/tp]>}) {
+  %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
+  %four = arith.constant 4 : index
+  %r:2 = scf.for %i = %zero to %four step %one iter_args(%a = %x, %b = %y) -> (tensor<5xf32>, tensor<5xf32>) {
+    scf.yield %b, %a : tensor<5xf32>, tensor<5xf32>
+  }
+  return %r#0 : tensor<5xf32>
 }
 
 // -----
@@ -46,9 +62,44 @@ func.func @negative_loop_swaps(%x: tensor<5xf32> {muster.layout = #muster.layout
     -> (tensor<5xf32> {muster.layout = #muster.layout<[o/tp]>}) {
   %zero = arith.constant 0 : index
   %one = arith.constant 1 : index
-  %four = arith.constant 4 : index
+  %three = arith.constant 3 : index
+  // expected-note @+1 {{dim 0 holds [(5 : 1 @p)], declared [(3 : 5 @o, tp)(5 : 1 @o)]}}
+  %r:2 = scf.for %i = %zero to %three step %one iter_args(%a = %x, %b = %y) -> (tensor<5xf32>, tensor<5xf32>) {
+    scf.yield %b, %a : tensor<5xf32>, tensor<5xf32>
+  }
+  // expected-error @+1 {{E1104 result holds the wrong elements: expected layout [o/tp]}}
+  return %r#0 : tensor<5xf32>
+}
+
+// -----
+
+// No number of iterations is known, and so none is followed.
+muster.mesh @node <["tp" = 3]>
+// expected-remark @+1 {{assumed: argument 2 is the same on every rank}}
+func.func @negative_loop_swaps_so_often(%x: tensor<5xf32> {muster.layout = #muster.layout<[o/tp]>},
+                                        %y: tensor<5xf32> {muster.layout = #muster.layout<[p]>}, %often: index)
+    -> (tensor<5xf32> {muster.layout = #muster.layout<[o/tp]>}) {
+  %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
   // expected-error @+1 {{E1106 carried value 0 enters the loop as [(3 : 5 @o, tp)(5 : 1 @o)] and leaves an iteration as [(5 : 1 @p)]}}
-  %r:2 = scf.for %i = %zero to %four step %one iter_args(%a = %x, %b = %y) -> (tensor<5xf32>, tensor<5xf32>) {
+  %r:2 = scf.for %i = %zero to %often step %one iter_args(%a = %x, %b = %y) -> (tensor<5xf32>, tensor<5xf32>) {
+    scf.yield %b, %a : tensor<5xf32>, tensor<5xf32>
+  }
+  return %r#0 : tensor<5xf32>
+}
+
+// -----
+
+// More iterations than are followed.
+muster.mesh @node <["tp" = 3]>
+func.func @negative_loop_of_many_iterations(%x: tensor<5xf32> {muster.layout = #muster.layout<[o/tp]>},
+                                            %y: tensor<5xf32> {muster.layout = #muster.layout<[p]>})
+    -> (tensor<5xf32> {muster.layout = #muster.layout<[o/tp]>}) {
+  %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
+  %many = arith.constant 66 : index
+  // expected-error @+1 {{E1106 carried value 0 enters the loop as}}
+  %r:2 = scf.for %i = %zero to %many step %one iter_args(%a = %x, %b = %y) -> (tensor<5xf32>, tensor<5xf32>) {
     scf.yield %b, %a : tensor<5xf32>, tensor<5xf32>
   }
   return %r#0 : tensor<5xf32>
