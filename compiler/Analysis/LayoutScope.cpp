@@ -5,6 +5,7 @@
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 
 #include <numeric>
 
@@ -335,6 +336,17 @@ Outcome<Dim> LayoutScope::dimOf(LayoutDimAttr dim, std::optional<Size> local, Na
   return result;
 }
 
+std::string LayoutScope::adviceOnSizes(LayoutDimAttr dim) {
+  SmallVector<std::string, 2> unknown;
+  for (LayoutTermAttr term : dim.getTerms())
+    if (auto known = sizes.find(term.getName()); known != sizes.end() && !known->second.isConcrete())
+      unknown.push_back(term.getName().str() + " = ...");
+  if (unknown.size() < 2)
+    return "";
+  // The size of the dim gives the last of them.
+  return "; state sizes: attributes {muster.sizes = {" + llvm::join(llvm::drop_begin(unknown), ", ") + "}}";
+}
+
 Outcome<layout::Value> LayoutScope::valueOf(LayoutAttr layout, RankedTensorType local, Names &scope,
                                             const std::string &prefix) {
   if (layout.getRank() != local.getRank())
@@ -349,7 +361,7 @@ Outcome<layout::Value> LayoutScope::valueOf(LayoutAttr layout, RankedTensorType 
     if (size && !(own->localSize() == *size))
       return wrong("dim " + std::to_string(index) + " of layout " + layout.getText() + " is " +
                    own->localSize().print(universe.symbols.getNames()) + " on each rank but its tensor has " +
-                   size->print());
+                   size->print() + adviceOnSizes(dim));
     value.dims.push_back(std::move(*own));
   }
   for (PartialAttr partial : layout.getPartials()) {

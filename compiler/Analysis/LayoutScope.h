@@ -56,6 +56,8 @@ private:
 
   layout::Outcome<layout::Value> valueOf(LayoutAttr layout, mlir::RankedTensorType local, Names &scope,
                                          const std::string &prefix);
+  /// For a message: how to state the sizes of the names of a dim that no type gives. Empty where one follows.
+  std::string adviceOnSizes(LayoutDimAttr dim);
   layout::Outcome<layout::Dim> dimOf(LayoutDimAttr dim, std::optional<layout::Size> local, Names &scope,
                                      const std::string &prefix);
   layout::Outcome<layout::Dim> termOf(LayoutTermAttr term, std::optional<layout::Size> local, Names &scope,

@@ -319,14 +319,34 @@ static bool unite(llvm::MutableArrayRef<Value> found, llvm::ArrayRef<Value> resu
   return true;
 }
 
+/// The dims of an operand that are only added up (or multiplied, ...) and that no other operand walks along: the order of
+/// what they hold is of no account.
+static llvm::SmallVector<unsigned, 2> dimsOfAnyOrder(const ComputeRule &rule, size_t operand) {
+  llvm::SmallVector<unsigned, 2> dims;
+  for (unsigned dim = 0; dim < rule.operands[operand].size(); ++dim) {
+    int64_t iterator = rule.operands[operand][dim];
+    if (iterator == noIterator)
+      continue;
+    IteratorKind kind = rule.iterators[static_cast<size_t>(iterator)];
+    if (kind == IteratorKind::Parallel || kind == IteratorKind::Whole)
+      continue;
+    int64_t walks = 0;
+    for (const auto &iterators : llvm::concat<const llvm::SmallVector<int64_t, 4>>(rule.operands, rule.results))
+      walks += llvm::count(iterators, iterator);
+    if (walks == 1)
+      dims.push_back(dim);
+  }
+  return dims;
+}
+
 Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRule &rule,
                                              llvm::ArrayRef<const Value *> operands,
                                              llvm::ArrayRef<std::optional<Size>> freshSizes) {
   constexpr size_t most = 200;
   llvm::SmallVector<llvm::SmallVector<Value, 1>, 4> readings;
   bool hasAll = true;
-  for (const Value *operand : operands) {
-    Outcome<llvm::SmallVector<Value, 1>> own = soundReadingsOf(universe, *operand);
+  for (const auto &[index, operand] : llvm::enumerate(operands)) {
+    Outcome<llvm::SmallVector<Value, 1>> own = soundReadingsOf(universe, *operand, dimsOfAnyOrder(rule, index));
     if (!own)
       return own.getRefusal();
     hasAll &= !own->empty();

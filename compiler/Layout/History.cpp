@@ -391,7 +391,7 @@ bool keepsBoundRuns(const Universe &universe, const Value &value, const Value &r
 /// The value with its mesh digits in the dims that hold them; nullopt where the arrangement is not consistent with it.
 /// `isHandedCopies` is set where ranks were handed copies.
 std::optional<Value> place(const Universe &universe, const Arrangement &arrangement, const Value &value,
-                           bool &isHandedCopies) {
+                           llvm::ArrayRef<unsigned> anyOrder, bool &isHandedCopies) {
   if (arrangement.size() != value.dims.size())
     return std::nullopt;
   llvm::SmallVector<Piece, 8> pieces;
@@ -407,7 +407,7 @@ std::optional<Value> place(const Universe &universe, const Arrangement &arrangem
       llvm::sort(own,
                  [](const Piece &a, const Piece &b) { return a.digit.stride.getValue() > b.digit.stride.getValue(); });
       for (const Piece &piece : own) {
-        if (piece.step >= last)
+        if (piece.step >= last && !llvm::is_contained(anyOrder, dim))
           return std::nullopt; // in another order than on one rank
         last = piece.step;
       }
@@ -496,7 +496,8 @@ bool addArrangements(Value &value, const Value &other) {
   return true;
 }
 
-std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &universe, const Value &value) {
+std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &universe, const Value &value,
+                                                              llvm::ArrayRef<unsigned> anyOrder) {
   std::optional<std::vector<Arrangement>> arrangements = Replay(universe, value).run(*value.history);
   if (!arrangements)
     return std::nullopt;
@@ -504,7 +505,7 @@ std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &un
   bool hasHandedCopies = false;
   for (const Arrangement &arrangement : *arrangements) {
     bool isHandedCopies = false;
-    std::optional<Value> reading = place(universe, arrangement, value, isHandedCopies);
+    std::optional<Value> reading = place(universe, arrangement, value, anyOrder, isHandedCopies);
     hasHandedCopies |= reading && isHandedCopies;
     if (!reading || llvm::any_of(readings, [&](const Value &other) { return isSame(other, *reading); }))
       continue;

@@ -61,8 +61,10 @@ void recordTranspose(const Value &value, llvm::ArrayRef<int64_t> permutation, Va
 
 /// The value with each mesh digit in the dim that it is a shard of, for each consistent arrangement; that of the value
 /// as it stands comes first. None where no program without mesh moves so. Nullopt where there are too many to tell.
-/// The value has a history.
-std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &universe, const Value &value);
+/// The value has a history. `anyOrder`: dims of which only the set of elements matters, as of one that is summed; they
+/// are given in the order on one rank.
+std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &universe, const Value &value,
+                                                              llvm::ArrayRef<unsigned> anyOrder = {});
 
 /// Whether the ranks hold the same: local digits by dim, and mesh digits wherever they stand.
 bool holdsSame(const Value &a, const Value &b);

@@ -16,8 +16,9 @@
 namespace muster::layout {
 
 /// The readings of a value, the most literal first. None where no program without mesh moves so. Refuses (Unknown)
-/// where there are too many to tell.
-Outcome<llvm::SmallVector<Value, 1>> soundReadingsOf(const Universe &universe, const Value &value);
+/// where there are too many to tell. `anyOrder`: as of consistentReadings (History.h).
+Outcome<llvm::SmallVector<Value, 1>> soundReadingsOf(const Universe &universe, const Value &value,
+                                                     llvm::ArrayRef<unsigned> anyOrder = {});
 
 /// The same; the value as it stands where there is none.
 llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &value);
