@@ -50,8 +50,9 @@ static bool isSameHistory(const History *a, const History *b) {
 
 static bool isSameValue(const Value &a, const Value &b) {
   return isEach(a.dims, b.dims, isSameDim) && isEach(a.floats, b.floats, isSameDigit) &&
-         isEach(a.pending, b.pending, std::equal_to<>()) && a.multiplicity == b.multiplicity &&
-         a.isChoice == b.isChoice && a.isUnsettled == b.isUnsettled && isSameHistory(a.history.get(), b.history.get());
+         isEach(a.pending, b.pending, std::equal_to<>()) && isEach(a.parts, b.parts, std::equal_to<>()) &&
+         a.multiplicity == b.multiplicity && a.isChoice == b.isChoice && a.isUnsettled == b.isUnsettled &&
+         isSameHistory(a.history.get(), b.history.get());
 }
 
 static bool isSameOperand(const CallValue &a, const CallValue &b) {

@@ -119,6 +119,7 @@ static std::optional<Refusal> reductionDisagreement(const layout::Universe &univ
                                                     const layout::Value &declared) {
   layout::Value own, other;
   own.pending = value.pending;
+  own.parts = value.parts;
   own.multiplicity = value.multiplicity;
   other.pending = declared.pending;
   return layout::boundaryDisagreement(universe, own, other);

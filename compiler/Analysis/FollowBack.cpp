@@ -23,8 +23,11 @@ SmallVector<Size, 4> FunctionInference::shapeOf(mlir::Value value) {
 }
 
 static bool isReducedAlike(const layout::Value &a, const layout::Value &b) {
-  return a.multiplicity == b.multiplicity && a.pending.size() == b.pending.size() &&
-         llvm::all_of(a.pending, [&](const layout::Pending &one) { return llvm::is_contained(b.pending, one); });
+  auto isSame = [](ArrayRef<layout::Pending> x, ArrayRef<layout::Pending> y) {
+    return x.size() == y.size() &&
+           llvm::all_of(x, [&](const layout::Pending &one) { return llvm::is_contained(y, one); });
+  };
+  return a.multiplicity == b.multiplicity && isSame(a.pending, b.pending) && isSame(a.parts, b.parts);
 }
 
 bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
@@ -34,6 +37,7 @@ bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
   pulled.reason = reason;
   auto keepReduction = [&](const layout::Value &input) {
     pulled.value.pending = input.pending;
+    pulled.value.parts = input.parts;
     pulled.value.multiplicity = input.multiplicity;
   };
   if (mlir::Value input = movedOperand(op)) {

@@ -197,6 +197,12 @@ void FunctionInference::run() {
     }
     set(entry.getArgument(i), std::move(*value));
   }
+  // Copies stand in the first space, which is one that the signature names.
+  layout::Universe &universe = scope.universe;
+  if (universe.spaces.empty())
+    universe.addSpace({"", 1});
+  for (layout::Axis &axis : universe.axes)
+    axis.parts = universe.addSpace({"parts over " + axis.name, axis.size, "parts"});
   inferBlock(entry.getBody().front());
 }
 

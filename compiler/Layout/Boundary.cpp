@@ -59,6 +59,9 @@ std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Valu
       llvm::all_of(value.pending, [&](const Pending &p) { return llvm::is_contained(declared.pending, p); });
   if (!samePending)
     return Refusal::wrong("the value is " + pendingText(value.pending) + ", declared " + pendingText(declared.pending));
+  if (!value.parts.empty())
+    return Refusal::wrong("the value is parts of a sum over '" + universe.axes[value.parts.front().axis].name +
+                          "' side by side, still to be added up");
   if (!(value.multiplicity == declared.multiplicity))
     return Refusal::wrong("the value is " + value.multiplicity.numerator.print(universe.symbols.getNames()) +
                           "x too large");

@@ -96,6 +96,59 @@ private:
     return Refusal::wrong(std::move(message), Refusal::Cause::Reduction);
   }
 
+  /// The iterators along which parts of a reduction lie in an operand.
+  llvm::SmallVector<size_t, 1> iteratorsOfPart(size_t operand, const Pending &part) const {
+    llvm::SmallVector<size_t, 1> iterators;
+    for (size_t d = 0; d < rule.operands[operand].size(); ++d)
+      if (rule.operands[operand][d] != noIterator && holdsPart(operands[operand].dims[d], part))
+        iterators.push_back(static_cast<size_t>(rule.operands[operand][d]));
+    return iterators;
+  }
+  bool isPartOf(const Digit &digit, const Pending &part) const {
+    return digit.isPart && digit.space == *universe.axes[part.axis].parts;
+  }
+  bool holdsPart(const Dim &dim, const Pending &part) const {
+    return llvm::any_of(dim.digits, [&](const Digit &digit) { return isPartOf(digit, part); }) ||
+           llvm::any_of(dim.segments, [&](const Dim &segment) { return holdsPart(segment, part); });
+  }
+  /// Whether the operation takes the reduction whose parts lie in an operand: all of them lie in one dim, which it
+  /// reduces so.
+  bool takes(size_t operand, const Pending &part) const {
+    llvm::SmallVector<size_t, 1> iterators = iteratorsOfPart(operand, part);
+    if (iterators.size() != 1)
+      return false;
+    IteratorKind kind = rule.iterators[iterators.front()];
+    if (kind == IteratorKind::Parallel || kind == IteratorKind::Whole || reductionOf(kind) != part.reduction)
+      return false;
+    Size held = 1;
+    for (size_t d = 0; d < rule.operands[operand].size(); ++d)
+      if (rule.operands[operand][d] == static_cast<int64_t>(iterators.front()))
+        for (const Digit &digit : operands[operand].dims[d].digits)
+          if (isPartOf(digit, part))
+            held *= digit.count;
+    return held == part.count;
+  }
+
+  /// Parts of a reduction side by side: reduced here, or carried by what is linear.
+  std::optional<Refusal> checkParts(size_t operand) {
+    for (const Pending &part : operands[operand].parts) {
+      std::string what =
+          "the parts of a reduction over '" + universe.axes[part.axis].name + "' in operand " + std::to_string(operand);
+      llvm::SmallVector<size_t, 1> iterators = iteratorsOfPart(operand, part);
+      for (size_t other = 0; other < operands.size(); ++other)
+        for (const Pending &second : operands[other].parts)
+          if (other != operand && rule.linearity != Linearity::Additive && second.axis == part.axis)
+            return refuseReduction(what + " meet those in operand " + std::to_string(other));
+      if (takes(operand, part))
+        continue;
+      bool isCarried = part.reduction == Reduction::Sum && isLinearIn(operand) && iterators.size() == 1 &&
+                       rule.iterators[iterators.front()] == IteratorKind::Parallel;
+      if (!isCarried)
+        return refuseReduction(what + " are still to be reduced");
+    }
+    return std::nullopt;
+  }
+
   std::optional<Refusal> checkFullness() {
     for (size_t i = 0; i < operands.size(); ++i) {
       const Value &operand = operands[i];
@@ -104,7 +157,10 @@ private:
         if (pending.reduction != Reduction::Sum)
           return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +
                                  universe.axes[pending.axis].name + "', not by a sum");
-      if (!isLinearIn(i) && !operand.isFull()) {
+      if (std::optional<Refusal> refusal = checkParts(i))
+        return refusal;
+      bool isReducedHere = operand.pending.empty() && operand.multiplicity.isOne();
+      if (!isLinearIn(i) && !isReducedHere) {
         if (!operand.pending.empty())
           return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +
                                  universe.axes[operand.pending.front().axis].name + "'");
@@ -116,9 +172,10 @@ private:
       return std::nullopt;
     for (size_t i = 1; i < operands.size(); ++i) {
       const Value &first = operands.front(), &other = operands[i];
-      bool samePending =
-          first.pending.size() == other.pending.size() &&
-          llvm::all_of(first.pending, [&](const Pending &p) { return llvm::is_contained(other.pending, p); });
+      auto isSame = [](llvm::ArrayRef<Pending> a, llvm::ArrayRef<Pending> b) {
+        return a.size() == b.size() && llvm::all_of(a, [&](const Pending &p) { return llvm::is_contained(b, p); });
+      };
+      bool samePending = isSame(first.pending, other.pending) && isSame(first.parts, other.parts);
       if (!samePending)
         return refuseReduction(
             "adds a value that is still to be reduced to one that is not: the latter would count once per rank");
@@ -267,6 +324,8 @@ private:
       if (rule.linearity == Linearity::Additive && i > 0)
         break;
       common.pending.append(operands[i].pending.begin(), operands[i].pending.end());
+      llvm::copy_if(operands[i].parts, std::back_inserter(common.parts),
+                    [&](const Pending &part) { return !takes(i, part); });
       common.multiplicity = common.multiplicity * operands[i].multiplicity;
     }
     common.pending.append(newPending.begin(), newPending.end());
@@ -319,8 +378,8 @@ static bool unite(llvm::MutableArrayRef<Value> found, llvm::ArrayRef<Value> resu
   return true;
 }
 
-/// The dims of an operand that are only added up (or multiplied, ...) and that no other operand walks along: the order of
-/// what they hold is of no account.
+/// The dims of an operand that are only added up (or multiplied, ...) and that no other operand walks along: the order
+/// of what they hold is of no account.
 static llvm::SmallVector<unsigned, 2> dimsOfAnyOrder(const ComputeRule &rule, size_t operand) {
   llvm::SmallVector<unsigned, 2> dims;
   for (unsigned dim = 0; dim < rule.operands[operand].size(); ++dim) {

@@ -37,7 +37,7 @@ static void join(HeldDim &digits) {
 static HeldDim heldBy(const Dim &dim) {
   HeldDim held;
   for (const Digit &digit : dim.digits) {
-    if (digit.isMesh() && digit.stride.isZero())
+    if (digit.isPart || (digit.isMesh() && digit.stride.isZero()))
       continue;
     Digit own;
     own.count = digit.count;
@@ -398,7 +398,7 @@ std::optional<Value> place(const Universe &universe, const Arrangement &arrangem
   for (size_t dim = 0; dim < value.dims.size(); ++dim) {
     int64_t last = INT64_MAX;
     for (const Digit &digit : value.dims[dim].digits) {
-      if (digit.isMesh())
+      if (digit.isMesh() || digit.isPart)
         continue;
       size_t begin = pieces.size();
       if (!coverDigit(arrangement, digit, dim, dim + 1, pieces))
@@ -424,7 +424,11 @@ std::optional<Value> place(const Universe &universe, const Arrangement &arrangem
   reading.history.reset();
   reading.isUnsettled = false;
   for (size_t dim = 0; dim < value.dims.size(); ++dim) {
-    reading.dims[dim].digits.clear();
+    // One rank has one part, so parts may stand anywhere; only those in front of the rest keep their place here.
+    bool isInFront = !value.dims[dim].digits.empty() && value.dims[dim].digits.front().isPart;
+    llvm::erase_if(reading.dims[dim].digits, [](const Digit &digit) { return !digit.isPart; });
+    if (!isInFront && !reading.dims[dim].digits.empty())
+      return std::nullopt;
     reading.dims[dim].anchors.clear();
     int64_t left = sizeOf(arrangement[dim]);
     for (const Piece &piece : pieces) {
@@ -466,9 +470,11 @@ bool holdsSame(const Value &a, const Value &b) {
   };
   llvm::SmallVector<Digit, 4> mesh = meshOf(a), others = meshOf(b);
   bool isSame = a.dims.size() == b.dims.size() && mesh.size() == others.size() && a.multiplicity == b.multiplicity &&
-                a.pending.size() == b.pending.size();
+                a.pending.size() == b.pending.size() && a.parts.size() == b.parts.size();
   for (const Pending &pending : a.pending)
     isSame &= llvm::is_contained(b.pending, pending);
+  for (const Pending &part : a.parts)
+    isSame &= llvm::is_contained(b.parts, part);
   for (const Digit &digit : mesh)
     isSame &= llvm::any_of(others, [&](const Digit &other) { return other.names(digit); });
   for (size_t i = 0; isSame && i < a.dims.size(); ++i)

@@ -31,6 +31,62 @@ static std::optional<Refusal> refusePending(const Universe &universe, const Valu
   return std::nullopt;
 }
 
+/// Before a movement over `group`: which part of a pending reduction a rank holds becomes a digit of the mesh like
+/// others. Refuses where the parts have no space.
+static std::optional<Refusal> spreadParts(const Universe &universe, Value &value, Group group, const char *operation) {
+  for (size_t i = value.pending.size(); i-- > 0;) {
+    Pending pending = value.pending[i];
+    if (!llvm::is_contained(group, pending.axis))
+      continue;
+    bool isHeld = llvm::any_of(value.parts, [&](const Pending &other) { return other.axis == pending.axis; });
+    if (!universe.axes[pending.axis].parts || isHeld)
+      return refusePending(universe, value, group, operation);
+    Digit digit;
+    digit.count = pending.count;
+    digit.stride = pending.weight;
+    digit.space = *universe.axes[pending.axis].parts;
+    digit.axis = pending.axis;
+    digit.weight = pending.weight;
+    digit.isPart = true;
+    value.floats.push_back(digit);
+    value.parts.push_back(pending);
+    value.pending.erase(value.pending.begin() + static_cast<ptrdiff_t>(i));
+  }
+  return std::nullopt;
+}
+
+/// Behind it: parts on the mesh are pending again, wherever they are now. Refuses parts of which some stayed in a dim.
+static std::optional<Refusal> settleParts(const Universe &universe, Value &value) {
+  for (size_t i = value.parts.size(); i-- > 0;) {
+    Pending part = value.parts[i];
+    auto isOfPart = [&](const Digit &digit) { return digit.isPart && digit.space == *universe.axes[part.axis].parts; };
+    Size spread = 1;
+    llvm::SmallVector<Pending, 1> pending;
+    value.forEachMeshDigit([&](const Digit &digit) {
+      if (!isOfPart(digit))
+        return;
+      spread *= digit.count;
+      pending.push_back({digit.count, digit.axis, digit.weight, part.reduction});
+    });
+    if (pending.empty())
+      continue;
+    if (!(spread == part.count))
+      return Refusal{Refusal::Kind::Unknown,
+                     "some parts of a sum over '" + universe.axes[part.axis].name + "' are handed out to ranks again",
+                     "a reduction of the dim in which they lie, before that"};
+    for (Dim &dim : value.dims)
+      llvm::erase_if(dim.digits, isOfPart);
+    llvm::erase_if(value.floats, isOfPart);
+    llvm::append_range(value.pending, pending);
+    value.parts.erase(value.parts.begin() + static_cast<ptrdiff_t>(i));
+  }
+  for (Dim &dim : value.dims)
+    for (Digit &digit : dim.digits)
+      if (digit.isPart)
+        digit.home.reset();
+  return std::nullopt;
+}
+
 Value transpose(const Value &value, llvm::ArrayRef<int64_t> permutation) {
   Value result = value;
   for (size_t i = 0; i < permutation.size(); ++i)
@@ -56,6 +112,8 @@ Outcome<Value> slice(const Universe &universe, const Value &value, Group group, 
   result.dims[dim].digits.append(split->rest.begin(), split->rest.end());
   markEmptied(result.dims[dim]);
   markClaimed(result);
+  if (auto refusal = settleParts(universe, result))
+    return *refusal;
   normalise(result);
   return result;
 }
@@ -66,14 +124,16 @@ static Refusal cannotOrder(const Universe &universe, Group group) {
 }
 
 Outcome<Value> allGather(const Universe &universe, const Value &value, Group group, unsigned dim) {
-  if (auto refusal = refusePending(universe, value, group, "all_gather"))
-    return *refusal;
   if (auto refusal = refuseSpreadSegments(universe, value, group, dim))
     return *refusal;
   Value result = value;
   startHistory(result);
+  if (auto refusal = spreadParts(universe, result, group, "all_gather"))
+    return *refusal;
   if (!fromMesh(universe, result, group, dim))
     return cannotOrder(universe, group);
+  if (auto refusal = settleParts(universe, result))
+    return *refusal;
   normalise(result);
   return result;
 }
@@ -81,8 +141,6 @@ Outcome<Value> allGather(const Universe &universe, const Value &value, Group gro
 Outcome<Value> allToAll(const Universe &universe, const Value &value, Group group, unsigned split, unsigned concat) {
   if (split == concat && value.dims[split].localSize() == universe.sizeOf(group))
     return exchange(universe, value, group, split);
-  if (auto refusal = refusePending(universe, value, group, "all_to_all"))
-    return *refusal;
   if (auto refusal = refuseSpreadSegments(universe, value, group, concat))
     return *refusal;
   Outcome<SplitDim> parts = splitLeading(universe, value, group, split);
@@ -91,6 +149,8 @@ Outcome<Value> allToAll(const Universe &universe, const Value &value, Group grou
   // What goes to the mesh is kept aside, so that only the group's old digits come back.
   Value result = value;
   startHistory(result);
+  if (auto refusal = spreadParts(universe, result, group, "all_to_all"))
+    return *refusal;
   result.dims[split].digits.assign(parts->rest.begin(), parts->rest.end());
   llvm::SmallVector<Digit, 4>
       leadingOld; // mesh digits of the group's axes that stood among the leading ones come back as well
@@ -119,13 +179,13 @@ Outcome<Value> allToAll(const Universe &universe, const Value &value, Group grou
                                    gone.end());
   markEmptied(result.dims[split]);
   markClaimed(result);
+  if (auto refusal = settleParts(universe, result))
+    return *refusal;
   normalise(result);
   return result;
 }
 
 Outcome<Value> exchange(const Universe &universe, const Value &value, Group group, unsigned dim) {
-  if (auto refusal = refusePending(universe, value, group, "exchange"))
-    return *refusal;
   if (auto refusal = refuseSpreadSegments(universe, value, group, dim))
     return *refusal;
   if (!(value.dims[dim].localSize() == universe.sizeOf(group)))
@@ -136,11 +196,13 @@ Outcome<Value> exchange(const Universe &universe, const Value &value, Group grou
   Outcome<SplitDim> split = splitLeading(universe, value, group, dim);
   if (!split)
     return split.getRefusal();
-  std::optional<llvm::SmallVector<Digit, 4>> arriving = groupDigits(universe, value, group);
-  if (!arriving)
-    return cannotOrder(universe, group);
   Value result = value;
   startHistory(result);
+  if (auto refusal = spreadParts(universe, result, group, "exchange"))
+    return *refusal;
+  std::optional<llvm::SmallVector<Digit, 4>> arriving = groupDigits(universe, result, group);
+  if (!arriving)
+    return cannotOrder(universe, group);
   result.isUnsettled = true;
   result.dims[dim].digits.clear();
   removeDigitsOf(result, group);
@@ -157,6 +219,8 @@ Outcome<Value> exchange(const Universe &universe, const Value &value, Group grou
   }
   result.dims[dim].digits.assign(arriving->begin(), arriving->end());
   markClaimed(result);
+  if (auto refusal = settleParts(universe, result))
+    return *refusal;
   normalise(result);
   return result;
 }

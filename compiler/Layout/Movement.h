@@ -12,6 +12,9 @@
 //   | exchange a, d         | d has size(a) elements: its digits go to the mesh, those of a become d                |
 //   | all_reduce a          | the pending digits of a go                                                            |
 //
+// A pending digit of the group that is gathered or exchanged comes to lie in the dim like any other, as a digit of the
+// parts of the sum (Value::parts): an all_reduce may be written as an all_gather and a sum over the ranks' parts.
+//
 // Every function takes a value in normal form and returns one. A refusal names spaces and axes of `universe`. A reshape
 // that cuts where no digit has a boundary refuses as Misaligned; the caller may keep the operand and let a later
 // reshape of the result start from it (the cut waits), because only grouping was lost.

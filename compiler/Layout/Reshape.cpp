@@ -29,6 +29,7 @@ Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::Array
   result.dims.resize(shape.size());
   result.floats = value.floats;
   result.pending = value.pending;
+  result.parts = value.parts;
   result.multiplicity = value.multiplicity;
   result.isChoice = value.isChoice;
   for (const DimGroup &group : *groups) {

@@ -80,10 +80,13 @@ bool isSame(const Value &a, const Value &b) {
            std::equal(x.begin(), x.end(), y.begin(), [](const Digit &p, const Digit &q) { return p.names(q); });
   };
   if (a.dims.size() != b.dims.size() || !(a.multiplicity == b.multiplicity) || !equal(a.floats, b.floats) ||
-      a.pending.size() != b.pending.size())
+      a.pending.size() != b.pending.size() || a.parts.size() != b.parts.size())
     return false;
   for (const Pending &pending : a.pending)
     if (!llvm::is_contained(b.pending, pending))
+      return false;
+  for (const Pending &part : a.parts)
+    if (!llvm::is_contained(b.parts, part))
       return false;
   for (size_t i = 0; i < a.dims.size(); ++i) {
     if (!equal(a.dims[i].digits, b.dims[i].digits) || a.dims[i].segments.size() != b.dims[i].segments.size())

@@ -79,6 +79,8 @@ struct Axis {
   /// stand side by side, major first.
   std::string whole = {};
   Size weight = 1;
+  /// The space of the parts that ranks along this axis hold of a reduction, where such parts may move (Value::parts).
+  std::optional<SpaceId> parts = {};
 };
 
 /// What the ids in values refer to. One per function that is analysed.
@@ -130,6 +132,8 @@ struct Digit {
   /// Of stride 0: a broadcast made these copies, so one rank alone has them too. Other duplicates come from ranks that
   /// held the same, of which one rank alone has one.
   bool isCopy = false;
+  /// Which part of a reduction that is still to be taken: a digit of Axis::parts. On one rank there is one part.
+  bool isPart = false;
 
   bool isMesh() const { return axis != local; }
   /// Equal but for home marks.
@@ -205,6 +209,9 @@ struct Value {
   llvm::SmallVector<Dim, 4> dims;
   llvm::SmallVector<Digit, 0> floats;
   llvm::SmallVector<Pending, 0> pending;
+  /// Reductions whose parts were gathered or exchanged: they lie side by side in a dim, as a digit of the space
+  /// Axis::parts, and are reduced by an operation that reduces that dim.
+  llvm::SmallVector<Pending, 0> parts;
   Ratio multiplicity;
   /// An operation had several readings of different results, and one was taken: a later refusal says nothing.
   bool isChoice = false;
@@ -217,8 +224,8 @@ struct Value {
   bool isUnsettled = false;
 
   llvm::SmallVector<Size, 4> localShape() const;
-  /// No pending reduction and multiplicity 1.
-  bool isFull() const { return pending.empty() && multiplicity.isOne(); }
+  /// No reduction is to be taken, and multiplicity 1.
+  bool isFull() const { return pending.empty() && parts.empty() && multiplicity.isOne(); }
   /// Calls `visit` for each mesh digit, of dims and floats.
   template <typename Visit>
   void forEachMeshDigit(Visit visit) const {
