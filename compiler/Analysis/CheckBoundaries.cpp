@@ -170,9 +170,28 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
   if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
     if (auto reduction = reductionDisagreement(scope.universe, known.value, *declared))
       return wrong("is not reduced as declared: " + reduction->message, 1105);
+    // A reader of the certificate compares places.
+    if (known.packed && !known.packed->isCut && !certificate && !packedBoundary(*known.packed, *declared))
+      return true;
     std::optional<LayoutFinding> finding = comparePlaces(op, value, *declared);
     if (!finding)
       return true;
+    std::optional<Refusal> parts;
+    if (known.packed && finding->kind == LayoutFinding::Kind::Unknown) {
+      parts = packedBoundary(*known.packed, *declared);
+      if (!parts) {
+        markUncovered("parts side by side that are one declared dim");
+        return true;
+      }
+    }
+    if (parts && parts->kind == Refusal::Kind::Wrong && finding->kind == LayoutFinding::Kind::Unknown &&
+        !known.value.isChoice) {
+      finding->kind = LayoutFinding::Kind::Refuted;
+      finding->number = 1104;
+      finding->message = "holds the wrong elements";
+      finding->missingFact.clear();
+      finding->notes.push_back({value.getLoc(), parts->message});
+    }
     finding->message = what + " " + finding->message + ": expected layout " + layout.getText();
     finding->parting = known.op;
     if (known.op)
@@ -181,6 +200,11 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     return false;
   }
   std::optional<Refusal> refusal = layout::boundaryDisagreement(scope.universe, known.value, *declared);
+  if (refusal && refusal->kind == Refusal::Kind::Unknown)
+    if (std::optional<layout::Packed> packed = packedOf(known)) {
+      markUncovered("parts side by side that are one declared dim");
+      refusal = packedBoundary(*packed, *declared);
+    }
   if (!refusal)
     return true;
   // Elements of an argument are told apart by the names of its dims, whatever dims the shards are said to stand in.

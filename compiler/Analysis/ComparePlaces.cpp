@@ -13,9 +13,14 @@ static constexpr int64_t fewPlaces = int64_t(1) << 14, mostPlaces = int64_t(1) <
 
 PlaceComparison::PlaceComparison(const layout::Universe &universe, const layout::Value &declared)
     : isDeclared(universe.spaces.size(), false), fixed(universe.spaces.size(), -1) {
-  for (const layout::Dim &dim : declared.dims)
+  auto declare = [&](const layout::Dim &dim) {
     for (const layout::Digit &digit : dim.digits)
       isDeclared[universe.spaces[digit.space].twin.value_or(digit.space)] = true;
+  };
+  for (const layout::Dim &dim : declared.dims) {
+    declare(dim);
+    llvm::for_each(dim.segments, declare);
+  }
   for (const layout::Digit &digit : declared.floats)
     isDeclared[digit.space] = true;
 }
@@ -70,12 +75,17 @@ std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir
   example.coordinates = nameCoordinates(scope.universe, place);
   example.index = place.index;
   SmallVector<layout::SpaceId, 4> spaces;
-  for (const layout::Dim &dim : declared.dims)
+  auto addSpaces = [&](const layout::Dim &dim) {
     for (const layout::Digit &digit : dim.digits) {
       layout::SpaceId space = scope.universe.spaces[digit.space].twin.value_or(digit.space);
       if (!llvm::is_contained(spaces, space))
         spaces.push_back(space);
     }
+  };
+  for (const layout::Dim &dim : declared.dims) {
+    addSpaces(dim);
+    llvm::for_each(dim.segments, addSpaces);
+  }
   for (const layout::Digit &digit : declared.floats) {
     layout::SpaceId space = scope.universe.spaces[digit.space].twin.value_or(digit.space);
     if (!llvm::is_contained(spaces, space))

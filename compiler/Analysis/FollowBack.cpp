@@ -208,6 +208,13 @@ std::optional<PulledElement> FunctionInference::pull(mlir::Value value, layout::
     if (known.kind == Known::Kind::Digits)
       return PulledElement{layout::plainPositionsAt(scope.universe, known.value, place), value,
                            segmentsAt(known.value, place)};
+    if (known.packed && !known.packed->isCut) {
+      auto [part, index] = layout::placeIn(*known.packed, place.index[known.packed->dim]);
+      SmallVector<unsigned, 4> segments(place.index.size(), 0);
+      segments[known.packed->dim] = static_cast<unsigned>(part);
+      place.index[known.packed->dim] = index;
+      return PulledElement{layout::plainPositionsAt(scope.universe, known.packed->parts[part], place), value, segments};
+    }
     if (known.kind != Known::Kind::Waiting && known.kind != Known::Kind::Pulled)
       return std::nullopt;
     Operation *op = value.getDefiningOp();

@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <map>
 #include <unordered_map>
@@ -116,6 +117,33 @@ private:
   std::optional<std::vector<layout::Dim>> segmentsIn(const layout::Dim &dim, int64_t begin, int64_t end);
   /// Result known place by place only: sizes of the result from those of the operands. False where they are not known.
   bool inferPulled(mlir::Operation *op, const std::string &reason);
+
+  // InferPacked.cpp
+  /// The values side by side that are known of a value; nullopt where it is one value or none.
+  static std::optional<layout::Packed> packedOf(const Known &known);
+  /// The same as what is known of a value; as digits where they say it, unless it `isFollowed` place by place. Parts
+  /// are to be reduced alike, else nullopt.
+  static std::optional<Known> knownOf(layout::Packed packed, mlir::Operation *op, bool isFollowed);
+  /// Moves each part. False where the parts cannot be moved one by one: nothing was reported then.
+  void sliceParts(mlir::tensor::ExtractSliceOp op, const layout::Packed &packed);
+  bool movePacked(mlir::Operation *op, const layout::Packed &packed);
+  std::optional<layout::Value> joinParts(const layout::Packed &packed);
+  /// A value whose places are told by going back, and which is computed with by positions of its own.
+  static std::shared_ptr<const layout::Packed> asOnePart(layout::Value value);
+  /// Parts behind one another along `dim`; nullopt where an operand has none, or is made of blocks.
+  std::optional<layout::Packed> concatenate(llvm::ArrayRef<mlir::Value> operands, unsigned dim);
+  /// Whole parts of a slice, or a piece of a part. Nullopt where that is not known.
+  std::optional<layout::Packed> takeParts(const layout::Packed &packed, int64_t begin, int64_t end);
+  std::optional<llvm::SmallVector<Known, 1>> applyPacked(mlir::Operation *op, const layout::ComputeRule &rule,
+                                                         llvm::ArrayRef<Known> operands);
+  std::optional<Known> addParts(mlir::Operation *op, layout::IteratorKind kind, llvm::ArrayRef<Known> parts);
+  bool isConstantPart(const layout::Value &part, unsigned dim) const;
+  /// The same as digitsOf, but values side by side pass, too.
+  bool mayCompute(mlir::Operation *op, mlir::Value value);
+  /// Whether the parts are what is declared.
+  std::optional<layout::Refusal> packedBoundary(const layout::Packed &packed, const layout::Value &declared);
+  /// What a movement makes of one value.
+  layout::Outcome<layout::Value> move(mlir::Operation *op, const layout::Value &value);
 
   // InferTransfer.cpp
   void inferTransfer(plan::TransferOp op);
@@ -226,6 +254,8 @@ private:
   static constexpr unsigned mostArithmetic = 12;
   /// Findings of this entry begin here.
   size_t firstFinding = 0;
+  /// Dims of parts that were joined (joinParts), by what the parts are.
+  llvm::StringMap<layout::SpaceId> joined;
   /// Spaces of which all elements are alike (padding).
   llvm::DenseSet<layout::SpaceId> constantSpaces;
 };

@@ -20,10 +20,9 @@ using layout::Size;
 void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayRef<mlir::Value> operands) {
   SmallVector<Known, 4> knowns;
   for (mlir::Value operand : operands) {
-    const Known &known = get(operand);
-    if (known.kind != Known::Kind::Uniform && !digitsOf(op, operand))
+    if (!mayCompute(op, operand))
       return;
-    knowns.push_back(known);
+    knowns.push_back(get(operand));
   }
   std::optional<SmallVector<Known, 1>> results = applyRule(op, rule, knowns);
   if (!results)
@@ -34,6 +33,8 @@ void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayR
 
 std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op, const ComputeRule &rule,
                                                                   ArrayRef<Known> operands) {
+  if (llvm::any_of(operands, [](const Known &operand) { return packedOf(operand).has_value(); }))
+    return applyPacked(op, rule, operands);
   // Uniform operands agree with everything; the rule is asked about the others.
   ComputeRule own = rule;
   own.operands.clear();

@@ -177,7 +177,7 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   };
   auto add = [&](OpOperand &operand) {
     const Known &known = get(operand.get());
-    if (known.kind != Known::Kind::Uniform && !digitsOf(op, operand.get()))
+    if (!mayCompute(op, operand.get()))
       return false;
     std::optional<SmallVector<int64_t, 4>> dims = dimsOf(operand);
     if (!dims && known.kind != Known::Kind::Uniform) {
@@ -271,7 +271,7 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   // What the reduction starts from: of a sum it is added once, and zero may be added on every rank. Others may meet
   // their start on every rank, as they meet their elements.
   const Known &start = get(init.get());
-  if (start.kind != Known::Kind::Uniform && !digitsOf(op, init.get()))
+  if (!mayCompute(op, init.get()))
     return;
   bool isSum = reduction.kind == layout::IteratorKind::Sum;
   if (!isSum) {

@@ -59,6 +59,20 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
     }
     shape.push_back(*size);
   }
+  std::shared_ptr<const layout::Packed> parts;
+  if (std::optional<layout::Packed> packed = packedOf(known)) {
+    if (auto reshaped = layout::reshape(scope.universe, *packed, shape)) {
+      std::optional<Known> moved = knownOf(std::move(*reshaped), op, known.kind != Known::Kind::Digits);
+      if (moved && known.kind != Known::Kind::Waiting)
+        return set(result, std::move(*moved));
+      if (moved)
+        parts = moved->packed;
+    } else if (std::optional<layout::Value> whole = joinParts(*packed)) {
+      if (Outcome<layout::Value> moved = layout::reshape(scope.universe, *whole, shape))
+        parts = asOnePart(std::move(*moved));
+    }
+  }
+  known.packed = std::move(parts);
   if (known.kind == Known::Kind::Pulled) {
     known.shape = shape;
     return set(result, std::move(known));
@@ -197,6 +211,36 @@ Outcome<layout::Value> muster::exchangeParts(const layout::Universe &universe, c
   return layout::reshape(universe, *exchanged, shape);
 }
 
+Outcome<layout::Value> FunctionInference::move(Operation *op, const layout::Value &value) {
+  const layout::Universe &universe = scope.universe;
+  if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
+    return layout::transpose(value, transpose.getPermutation());
+  }
+  return llvm::TypeSwitch<Operation *, Outcome<layout::Value>>(op)
+      .Case([&](ExchangeOp own) -> Outcome<layout::Value> {
+        return exchangeParts(universe, value, scope.groupOf(own.getAxes()), 0);
+      })
+      .Case([&](AllToAllOp own) {
+        return layout::allToAll(universe, value, scope.groupOf(own.getAxes()), static_cast<unsigned>(own.getSplit()),
+                                static_cast<unsigned>(own.getConcat()));
+      })
+      .Case([&](AllGatherOp own) {
+        return layout::allGather(universe, value, scope.groupOf(own.getAxes()), static_cast<unsigned>(own.getDim()));
+      })
+      .Case([&](SliceOp own) {
+        return layout::slice(universe, value, scope.groupOf(own.getAxes()), static_cast<unsigned>(own.getDim()));
+      })
+      .Case([&](AllReduceOp own) {
+        return layout::allReduce(universe, value, scope.groupOf(own.getAxes()), reductionOf(own.getKind()));
+      })
+      .Case([&](ReduceScatterOp own) {
+        return layout::reduceScatter(universe, value, scope.groupOf(own.getAxes()), static_cast<unsigned>(own.getDim()),
+                                     reductionOf(own.getKind()));
+      })
+      .Case([&](BroadcastOp own) { return layout::broadcast(universe, value, scope.groupOf(own.getAxes())); })
+      .Default([&](Operation *) -> Outcome<layout::Value> { llvm_unreachable("no movement"); });
+}
+
 bool FunctionInference::inferMovement(Operation *op) {
   if (auto redistribute = dyn_cast<RedistributeOp>(op)) {
     inferRedistribute(redistribute);
@@ -253,6 +297,8 @@ bool FunctionInference::inferMovement(Operation *op) {
     set(result, known);
     return true;
   }
+  if (std::optional<layout::Packed> packed = packedOf(known); packed && movePacked(op, *packed))
+    return true;
   if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
     // Where they cannot be followed, say why.
     if (isa<AllReduceOp, ReduceScatterOp, BroadcastOp>(op) || !inferPulled(op, known.reason))
@@ -267,37 +313,7 @@ bool FunctionInference::inferMovement(Operation *op) {
     inferPermute(permute);
     return true;
   }
-  const layout::Universe &universe = scope.universe;
-  const layout::Value &value = known.value;
-  if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
-    set(result, layout::transpose(value, transpose.getPermutation()));
-    return true;
-  }
-  auto outcome =
-      llvm::TypeSwitch<Operation *, Outcome<layout::Value>>(op)
-          .Case([&](ExchangeOp own) -> Outcome<layout::Value> {
-            return exchangeParts(universe, value, scope.groupOf(own.getAxes()), 0);
-          })
-          .Case([&](AllToAllOp own) {
-            return layout::allToAll(universe, value, scope.groupOf(own.getAxes()),
-                                    static_cast<unsigned>(own.getSplit()), static_cast<unsigned>(own.getConcat()));
-          })
-          .Case([&](AllGatherOp own) {
-            return layout::allGather(universe, value, scope.groupOf(own.getAxes()),
-                                     static_cast<unsigned>(own.getDim()));
-          })
-          .Case([&](SliceOp own) {
-            return layout::slice(universe, value, scope.groupOf(own.getAxes()), static_cast<unsigned>(own.getDim()));
-          })
-          .Case([&](AllReduceOp own) {
-            return layout::allReduce(universe, value, scope.groupOf(own.getAxes()), reductionOf(own.getKind()));
-          })
-          .Case([&](ReduceScatterOp own) {
-            return layout::reduceScatter(universe, value, scope.groupOf(own.getAxes()),
-                                         static_cast<unsigned>(own.getDim()), reductionOf(own.getKind()));
-          })
-          .Case([&](BroadcastOp own) { return layout::broadcast(universe, value, scope.groupOf(own.getAxes())); })
-          .Default([&](Operation *) -> Outcome<layout::Value> { llvm_unreachable("no movement"); });
+  Outcome<layout::Value> outcome = move(op, known.value);
   if (!outcome && outcome.getRefusal().kind == Refusal::Kind::Misaligned) {
     if (!inferPulled(op, outcome.getRefusal().message))
       reportRefusal(op, outcome.getRefusal(), 1104);

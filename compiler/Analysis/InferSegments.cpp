@@ -2,6 +2,7 @@
 //
 // Parts of a value at offsets: slices, concatenation, insertion and padding. A dim of parts side by side has segments.
 #include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Layout/History.h"
 #include "compiler/Layout/NormalForm.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -80,7 +81,9 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   };
   if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
     if (!inferPulled(op, known.reason))
-      unsupported("a slice of unknown offset or size, or with a stride");
+      return unsupported("a slice of unknown offset or size, or with a stride");
+    if (known.packed && op.getSourceType().getRank() == op.getType().getRank())
+      sliceParts(op, *known.packed);
     return;
   }
   const layout::Value *input = digitsOf(op, op.getSource());
@@ -122,7 +125,10 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
       std::string why = "the slice [" + offset->print() + ", +" + size->print() + ") cuts segments of " +
                         print(scope.universe, value.dims[dim]);
       if (!inferPulled(op, why))
-        unsupported(why);
+        return unsupported(why);
+      if (std::optional<layout::Packed> packed = layout::unpack(*input);
+          packed && op.getSourceType().getRank() == op.getType().getRank())
+        sliceParts(op, *packed);
       return;
     }
     value.dims[dim] = joinSegments(std::move(*taken));
@@ -165,13 +171,25 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
       return failQuietly(op, operand);
     if ((known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled)) {
       if (!inferPulled(op, known.reason))
-        symbolic();
+        return symbolic();
+      if (std::optional<layout::Packed> packed = concatenate(SmallVector<mlir::Value, 4>(op.getInputs()), dim))
+        if (std::optional<Known> joined = knownOf(std::move(*packed), op, true))
+          set(op.getResult(), std::move(*joined));
       return;
     }
     isUniform &= known.kind == Known::Kind::Uniform && known.isZero;
   }
   if (isUniform)
     return set(op.getResult(), Known(get(op.getInputs().front())));
+  // Each part keeps its history.
+  bool hasMoved = llvm::any_of(op.getInputs(), [&](mlir::Value operand) {
+    const Known &known = get(operand);
+    return known.kind == Known::Kind::Digits && layout::hasMoved(known.value);
+  });
+  if (hasMoved)
+    if (std::optional<layout::Packed> packed = concatenate(SmallVector<mlir::Value, 4>(op.getInputs()), dim))
+      if (std::optional<Known> joined = knownOf(std::move(*packed), op, true))
+        return set(op.getResult(), std::move(*joined));
   std::optional<layout::Value> result;
   std::vector<layout::Dim> segments;
   for (mlir::Value operand : op.getInputs()) {
@@ -186,6 +204,9 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
     rest.dims[dim] = layout::Dim();
     if (result && !layout::isSame(rest, *result)) {
       std::string why = "this concatenates values that differ in more than dim " + std::to_string(dim);
+      if (std::optional<layout::Packed> packed = concatenate(SmallVector<mlir::Value, 4>(op.getInputs()), dim))
+        if (std::optional<Known> joined = knownOf(std::move(*packed), op, true))
+          return set(op.getResult(), std::move(*joined));
       if (!inferPulled(op, why)) {
         Refusal refusal{Refusal::Kind::Unknown, why, "operands that are reduced and spread alike"};
         reportRefusal(op, refusal, 1108);

@@ -5,7 +5,7 @@
 #ifndef MUSTER_COMPILER_ANALYSIS_KNOWN_H
 #define MUSTER_COMPILER_ANALYSIS_KNOWN_H
 
-#include "compiler/Layout/Value.h"
+#include "compiler/Layout/Packed.h"
 #include "mlir/IR/Operation.h"
 
 namespace muster {
@@ -25,6 +25,8 @@ struct Known {
   std::string reason; ///< of Waiting and Pulled: why the reshape was misaligned
   /// Of Waiting and Pulled: local sizes (of Digits, `value` has them). `value` tells what is still to be reduced.
   llvm::SmallVector<layout::Size, 4> shape;
+  /// Of Pulled: values side by side of which each is known; null where places are all that is known.
+  std::shared_ptr<const layout::Packed> packed;
   /// Of Uniform: the number is zero.
   bool isZero = false;
   /// Of Uniform: nothing has written the elements (tensor.empty); they may be overwritten, not read.

@@ -59,6 +59,12 @@ void recordReshape(const Value &value, llvm::ArrayRef<Size> from, llvm::ArrayRef
 /// The same for a transposition. A value without history needs none.
 void recordTranspose(const Value &value, llvm::ArrayRef<int64_t> permutation, Value &result);
 
+/// Whether a reshape or transposition has moved the value since its mesh digits stood in their dims, or they do not
+/// stand there now: then its dims alone do not say what it is on one rank.
+inline bool hasMoved(const Value &value) {
+  return value.isUnsettled || !value.floats.empty() || (value.history && value.history->kind != History::Kind::Start);
+}
+
 /// The value with each mesh digit in the dim that it is a shard of, for each consistent arrangement; that of the value
 /// as it stands comes first. None where no program without mesh moves so. Nullopt where there are too many to tell.
 /// The value has a history. `anyOrder`: dims of which only the set of elements matters, as of one that is summed; they

@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Values side by side along one dim: what moves or computes them does so with each (Packed.h).
+#include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Layout/Compare.h"
+#include "compiler/Layout/History.h"
+
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace muster;
+using layout::ComputeRule;
+using layout::Outcome;
+using layout::Packed;
+using layout::Refusal;
+using layout::Size;
+
+//===----------------------------------------------------------------------===//
+// What is known
+//===----------------------------------------------------------------------===//
+
+std::optional<Packed> FunctionInference::packedOf(const Known &known) {
+  if ((known.kind == Known::Kind::Pulled || known.kind == Known::Kind::Waiting) && known.packed)
+    return *known.packed;
+  if (known.kind == Known::Kind::Digits)
+    return layout::unpack(known.value);
+  return std::nullopt;
+}
+
+static bool areReducedAlike(ArrayRef<layout::Value> parts) {
+  const layout::Value &first = parts.front();
+  return llvm::all_of(parts, [&](const layout::Value &part) {
+    return part.multiplicity == first.multiplicity && part.pending.size() == first.pending.size() &&
+           llvm::all_of(part.pending,
+                        [&](const layout::Pending &one) { return llvm::is_contained(first.pending, one); });
+  });
+}
+
+std::optional<Known> FunctionInference::knownOf(Packed packed, Operation *op, bool isFollowed) {
+  Known known;
+  known.kind = Known::Kind::Digits;
+  if (packed.parts.size() == 1 && !packed.isCut && !isFollowed) {
+    known.value = std::move(packed.parts.front());
+    return known;
+  }
+  if (packed.parts.size() > 1 && !isFollowed)
+    if (std::optional<layout::Value> segments = layout::asSegments(packed)) {
+      known.value = std::move(*segments);
+      return known;
+    }
+  if (!areReducedAlike(packed.parts))
+    return std::nullopt;
+  known.kind = Known::Kind::Pulled;
+  known.op = op;
+  known.reason = "a dim of parts side by side is needed as one";
+  known.value.pending = packed.parts.front().pending;
+  known.value.multiplicity = packed.parts.front().multiplicity;
+  for (const layout::Value &part : packed.parts)
+    known.value.isChoice |= part.isChoice;
+  known.shape = packed.localShape();
+  known.packed = std::make_shared<Packed>(std::move(packed));
+  return known;
+}
+
+bool FunctionInference::mayCompute(Operation *op, mlir::Value value) {
+  const Known &known = get(value);
+  bool isWaiting = known.kind == Known::Kind::Pulled || known.kind == Known::Kind::Waiting;
+  return known.kind == Known::Kind::Uniform || (isWaiting && known.packed) || digitsOf(op, value);
+}
+
+std::shared_ptr<const Packed> FunctionInference::asOnePart(layout::Value value) {
+  Packed packed;
+  packed.isCut = true;
+  packed.parts.push_back(std::move(value));
+  return std::make_shared<Packed>(std::move(packed));
+}
+
+bool FunctionInference::isConstantPart(const layout::Value &part, unsigned dim) const {
+  return llvm::any_of(part.dims[dim].digits,
+                      [&](const layout::Digit &digit) { return constantSpaces.contains(digit.space); });
+}
+
+//===----------------------------------------------------------------------===//
+// Parts
+//===----------------------------------------------------------------------===//
+
+std::optional<Packed> FunctionInference::concatenate(ArrayRef<mlir::Value> operands, unsigned dim) {
+  Packed packed;
+  packed.dim = dim;
+  for (mlir::Value operand : operands) {
+    const Known &known = get(operand);
+    std::optional<Packed> own = packedOf(known);
+    if (own && own->dim == dim && own->blocks == 1) {
+      packed.isCut |= own->isCut;
+      llvm::append_range(packed.parts, own->parts);
+      continue;
+    }
+    if (known.kind != Known::Kind::Digits || known.value.dims[dim].isSegmented() ||
+        !known.value.dims[dim].localSize().isConcrete())
+      return std::nullopt;
+    packed.parts.push_back(known.value);
+  }
+  return packed;
+}
+
+std::optional<Packed> FunctionInference::takeParts(const Packed &packed, int64_t begin, int64_t end) {
+  if (packed.blocks != 1)
+    return std::nullopt;
+  Packed taken;
+  taken.dim = packed.dim;
+  taken.isCut = packed.isCut;
+  int64_t position = 0;
+  for (size_t i = 0; i < packed.parts.size(); ++i) {
+    int64_t length = packed.partSize(i), from = std::max(begin, position) - position,
+            to = std::min(end, position + length) - position;
+    position += length;
+    if (from >= to)
+      continue;
+    layout::Value part = packed.parts[i];
+    if (to - from < length) {
+      // A piece of each rank's run has positions of its own; which shard it is of varies on, and its run goes on in
+      // what was left.
+      llvm::SmallVectorImpl<layout::Digit> &digits = part.dims[packed.dim].digits;
+      if (digits.empty() || digits.back().isMesh() || digits.back().stride.isZero())
+        return std::nullopt;
+      layout::Digit local = digits.pop_back_val();
+      layout::Digit below = local;
+      for (layout::Digit &digit : llvm::reverse(digits)) {
+        if (!digit.isMesh() || !layout::continues(digit, below))
+          return std::nullopt;
+        below = digit;
+        digit.home = local.stride;
+        part.floats.push_back(digit);
+      }
+      const layout::Space &whole = scope.universe.spaces[local.space];
+      layout::Space piece{whole.name + "[" + std::to_string(from) + ":" + std::to_string(to) + "]", Size(to - from),
+                          whole.tag};
+      local.count = to - from;
+      local.stride = 1;
+      local.home.reset();
+      bool isConstant = constantSpaces.contains(local.space);
+      local.space = scope.universe.addSpace(std::move(piece));
+      if (isConstant)
+        constantSpaces.insert(local.space);
+      digits.assign(1, local);
+      part.dims[packed.dim].anchors.clear();
+      part.history.reset();
+      taken.isCut = true;
+    }
+    taken.parts.push_back(std::move(part));
+  }
+  if (taken.parts.empty())
+    return std::nullopt;
+  return taken;
+}
+
+void FunctionInference::sliceParts(tensor::ExtractSliceOp op, const Packed &packed) {
+  std::vector<Size> shape;
+  llvm::append_range(shape, packed.localShape());
+  int64_t begin = 0, end = 0;
+  for (unsigned dim = 0; dim < shape.size(); ++dim) {
+    std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]);
+    if (!offset || !size || !offset->isConcrete() || !size->isConcrete() ||
+        !isConstantIntValue(op.getMixedStrides()[dim], 1))
+      return;
+    if (dim == packed.dim) {
+      begin = offset->getValue();
+      end = begin + size->getValue();
+    } else if (!offset->isZero() || !(*size == shape[dim])) {
+      return;
+    }
+  }
+  if (std::optional<Packed> taken = takeParts(packed, begin, end))
+    if (std::optional<Known> known = knownOf(std::move(*taken), op, true)) {
+      known->op = get(op.getResult()).op;
+      known->reason = get(op.getResult()).reason;
+      set(op.getResult(), std::move(*known));
+    }
+}
+
+std::optional<layout::Value> FunctionInference::joinParts(const Packed &packed) {
+  std::string parts, name;
+  int64_t size = 0;
+  for (size_t i = 0; i < packed.parts.size(); ++i) {
+    const layout::Dim &dim = packed.parts[i].dims[packed.dim];
+    parts += "|";
+    name += i > 0 ? "|" : "";
+    for (const layout::Digit &digit : dim.digits) {
+      parts += digit.count.print() + ":" + digit.stride.print() + "@" + std::to_string(digit.space) + " ";
+      name += (name.empty() || name.back() == '|' ? "" : " ") + scope.universe.spaces[digit.space].name;
+    }
+    size += packed.partSize(i);
+  }
+  auto [known, isNew] = joined.try_emplace(parts, 0);
+  if (isNew)
+    known->second = scope.universe.addSpace({name, Size(size)});
+  return layout::asWhole(scope.universe, packed, known->second);
+}
+
+//===----------------------------------------------------------------------===//
+// Movement
+//===----------------------------------------------------------------------===//
+
+/// What ranks held alike and gathered. One rank alone has no such digit.
+static bool isGathered(const layout::Digit &digit) {
+  return !digit.isMesh() && digit.stride.isZero() && !digit.isCopy && !digit.isPart;
+}
+
+/// A part without its gathered duplicates; nullopt where it has none.
+static std::optional<layout::Value> withoutDuplicates(const layout::Value &part, unsigned dim) {
+  layout::Value bare = part;
+  size_t count = bare.dims[dim].digits.size();
+  llvm::erase_if(bare.dims[dim].digits, isGathered);
+  if (bare.dims[dim].digits.size() == count || bare.dims[dim].digits.empty())
+    return std::nullopt;
+  return bare;
+}
+
+/// A computed part begins its history as it is on one rank.
+static layout::Value beginHistory(layout::Value part, unsigned dim) {
+  std::optional<layout::Value> bare = withoutDuplicates(part, dim);
+  if (bare && !part.history && !part.isUnsettled) {
+    layout::startHistory(*bare);
+    part.history = bare->history;
+  }
+  return part;
+}
+
+/// The duplicates that a part was gathered to stand in front of what it is on one rank; its readings are those of that.
+static layout::Value settleDuplicates(const layout::Universe &universe, layout::Value part, unsigned dim) {
+  std::optional<layout::Value> bare = withoutDuplicates(part, dim);
+  if (!bare || !isGathered(part.dims[dim].digits.front()))
+    return part;
+  auto readings = layout::soundReadingsOf(universe, *bare);
+  if (!readings || readings->size() != 1) {
+    part.isChoice = true; // which dims it has is open: a refusal says nothing
+    return part;
+  }
+  layout::Value settled = std::move(readings->front());
+  settled.history = bare->history;
+  settled.isUnsettled = false;
+  llvm::SmallVector<layout::Digit, 2> duplicates;
+  llvm::copy_if(part.dims[dim].digits, std::back_inserter(duplicates), isGathered);
+  settled.dims[dim].digits.insert(settled.dims[dim].digits.begin(), duplicates.begin(), duplicates.end());
+  return settled;
+}
+
+bool FunctionInference::movePacked(Operation *op, const Packed &packed) {
+  if (isa<PermuteOp>(op))
+    return false;
+  Packed result = packed;
+  result.parts.clear();
+  bool hasBlocks = true;
+  auto groupSize = [&](ArrayAttr axes) -> int64_t {
+    Size size = scope.universe.sizeOf(scope.groupOf(axes));
+    return size.isConcrete() ? size.getValue() : 0;
+  };
+  auto handOut = [&](int64_t parts) {
+    hasBlocks &= parts > 0 && result.blocks % parts == 0;
+    if (hasBlocks)
+      result.blocks /= parts;
+  };
+  auto gather = [&](int64_t parts) {
+    hasBlocks &= parts > 0;
+    result.blocks *= parts;
+  };
+  if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
+    const auto *place = llvm::find(transpose.getPermutation(), static_cast<int64_t>(packed.dim));
+    result.dim = static_cast<unsigned>(place - transpose.getPermutation().begin());
+  } else if (auto all = dyn_cast<AllToAllOp>(op)) {
+    if (all.getSplit() == packed.dim)
+      handOut(groupSize(all.getAxes()));
+    if (all.getConcat() == packed.dim && hasBlocks)
+      gather(groupSize(all.getAxes()));
+  } else if (auto exchange = dyn_cast<ExchangeOp>(op)) {
+    if (packed.dim == 0) {
+      handOut(groupSize(exchange.getAxes()));
+      if (hasBlocks)
+        gather(groupSize(exchange.getAxes()));
+    }
+  } else if (auto own = dyn_cast<AllGatherOp>(op)) {
+    if (own.getDim() == packed.dim)
+      gather(groupSize(own.getAxes()));
+  } else if (isa<SliceOp, ReduceScatterOp>(op)) {
+    if (op->getAttrOfType<IntegerAttr>("dim").getInt() == packed.dim)
+      handOut(groupSize(collectiveAxesOf(op)));
+  }
+  int number = isa<AllReduceOp, ReduceScatterOp>(op) ? 1105 : 1104;
+  auto report = [&](const Refusal &refusal) {
+    if (refusal.kind == Refusal::Kind::Misaligned)
+      return false;
+    reportRefusal(op, refusal, number);
+    return true;
+  };
+  if (!hasBlocks) {
+    // The parts of the ranks end inside a part of the dim: it is handed out as one.
+    std::optional<layout::Value> whole = joinParts(packed);
+    if (!whole)
+      return false;
+    Outcome<layout::Value> moved = move(op, *whole);
+    if (!moved)
+      return report(moved.getRefusal());
+    // Names are told by going back, where that is possible.
+    if (!inferPulled(op, "this hands out parts side by side as one dim")) {
+      set(op->getResult(0), std::move(*moved));
+      return true;
+    }
+    Known known = get(op->getResult(0));
+    known.packed = asOnePart(std::move(*moved));
+    set(op->getResult(0), std::move(known));
+    return true;
+  }
+  for (const layout::Value &part : packed.parts) {
+    if (isa<tensor::CastOp>(op)) {
+      result.parts.push_back(part);
+      continue;
+    }
+    Outcome<layout::Value> moved = move(op, beginHistory(part, packed.dim));
+    if (!moved)
+      return report(moved.getRefusal());
+    result.parts.push_back(settleDuplicates(scope.universe, std::move(*moved), result.dim));
+  }
+  std::optional<Known> known = knownOf(std::move(result), op, get(op->getOperand(0)).kind != Known::Kind::Digits);
+  if (!known)
+    return false;
+  set(op->getResult(0), std::move(*known));
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Computation
+//===----------------------------------------------------------------------===//
+
+std::optional<Known> FunctionInference::addParts(Operation *op, layout::IteratorKind kind, ArrayRef<Known> parts) {
+  Known sum = parts.front();
+  auto isFull = [](const Known &part) { return part.value.isFull(); };
+  bool isSum = kind == layout::IteratorKind::Sum;
+  if (!isSum && !llvm::all_of(parts, isFull)) {
+    for (const Known &part : parts)
+      if (!layout::isSame(part.value, sum.value)) {
+        Refusal refusal{Refusal::Kind::Unknown, "a reduction of parts that are spread in different ways",
+                        "parts that are spread alike"};
+        reportRefusal(op, refusal, 1108);
+        return std::nullopt;
+      }
+    return sum;
+  }
+  ComputeRule rule;
+  SmallVector<int64_t, 4> dims;
+  for (size_t dim = 0; dim < sum.value.dims.size(); ++dim) {
+    rule.iterators.push_back(layout::IteratorKind::Parallel);
+    rule.names.push_back("dim " + std::to_string(dim));
+    dims.push_back(static_cast<int64_t>(dim));
+  }
+  rule.operands = {dims, dims};
+  rule.results = {dims};
+  rule.linearity = isSum ? layout::Linearity::Additive : layout::Linearity::NonLinear;
+  for (const Known &part : parts.drop_front()) {
+    std::optional<SmallVector<Known, 1>> both = applyRule(op, rule, {sum, part});
+    if (!both)
+      return std::nullopt;
+    sum = std::move(both->front());
+  }
+  return sum;
+}
+
+std::optional<SmallVector<Known, 1>> FunctionInference::applyPacked(Operation *op, const ComputeRule &rule,
+                                                                    ArrayRef<Known> operands) {
+  auto report = [&](Refusal refusal, int number) {
+    reportRefusal(op, refusal, number);
+    return std::nullopt;
+  };
+  auto unknown = [&](const std::string &what) {
+    return report({Refusal::Kind::Unknown, what, "operands that are packed alike, or one part at a time"}, 1108);
+  };
+  // One part is a value like others.
+  if (llvm::any_of(operands, [](const Known &known) { return known.packed && known.packed->parts.size() == 1; })) {
+    SmallVector<Known, 4> values(operands);
+    for (Known &known : values)
+      if (known.packed && known.packed->parts.size() == 1) {
+        Known own;
+        own.kind = Known::Kind::Digits;
+        own.value = known.packed->parts.front();
+        known = std::move(own);
+      }
+    markUncovered("parts side by side that are computed with as one dim");
+    return applyRule(op, rule, values);
+  }
+  SmallVector<std::optional<Packed>, 4> packed;
+  const Packed *model = nullptr;
+  int64_t iterator = layout::noIterator;
+  for (auto [index, operand] : llvm::enumerate(operands))
+    packed.push_back(packedOf(operand));
+  for (auto [index, own] : llvm::enumerate(packed))
+    if (own && !model) {
+      model = &*own;
+      iterator = rule.operands[index][own->dim];
+    }
+  if (iterator == layout::noIterator)
+    return unknown("one place of a dim of parts side by side");
+  const size_t walked = static_cast<size_t>(iterator);
+  layout::IteratorKind kind = rule.iterators[walked];
+  bool isKept = llvm::any_of(rule.results, [&](const auto &dims) { return llvm::is_contained(dims, iterator); });
+
+  // Every operand that walks the iterator has the same parts, or is the same everywhere.
+  std::optional<Refusal> mismatch;
+  auto isLike = [&](const Packed &own) {
+    bool isAlike = own.parts.size() == model->parts.size() && own.blocks == model->blocks;
+    for (size_t part = 0; isAlike && part < own.parts.size(); ++part)
+      isAlike = own.partSize(part) == model->partSize(part);
+    return isAlike;
+  };
+  SmallVector<bool, 4> isPackedHere(operands.size(), false);
+  for (size_t i = 0; i < operands.size(); ++i)
+    for (size_t dim = 0; dim < rule.operands[i].size(); ++dim) {
+      if (rule.operands[i][dim] != iterator || operands[i].kind == Known::Kind::Uniform)
+        continue;
+      if (packed[i] && packed[i]->dim == dim) {
+        isPackedHere[i] = true;
+        if (!isLike(*packed[i]) && !mismatch)
+          mismatch = layout::disagreement(scope.universe, layout::packedDimOf(*model), layout::packedDimOf(*packed[i]))
+                         .value_or(Refusal{Refusal::Kind::Unknown, "parts that end at different places", ""});
+        continue;
+      }
+      if (packed[i])
+        return unknown("an operand of which two dims are walked together");
+      const layout::Dim &other = operands[i].value.dims[dim];
+      if (layout::isDuplicates(other) || mismatch)
+        continue;
+      mismatch = layout::disagreement(scope.universe, layout::packedDimOf(*model), {{other}, 1})
+                     .value_or(Refusal{Refusal::Kind::Unknown, "parts beside a dim that has none", ""});
+      if (operands[i].value.isUnsettled && mismatch->kind == Refusal::Kind::Wrong)
+        mismatch->kind = Refusal::Kind::Unknown;
+    }
+  if (mismatch || (kind == layout::IteratorKind::Whole && !isKept)) {
+    // Where all of the dim is on every rank it is one dim like others.
+    SmallVector<Known, 4> whole(operands);
+    bool isWhole = true;
+    for (size_t i = 0; i < operands.size(); ++i) {
+      if (!isPackedHere[i])
+        continue;
+      std::optional<layout::Value> one = joinParts(*packed[i]);
+      isWhole &= one.has_value();
+      if (!one)
+        break;
+      whole[i] = Known();
+      whole[i].kind = Known::Kind::Digits;
+      whole[i].value = std::move(*one);
+    }
+    markUncovered("parts side by side that are computed with as one dim");
+    if (isWhole)
+      return applyRule(op, rule, whole);
+    if (!mismatch)
+      return unknown("parts side by side that are needed in one order");
+    for (const auto &own : packed)
+      for (size_t i = 0; own && i < own->parts.size(); ++i)
+        if (own->parts[i].isUnsettled && mismatch->kind == Refusal::Kind::Wrong)
+          mismatch->kind = Refusal::Kind::Unknown;
+    mismatch->message = "operands do not agree along '" + rule.names[walked] + "': " + mismatch->message;
+    return report(*mismatch, 1106);
+  }
+
+  auto isFollowed = [](const Known &operand) { return operand.packed != nullptr; };
+  if (!isKept || llvm::any_of(operands, isFollowed))
+    markUncovered("parts side by side that are computed with as a whole");
+  SmallVector<SmallVector<Known, 1>, 3> results; // by part
+  bool hasConstant = false, isCut = false;
+  for (size_t part = 0; part < model->parts.size(); ++part) {
+    SmallVector<Known, 4> own(operands);
+    for (size_t i = 0; i < operands.size(); ++i) {
+      if (isPackedHere[i]) {
+        own[i] = Known();
+        own[i].kind = Known::Kind::Digits;
+        own[i].value = packed[i]->parts[part];
+        hasConstant |= isConstantPart(own[i].value, packed[i]->dim);
+        isCut |= packed[i]->isCut;
+        continue;
+      }
+      for (size_t dim = 0; own[i].kind == Known::Kind::Digits && dim < rule.operands[i].size(); ++dim)
+        if (rule.operands[i][dim] == iterator) { // duplicates
+          layout::Digit &digit = own[i].value.dims[dim].digits.front();
+          digit.count = model->partSize(part);
+          own[i].value.dims[dim].digits.assign(1, layout::Digit(digit));
+        }
+    }
+    std::optional<SmallVector<Known, 1>> result = applyRule(op, rule, own);
+    if (!result)
+      return std::nullopt;
+    results.push_back(std::move(*result));
+  }
+  if (kind == layout::IteratorKind::Whole && model->blocks != 1)
+    return unknown("parts side by side in another order than on one rank");
+  SmallVector<Known, 1> joinedResults;
+  for (size_t r = 0; r < results.front().size(); ++r) {
+    SmallVector<Known, 3> parts;
+    for (const SmallVector<Known, 1> &result : results) {
+      if (result[r].kind != Known::Kind::Digits)
+        return unknown("parts side by side in two dims");
+      parts.push_back(result[r]);
+    }
+    const auto *place = llvm::find(rule.results[r], iterator);
+    if (place != rule.results[r].end()) {
+      Packed result;
+      result.dim = static_cast<unsigned>(place - rule.results[r].begin());
+      result.blocks = model->blocks;
+      result.isCut = isCut;
+      for (Known &part : parts)
+        result.parts.push_back(std::move(part.value));
+      std::optional<Known> known = knownOf(std::move(result), op, false);
+      if (!known)
+        return unknown("parts side by side of which some are still to be reduced");
+      if (known->packed)
+        markUncovered("parts side by side that differ in another dim");
+      joinedResults.push_back(std::move(*known));
+      continue;
+    }
+    if (kind == layout::IteratorKind::Parallel || kind == layout::IteratorKind::Whole)
+      return unknown("parts side by side that are not reduced");
+    SmallVector<layout::Value, 3> values;
+    for (const Known &part : parts)
+      values.push_back(part.value);
+    if (!areReducedAlike(values)) {
+      if (hasConstant)
+        return unknown("a sum of parts that are spread over ranks and of constants");
+      return report(Refusal::wrong("of the parts along '" + rule.names[walked] +
+                                       "' some are spread over ranks and some are not: the sum over the ranks would "
+                                       "count the latter once per rank",
+                                   Refusal::Cause::Reduction),
+                    1105);
+    }
+    std::optional<Known> sum = addParts(op, kind, parts);
+    if (!sum)
+      return std::nullopt;
+    joinedResults.push_back(std::move(*sum));
+  }
+  return joinedResults;
+}
+
+//===----------------------------------------------------------------------===//
+// Boundaries
+//===----------------------------------------------------------------------===//
+
+std::optional<Refusal> FunctionInference::packedBoundary(const Packed &packed, const layout::Value &declared) {
+  if (declared.dims.size() != packed.parts.front().dims.size())
+    return Refusal::wrong("another number of dims than declared");
+  const layout::Dim &wanted = declared.dims[packed.dim];
+  Refusal open{Refusal::Kind::Unknown, "parts side by side that the layout does not tell apart",
+               "a layout with the same parts"};
+  bool isByPart = wanted.segments.size() == packed.parts.size() && packed.blocks == 1;
+  if (wanted.isSegmented() && !isByPart)
+    return open;
+  for (size_t i = 0; i < packed.parts.size(); ++i) {
+    const layout::Value &part = packed.parts[i];
+    layout::Value own = declared;
+    own.dims[packed.dim] = isByPart ? wanted.segments[i] : part.dims[packed.dim];
+    if (std::optional<Refusal> refusal = layout::boundaryDisagreement(scope.universe, part, own))
+      return refusal;
+    // Names bind: what a result names is not positions of another dim.
+    for (const layout::Digit &digit : part.dims[packed.dim].digits)
+      if (!isByPart && scope.universe.spaces[digit.space].isBound)
+        return open;
+  }
+  if (isByPart)
+    return std::nullopt;
+  return layout::disagreement(scope.universe, layout::packedDimOf(packed), {{wanted}, 1});
+}
