@@ -81,13 +81,17 @@ static std::optional<LayoutCounterexample> findDifference(const layout::Universe
     SmallVector<int64_t, 4> wantedAt = layout::positionsAt(universe, wanted, place),
                             gotAt = layout::positionsAt(universe, got, place);
     SmallVector<layout::SpaceId, 4> spaces;
-    for (const layout::Dim &dim : wanted.dims)
-      for (const layout::Digit &digit : dim.digits)
+    auto addSpaces = [&](ArrayRef<layout::Digit> digits) {
+      for (const layout::Digit &digit : digits)
         if (!llvm::is_contained(spaces, digit.space))
           spaces.push_back(digit.space);
-    for (const layout::Digit &digit : wanted.floats)
-      if (!llvm::is_contained(spaces, digit.space))
-        spaces.push_back(digit.space);
+    };
+    for (const layout::Dim &dim : wanted.dims) {
+      addSpaces(dim.digits);
+      for (const layout::Dim &segment : dim.segments)
+        addSpaces(segment.digits);
+    }
+    addSpaces(wanted.floats);
     for (layout::SpaceId space : spaces) {
       example.wanted.push_back({universe.spaces[space].name, wantedAt[space]});
       example.got.push_back({universe.spaces[space].name, gotAt[space]});

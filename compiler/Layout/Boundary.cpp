@@ -4,16 +4,31 @@
 #include "compiler/Layout/Compare.h"
 #include "compiler/Layout/Readings.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 
 namespace muster::layout {
 
-static std::optional<Refusal> dimBoundary(const Universe &universe, const Dim &dim, const Dim &declared, size_t index) {
+/// All spaces that a declared value names, those of segments included.
+static llvm::SmallDenseSet<SpaceId, 8> spacesOf(const Value &declared) {
+  llvm::SmallDenseSet<SpaceId, 8> spaces;
+  for (const Dim &dim : declared.dims) {
+    for (const Digit &digit : dim.digits)
+      spaces.insert(digit.space);
+    for (const Dim &segment : dim.segments)
+      for (const Digit &digit : segment.digits)
+        spaces.insert(digit.space);
+  }
+  return spaces;
+}
+
+static std::optional<Refusal> dimBoundary(const Universe &universe, const Dim &dim, const Dim &declared, size_t index,
+                                          const llvm::SmallDenseSet<SpaceId, 8> &named) {
   if (isDuplicates(dim) && dim.localSize() == declared.localSize())
     return std::nullopt;
   if (dim.isSegmented() && dim.segments.size() == declared.segments.size()) {
     for (size_t i = 0; i < dim.segments.size(); ++i)
-      if (std::optional<Refusal> refusal = dimBoundary(universe, dim.segments[i], declared.segments[i], index))
+      if (std::optional<Refusal> refusal = dimBoundary(universe, dim.segments[i], declared.segments[i], index, named))
         return refusal;
     return std::nullopt;
   }
@@ -27,7 +42,7 @@ static std::optional<Refusal> dimBoundary(const Universe &universe, const Dim &d
   // Named spaces bind: positions of one are not those of another, and a space equals itself digit for digit.
   for (const Digit &digit : dim.digits) {
     bool isDeclared = llvm::any_of(declared.digits, [&](const Digit &other) { return other.space == digit.space; });
-    if (isDeclared || universe.spaces[digit.space].isBound)
+    if (isDeclared || universe.spaces[digit.space].isBound || named.contains(digit.space))
       return Refusal::wrong(where);
   }
   for (const Digit &digit : declared.digits)
@@ -89,7 +104,7 @@ std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Valu
       }
       std::optional<Refusal> refusal;
       for (size_t i = 0; i < reading.dims.size() && !refusal; ++i)
-        refusal = dimBoundary(universe, reading.dims[i], target.dims[i], i);
+        refusal = dimBoundary(universe, reading.dims[i], target.dims[i], i, spacesOf(target));
       if (!refusal && !hasReadings)
         return refuseWithoutReadings();
       if (!refusal)
@@ -98,7 +113,8 @@ std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Valu
     }
   }
   // A shard that no dim claims was moved beside unit dims: which dim it shards is not said, and may be the right one.
-  bool hasStray = llvm::any_of(value.floats, [&](const Digit &digit) {
+  // A history says it: then all readings were tried.
+  bool hasStray = !value.history && llvm::any_of(value.floats, [&](const Digit &digit) {
     return llvm::none_of(value.dims, [&](const Dim &dim) { return dim.mayClaim(digit); });
   });
   if (first && hasStray && first->kind == Refusal::Kind::Wrong) {

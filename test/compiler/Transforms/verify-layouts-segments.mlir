@@ -187,3 +187,18 @@ func.func @negative_rows_of_another_tensor(%x: tensor<3x5xf32> {muster.layout = 
   // expected-note @+1 {{what would settle it}}
   return %p : tensor<3x5xf32>
 }
+
+// -----
+
+// Names bind in segments, too: k and v are of one size, and packed the wrong way round.
+muster.mesh @node <["tp" = 2]>
+func.func @negative_values_in_the_place_of_keys(%q: tensor<4xf32> {muster.layout = #muster.layout<[q/tp]>},
+                                                %k: tensor<2xf32> {muster.layout = #muster.layout<[k/tp]>},
+                                                %v: tensor<2xf32> {muster.layout = #muster.layout<[v/tp]>})
+    -> (tensor<8xf32> {muster.layout = #muster.layout<[{q:8/tp | k:4/tp | v:4/tp}]>}) {
+  // expected-note @+1 {{dim 0 holds [(2 : 2 @v, tp)(2 : 1 @v)], declared [(2 : 2 @k, tp)(2 : 1 @k)]}}
+  %p = tensor.concat dim(0) %q, %v, %k : (tensor<4xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<8xf32>
+  // expected-error @+2 {{E1104 result holds the wrong elements}}
+  // expected-note @+1 {{rank (tp=0), local index [7]: wanted logical}}
+  return %p : tensor<8xf32>
+}
