@@ -2,6 +2,7 @@
 #include "compiler/Analysis/FunctionInference.h"
 #include "compiler/Layout/Compare.h"
 #include "compiler/Layout/NormalForm.h"
+#include "compiler/Layout/Readings.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
@@ -154,11 +155,23 @@ void FunctionInference::inferHeads(Operation *op, int64_t heads, int64_t headDim
     shape = {rows, input->dims[1].localSize() * Size(headDim)};
   }
   // The logical number of heads settles what the shards are: they divide heads, never head_dim.
-  Size logical = 1;
+  layout::Value read;
   if (isSplit) {
-    for (const layout::Digit &digit : input->dims[1].digits)
-      logical *= digit.count;
-    if (!input->dims[1].isSegmented() && !(logical == Size(heads * headDim))) {
+    auto isLogical = [&](const layout::Value &reading) {
+      Size logical = 1;
+      for (const layout::Digit &digit : reading.dims[1].digits)
+        logical *= digit.count;
+      return logical == Size(heads * headDim);
+    };
+    // Shards of a dim of one element float: then a reading has them in it.
+    if (!input->dims[1].isSegmented() && !isLogical(*input))
+      for (layout::Value &reading : layout::readingsOf(scope.universe, *input))
+        if (isLogical(reading)) {
+          read = std::move(reading);
+          input = &read;
+          break;
+        }
+    if (!input->dims[1].isSegmented() && !isLogical(*input)) {
       Refusal refusal{Refusal::Kind::Wrong,
                       "expected " + std::to_string(heads) + " heads of " + std::to_string(headDim) + " but dim 1 is " +
                           print(scope.universe, input->dims[1]),

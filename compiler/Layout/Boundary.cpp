@@ -113,8 +113,7 @@ std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Valu
     }
   }
   // A shard that no dim claims was moved beside unit dims: which dim it shards is not said, and may be the right one.
-  // A history says it: then all readings were tried.
-  bool hasStray = !value.history && llvm::any_of(value.floats, [&](const Digit &digit) {
+  bool hasStray = llvm::any_of(value.floats, [&](const Digit &digit) {
     return llvm::none_of(value.dims, [&](const Dim &dim) { return dim.mayClaim(digit); });
   });
   if (first && hasStray && first->kind == Refusal::Kind::Wrong) {

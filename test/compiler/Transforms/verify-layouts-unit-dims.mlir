@@ -40,7 +40,8 @@ func.func @negative_whole_dims_change_places(
   } -> tensor<3x1xf32>
   // expected-note @+1 {{the value varies over 'c': (3 : 1 @o, c)}}
   %swapped = muster.all_to_all %product on "c" split 0 concat 0 : tensor<3x1xf32> -> tensor<3x1xf32>
-  // expected-error @+1 {{E1104 result holds the wrong elements: expected layout [p, q/c]}}
+  // expected-error @+2 {{E1108 cannot be proved: result holds the wrong elements: expected layout [p, q/c]}}
+  // expected-note @+1 {{which dim that shard belongs to}}
   return %swapped : tensor<3x1xf32>
 }
 
@@ -202,4 +203,14 @@ func.func @negative_shard_of_another_sum(%x: tensor<5x14x3xf32> {muster.layout =
   // expected-error @+2 {{E1108 cannot be proved: result holds the declared elements on this mesh, but not as layout [(r u/sp), v] has its dims}}
   // expected-note @+1 {{what would settle it}}
   return %s : tensor<5x14xf32>
+}
+
+// -----
+
+// One head of one element a rank: the shard that floats is one of the heads.
+muster.mesh @m <["b" = 4]>
+func.func @heads_of_one_element(%x: tensor<2x1xf32> {muster.layout = #muster.layout<[t, i/b]>})
+    -> (tensor<2x1x1xf32> {muster.layout = #muster.layout<[t, h/b, d]>}) {
+  %y = nn.split_heads %x heads 4 head_dim 1 : tensor<2x1xf32> -> tensor<2x1x1xf32>
+  return %y : tensor<2x1x1xf32>
 }

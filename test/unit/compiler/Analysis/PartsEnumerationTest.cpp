@@ -465,7 +465,7 @@ TEST_F(PartsEnumeration, ExchangesOfParts) {
                    judgeAll(mesh, twice, layout);
                  }
                });
-  expectCounts(946, 2090, 0, 0);
+  expectCounts(946, 2090, 0, 877);
 }
 
 /// From every layout to every layout, declared as every layout.

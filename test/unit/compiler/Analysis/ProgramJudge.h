@@ -38,8 +38,8 @@ struct FuzzCounts {
 
 class ProgramJudge {
 public:
-  /// One right program and two edits of it, all from the seed.
-  void judge(uint64_t seed);
+  /// One right program and two edits of it, all from the seed. `isWide`: see makeRight.
+  void judge(uint64_t seed, bool isWide);
 
   FuzzCounts counts;
   /// First findings of those that are unknown.

@@ -49,8 +49,9 @@ ProgramRun ProgramRunner::run(const Program &program, ModuleOp module) {
       SmallVector<int64_t> shape;
       for (const Terms &terms : op.dims)
         shape.push_back(terms.front().size);
+      Type type = op.bound > 0 ? Type(IntegerType::get(&context, 32)) : Type(Float32Type::get(&context));
       inputs.push_back(
-          makeRandom(shape, Float32Type::get(&context), 17, "x" + std::to_string(op.tag), RandomReals::Uniform, 2));
+          makeRandom(shape, type, 17, "x" + std::to_string(op.tag), RandomReals::Uniform, op.bound > 0 ? op.bound : 2));
     }
   ProgramRun outcome;
   auto parts = interpreter.scatterInputs("f", inputs);

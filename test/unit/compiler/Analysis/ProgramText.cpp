@@ -11,11 +11,11 @@ using Kind = ProgramOp::Kind;
 
 static std::string axisName(int axis) { return std::string(1, static_cast<char>('a' + axis)); }
 
-static std::string typeOf(const Sizes &shape) {
+static std::string typeOf(const Sizes &shape, bool isInteger = false) {
   std::string text = "tensor<";
   for (int64_t size : shape)
     text += std::to_string(size) + "x";
-  return text + "f32>";
+  return text + (isInteger ? "i32>" : "f32>");
 }
 
 static std::string layoutOf(const std::vector<Terms> &dims) {
@@ -124,8 +124,9 @@ static std::string genericText(const ProgramOp &op, const std::string &id, const
   return text + "    linalg.yield %r : f32\n  } -> " + typeOf(shape) + "\n";
 }
 
-static std::string reshapeText(const std::string &id, const std::string &input, const Sizes &from, const Sizes &to) {
-  std::string types = typeOf(from) + " into " + typeOf(to) + "\n";
+static std::string reshapeText(const std::string &id, const std::string &input, const Sizes &from, const Sizes &to,
+                               bool isInteger) {
+  std::string types = typeOf(from, isInteger) + " into " + typeOf(to, isInteger) + "\n";
   if (from.size() < to.size())
     if (std::string groups = reassociation(from, to); !groups.empty())
       return "  %v" + id + " = tensor.expand_shape %v" + input + " " + groups + " output_shape [" + listText(to) +
@@ -135,8 +136,8 @@ static std::string reshapeText(const std::string &id, const std::string &input, 
       return "  %v" + id + " = tensor.collapse_shape %v" + input + " " + groups + " : " + types;
   std::string shapeType = "tensor<" + std::to_string(to.size()) + "xindex>";
   return "  %s" + id + " = arith.constant dense<[" + listText(to) + "]> : " + shapeType + "\n  %v" + id +
-         " = tensor.reshape %v" + input + "(%s" + id + ") : (" + typeOf(from) + ", " + shapeType + ") -> " +
-         typeOf(to) + "\n";
+         " = tensor.reshape %v" + input + "(%s" + id + ") : (" + typeOf(from, isInteger) + ", " + shapeType + ") -> " +
+         typeOf(to, isInteger) + "\n";
 }
 
 static std::string constantText(const Sizes &shape, size_t depth = 0, int64_t offset = 0) {
@@ -149,13 +150,17 @@ static std::string constantText(const Sizes &shape, size_t depth = 0, int64_t of
 }
 
 std::string Program::text(const Sizes &on) const {
+  const Sizes &axisSizes = on;
   std::vector<Sizes> all = *shapes(on);
-  std::string axes, arguments, body;
+  Scopes regions = scopes();
+  std::vector<bool> whole = integers();
+  std::string axes, arguments, body, functions;
+  std::vector<std::string> callers;
   for (size_t axis = 0; axis < on.size(); ++axis)
     axes += (axis ? ", \"" : "\"") + axisName(static_cast<int>(axis)) + "\" = " + std::to_string(on[axis]);
   for (size_t i = 0; i < ops.size(); ++i) {
     const ProgramOp &op = ops[i];
-    const std::string id = std::to_string(i), type = typeOf(all[i]);
+    const std::string id = std::to_string(i), type = typeOf(all[i], whole[i]);
     if (op.kind == Kind::Argument) {
       arguments +=
           (arguments.empty() ? "%v" : ", %v") + id + ": " + type + " {muster.layout = " + layoutOf(op.dims) + "}";
@@ -167,19 +172,28 @@ std::string Program::text(const Sizes &on) const {
     }
     const std::string input = std::to_string(op.operands.front());
     const Sizes &from = all[static_cast<size_t>(op.operands.front())];
+    // A region's value is written where it begins.
+    const std::string end = regions.other[i] < 0 ? "" : std::to_string(regions.other[i]);
+    const std::string fromType = typeOf(from, whole[static_cast<size_t>(op.operands.front())]);
+    auto operandAt = [&](size_t k) { return "%v" + std::to_string(op.operands[k]); };
+    auto typeAt = [&](size_t k) {
+      size_t value = static_cast<size_t>(op.operands[k]);
+      return typeOf(all[value], whole[value]);
+    };
+    const std::string yielded = "  scf.yield %v" + input + " : " + fromType + "\n";
     const std::string result = "  %v" + id + " = ", operand = " %v" + input, on = " on " + groupText(op.group),
                       dim = " dim " + std::to_string(op.dim), one = " : " + type + "\n",
-                      two = " : " + typeOf(from) + " -> " + type + "\n";
+                      two = " : " + fromType + " -> " + type + "\n";
     switch (op.kind) {
     case Kind::Argument:
     case Kind::Constant:
       break;
     case Kind::Reshape:
-      body += reshapeText(id, input, from, all[i]);
+      body += reshapeText(id, input, from, all[i], whole[i]);
       break;
     case Kind::Transpose:
       body += "  %e" + id + " = tensor.empty() : " + type + "\n" + result + "linalg.transpose ins(%v" + input + " : " +
-              typeOf(from) + ") outs(%e" + id + " : " + type + ") permutation = [" +
+              fromType + ") outs(%e" + id + " : " + type + ") permutation = [" +
               listText(Sizes(op.permutation.begin(), op.permutation.end())) + "]\n";
       break;
     case Kind::AllGather:
@@ -222,10 +236,84 @@ std::string Program::text(const Sizes &on) const {
     case Kind::Reduce:
       body += genericText(op, id, all[i], all);
       break;
+    case Kind::Matmul:
+      body += result + "nn.matmul" + operand + ", " + operandAt(1) + " : " + fromType + ", " + typeAt(1) + " -> " +
+              type + "\n";
+      break;
+    case Kind::RmsNorm:
+      body += result + "nn.rms_norm" + operand + ", " + operandAt(1) + " epsilon 1.0e-05 : " + fromType + ", " +
+              typeAt(1) + "\n";
+      break;
+    case Kind::SplitHeads:
+    case Kind::MergeHeads:
+      body += result + (op.kind == Kind::SplitHeads ? "nn.split_heads" : "nn.merge_heads") + operand + " heads " +
+              std::to_string(op.heads) + " head_dim " + std::to_string(op.headDim) + two;
+      break;
+    case Kind::Rope:
+      body += result + "nn.rope" + operand + ", " + operandAt(1) + ", " + operandAt(2) + ", " + operandAt(3) + " : " +
+              fromType + ", " + typeAt(1) + ", " + typeAt(3) + "\n";
+      break;
+    case Kind::Concat: {
+      std::string operands, types;
+      for (size_t k = 0; k < op.operands.size(); ++k) {
+        operands += (k ? ", " : "") + operandAt(k);
+        types += (k ? ", " : "") + typeAt(k);
+      }
+      body += result + "tensor.concat dim(" + std::to_string(op.dim) + ") " + operands + " : (" + types + ") -> " +
+              type + "\n";
+      break;
+    }
+    case Kind::Part: {
+      Sizes offsets(from.size(), 0), strides(from.size(), 1);
+      offsets[static_cast<size_t>(op.dim)] = op.shape[0].at(axisSizes);
+      body += result + "tensor.extract_slice" + operand + "[" + listText(offsets) + "] [" + listText(all[i]) + "] [" +
+              listText(strides) + "] : " + fromType + " to " + type + "\n";
+      break;
+    }
+    case Kind::LoopBegin:
+      body += "  %l" + id + " = arith.constant 0 : index\n  %u" + id + " = arith.constant 2 : index\n  %t" + id +
+              " = arith.constant 1 : index\n  %v" + end + " = scf.for %n" + id + " = %l" + id + " to %u" + id +
+              " step %t" + id + " iter_args(%v" + id + " = %v" + input + ") -> (" + type + ") {\n";
+      break;
+    case Kind::LoopEnd:
+    case Kind::BranchEnd:
+      body += yielded + "  }\n";
+      break;
+    case Kind::Then: {
+      // Its Else closes it, whose end is that of the whole.
+      size_t last = static_cast<size_t>(regions.other[static_cast<size_t>(regions.other[i])]);
+      body += "  %c" + id + " = arith.constant 0 : index\n  %x" + id + " = tensor.extract %v" + input + "[%c" + id +
+              "] : " + fromType + "\n  %k" + id + " = arith.constant 1 : i32\n  %b" + id + " = arith.cmpi slt, %x" +
+              id + ", %k" + id + " : i32\n  %v" + std::to_string(last) + " = scf.if %b" + id + " -> (" +
+              typeOf(all[last], whole[last]) + ") {\n";
+      break;
+    }
+    case Kind::Else:
+      body += yielded + "  } else {\n";
+      break;
+    case Kind::CallBegin:
+      callers.push_back(body);
+      body.clear();
+      break;
+    case Kind::CallEnd: {
+      const ProgramOp &begin = ops[static_cast<size_t>(regions.other[i])];
+      std::string callee = "@g" + std::to_string(begin.tag),
+                  in = typeOf(all[static_cast<size_t>(regions.other[i])], whole[static_cast<size_t>(regions.other[i])]);
+      functions += "func.func private " + callee + "(%v" + end + ": " + in + ") -> " + type + " {\n" + body +
+                   "  return %v" + input + " : " + type + "\n}\n";
+      body = callers.back() + result + "func.call " + callee + "(%v" + std::to_string(begin.operands[0]) + ") : (" +
+             in + ") -> " + type + "\n";
+      callers.pop_back();
+      break;
+    }
+    case Kind::CallAgain:
+      body += result + "func.call @g" + std::to_string(op.callee) + "(%v" + input + ") : (" + fromType + ") -> " +
+              type + "\n";
+      break;
     }
   }
   std::string type = typeOf(all[static_cast<size_t>(result)]);
-  return "muster.mesh @m <[" + axes + "]>\nfunc.func @f(" + arguments + ") -> (" + type +
+  return "muster.mesh @m <[" + axes + "]>\n" + functions + "func.func @f(" + arguments + ") -> (" + type +
          " {muster.layout = " + layoutOf(resultDims) + "}) {\n" + body + "  return %v" + std::to_string(result) +
          " : " + type + "\n}\n";
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "test/unit/compiler/Analysis/RightProgram.h"
 
+#include "test/unit/compiler/Analysis/ProgramMaker.h"
+
 #include <algorithm>
 #include <numeric>
 
@@ -8,61 +10,18 @@ namespace muster::test {
 
 using Kind = ProgramOp::Kind;
 
-namespace {
-
-class Maker {
-public:
-  explicit Maker(Dice &dice) : dice(dice) {}
-
-  Program makeRight();
-
-private:
-  struct Held {
-    std::vector<Terms> dims;
-    std::vector<int> pending;
-    std::string pendingBy;
-    bool isBetween = false; ///< inside a chain of movements: `dims` do not hold
-  };
-
-  int add(ProgramOp op, Held held);
-  int addArgument(std::vector<Terms> dims);
-  /// An argument of these dims, composite ones joined by a reshape.
-  int addOperand(const std::vector<Terms> &dims);
-  void step();
-  void finish();
-  std::vector<int> freeAxes(const Held &held) const;
-  int64_t axesSize(const std::vector<int> &axes) const;
-  bool mayDivide(const Term &term, const std::vector<int> &more) const;
-  std::vector<int> pickFree(const Held &held);
-
-  void merge();
-  void split();
-  void transpose();
-  void gather();
-  void slice();
-  void allToAll(bool isRaw);
-  void reduceNow();
-  void product();
-  void elementwise();
-  void reduce();
-  void softmax(size_t dim);
-
-  Dice &dice;
-  Program program;
-  std::vector<Held> held; ///< by value
-  int current = 0, names = 0;
-};
-
-int Maker::add(ProgramOp op, Held value) {
+int ProgramMaker::add(ProgramOp op, Held value) {
   op.tag = static_cast<int>(program.ops.size());
   program.ops.push_back(std::move(op));
   held.push_back(std::move(value));
   return static_cast<int>(held.size()) - 1;
 }
 
-int Maker::addArgument(std::vector<Terms> dims) { return add({.kind = Kind::Argument, .dims = dims}, {dims, {}, {}}); }
+int ProgramMaker::addArgument(std::vector<Terms> dims) {
+  return add({.kind = Kind::Argument, .dims = dims}, {dims, {}, {}});
+}
 
-int Maker::addOperand(const std::vector<Terms> &dims) {
+int ProgramMaker::addOperand(const std::vector<Terms> &dims) {
   // The argument's names are its own, but for a dim now and then.
   std::vector<Terms> single;
   bool isComposite = false;
@@ -78,9 +37,9 @@ int Maker::addOperand(const std::vector<Terms> &dims) {
                      : argument;
 }
 
-int64_t Maker::axesSize(const std::vector<int> &axes) const { return sizeOf(program.mesh, axes); }
+int64_t ProgramMaker::axesSize(const std::vector<int> &axes) const { return sizeOf(program.mesh, axes); }
 
-std::vector<int> Maker::freeAxes(const Held &value) const {
+std::vector<int> ProgramMaker::freeAxes(const Held &value) const {
   std::vector<int> axes;
   for (int axis = 0; axis < static_cast<int>(program.mesh.size()); ++axis) {
     bool isUsed = std::find(value.pending.begin(), value.pending.end(), axis) != value.pending.end();
@@ -93,11 +52,11 @@ std::vector<int> Maker::freeAxes(const Held &value) const {
   return axes;
 }
 
-bool Maker::mayDivide(const Term &term, const std::vector<int> &more) const {
+bool ProgramMaker::mayDivide(const Term &term, const std::vector<int> &more) const {
   return term.size % (axesSize(term.axes) * axesSize(more)) == 0;
 }
 
-std::vector<int> Maker::pickFree(const Held &value) {
+std::vector<int> ProgramMaker::pickFree(const Held &value) {
   std::vector<int> axes = freeAxes(value);
   dice.shuffle(axes);
   if (axes.size() > 1)
@@ -105,7 +64,7 @@ std::vector<int> Maker::pickFree(const Held &value) {
   return axes;
 }
 
-void Maker::merge() {
+void ProgramMaker::merge() {
   Held value = held[static_cast<size_t>(current)];
   if (value.dims.size() < 2)
     return;
@@ -115,7 +74,7 @@ void Maker::merge() {
   current = add({.kind = Kind::Reshape, .operands = {current}, .shape = extentsOf(value.dims)}, value);
 }
 
-void Maker::split() {
+void ProgramMaker::split() {
   Held value = held[static_cast<size_t>(current)];
   if (value.dims.empty() || value.dims.size() > 4)
     return;
@@ -147,7 +106,7 @@ void Maker::split() {
   current = add({.kind = Kind::Reshape, .operands = {current}, .shape = extentsOf(value.dims)}, value);
 }
 
-void Maker::transpose() {
+void ProgramMaker::transpose() {
   const Held value = held[static_cast<size_t>(current)];
   std::vector<int> permutation(value.dims.size());
   std::iota(permutation.begin(), permutation.end(), 0);
@@ -163,7 +122,7 @@ static std::vector<int> suffixOf(const std::vector<int> &axes, size_t count) {
   return std::vector<int>(axes.end() - static_cast<ptrdiff_t>(count), axes.end());
 }
 
-void Maker::gather() {
+void ProgramMaker::gather() {
   Held value = held[static_cast<size_t>(current)];
   std::vector<size_t> dims;
   for (size_t d = 0; d < value.dims.size(); ++d)
@@ -179,7 +138,7 @@ void Maker::gather() {
   current = add({.kind = Kind::AllGather, .operands = {current}, .group = group, .dim = static_cast<int>(d)}, value);
 }
 
-void Maker::slice() {
+void ProgramMaker::slice() {
   Held value = held[static_cast<size_t>(current)];
   std::vector<int> group = pickFree(value);
   if (group.empty() || value.dims.empty())
@@ -192,7 +151,7 @@ void Maker::slice() {
   current = add({.kind = Kind::Slice, .operands = {current}, .group = group, .dim = static_cast<int>(d)}, value);
 }
 
-void Maker::allToAll(bool isRaw) {
+void ProgramMaker::allToAll(bool isRaw) {
   Held value = held[static_cast<size_t>(current)];
   std::vector<std::pair<size_t, size_t>> pairs;
   for (size_t concat = 0; concat < value.dims.size(); ++concat)
@@ -244,7 +203,7 @@ void Maker::allToAll(bool isRaw) {
   current = add({.kind = Kind::Reshape, .operands = {id}, .shape = shape}, value);
 }
 
-void Maker::reduceNow() {
+void ProgramMaker::reduceNow() {
   Held value = held[static_cast<size_t>(current)];
   std::vector<int> group = value.pending;
   dice.shuffle(group);
@@ -271,7 +230,7 @@ void Maker::reduceNow() {
                 value);
 }
 
-void Maker::product() {
+void ProgramMaker::product() {
   const Held value = held[static_cast<size_t>(current)];
   if (value.dims.empty() || (!value.pending.empty() && value.pendingBy == "max"))
     return;
@@ -326,7 +285,7 @@ void Maker::product() {
         return softmax(d);
 }
 
-void Maker::softmax(size_t dim) {
+void ProgramMaker::softmax(size_t dim) {
   const Held value = held[static_cast<size_t>(current)];
   if (value.dims.size() < 2)
     return;
@@ -345,7 +304,7 @@ void Maker::softmax(size_t dim) {
                 value);
 }
 
-void Maker::elementwise() {
+void ProgramMaker::elementwise() {
   const Held value = held[static_cast<size_t>(current)];
   bool isFull = value.pending.empty();
   std::vector<int> all = iota(value.dims.size());
@@ -410,7 +369,7 @@ void Maker::elementwise() {
   }
 }
 
-void Maker::reduce() {
+void ProgramMaker::reduce() {
   const Held value = held[static_cast<size_t>(current)];
   if (value.dims.size() < 2)
     return;
@@ -433,7 +392,7 @@ void Maker::reduce() {
                 made);
 }
 
-void Maker::step() {
+void ProgramMaker::step() {
   if (!held[static_cast<size_t>(current)].pending.empty() && dice.chance(2))
     return reduceNow();
   switch (dice.below(14)) {
@@ -465,7 +424,7 @@ void Maker::step() {
   }
 }
 
-void Maker::finish() {
+void ProgramMaker::finish() {
   while (!held[static_cast<size_t>(current)].pending.empty())
     reduceNow();
   // One name a dim.
@@ -480,7 +439,7 @@ void Maker::finish() {
   program.resultDims = single;
 }
 
-Program Maker::makeRight() {
+Program ProgramMaker::makeRight(bool isWide) {
   static const std::vector<Sizes> meshes = {{2},    {3},    {4},    {2, 2},    {2, 3},   {3, 2},
                                             {2, 4}, {3, 3}, {1, 2}, {2, 2, 2}, {2, 1, 3}};
   while (true) {
@@ -507,15 +466,16 @@ Program Maker::makeRight() {
     current = addArgument(dims);
     int64_t steps = 2 + dice.below(5);
     for (int64_t i = 0; i < steps; ++i)
-      step();
+      if (isWide && !dice.chance(3))
+        wideStep();
+      else
+        step();
     finish();
     if (program.ops.size() > 1 && program.shapes(program.mesh) && program.shapes(program.single()))
       return program;
   }
 }
 
-} // namespace
-
-Program makeRight(Dice &dice) { return Maker(dice).makeRight(); }
+Program makeRight(Dice &dice, bool isWide) { return ProgramMaker(dice).makeRight(isWide); }
 
 } // namespace muster::test

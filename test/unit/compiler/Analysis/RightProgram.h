@@ -10,7 +10,8 @@
 
 namespace muster::test {
 
-Program makeRight(Dice &dice);
+/// `isWide`: with operations of nn, parts side by side, loops, branches and calls.
+Program makeRight(Dice &dice, bool isWide = false);
 
 } // namespace muster::test
 
