@@ -38,7 +38,7 @@ constexpr Block blocks[] = {
     {12001, 12000, Ceilings{0, 4, 0, 283, 2695, 9, 22}},
     {24001, 12000, Ceilings{0, 4, 0, 293, 2643, 8, 19}},
     {36001, 12000, Ceilings{0, 5, 0, 295, 2691, 14, 22}},
-    {48001, 12000, Ceilings{10, 1284, 1, 600, 4719, 5, 6}, true},
+    {48001, 12000, Ceilings{10, 1284, 1, 1200, 4719, 40, 6}, true},
 };
 
 FuzzCounts fuzz(uint64_t first, uint64_t programs, bool isWide) {
