@@ -2,7 +2,7 @@
 //
 // Box lists against the definition of layouts, element by element: for all pairs of layouts of small tensors every rank
 // pulls each of its elements once, from a place that holds it.
-#include "compiler/Layout/Boxes.h"
+#include "compiler/Layout/TransferForm.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -113,17 +113,92 @@ std::string describe(const Sharding &sharding) {
   return text;
 }
 
+int64_t evaluate(const Linear &linear, const Coordinates &own, const Coordinates &peer,
+                 llvm::ArrayRef<int64_t> columns) {
+  int64_t value = linear.constant;
+  for (const Linear::Term &term : linear.own)
+    value += term.factor * own[term.axis];
+  for (const Linear::Term &term : linear.peer)
+    value += term.factor * peer[term.axis];
+  return value + (linear.column ? columns[*linear.column] : 0);
+}
+
+/// What a rank pulls, read from the closed form.
+std::vector<Pull> expand(const Redistribution &redistribution, const TransferForm &form, int64_t rank) {
+  const auto &mesh = redistribution.from.mesh;
+  Coordinates own = coordinatesOf(mesh, rank);
+  int64_t position = 0, positions = 1;
+  for (unsigned axis : form.group) {
+    position = position * mesh[axis] + own[axis];
+    positions *= mesh[axis];
+  }
+  std::vector<Pull> pulls;
+  auto add = [&](int64_t peerPosition, llvm::ArrayRef<int64_t> columns) {
+    Coordinates peer = own;
+    for (unsigned axis : llvm::reverse(form.group)) {
+      peer[axis] = peerPosition % mesh[axis];
+      peerPosition /= mesh[axis];
+    }
+    auto sourceStrides = redistribution.from.stridesAt(peer), targetStrides = redistribution.to.stridesAt(own);
+    Pull pull{rankOf(mesh, peer), {}};
+    for (auto [index, dim] : llvm::enumerate(form.dims)) {
+      auto at = [&](const Linear &linear) { return evaluate(linear, own, peer, columns); };
+      pull.box.sourceOffset += at(dim.sourceStart) * sourceStrides[index];
+      pull.box.targetOffset += at(dim.targetStart) * targetStrides[index];
+      pull.box.dims.push_back(
+          {at(dim.extent), at(dim.sourceStep) * sourceStrides[index], at(dim.targetStep) * targetStrides[index]});
+    }
+    pulls.push_back(std::move(pull));
+  };
+  if (form.pulls == 0) {
+    for (int64_t peer = 0; peer < positions; ++peer)
+      add(peer, {});
+    return pulls;
+  }
+  size_t width = 1 + form.columns;
+  EXPECT_EQ(form.rows.size(), static_cast<size_t>(positions * form.pulls) * width);
+  for (int64_t pull = 0; pull < form.pulls; ++pull) {
+    llvm::ArrayRef<int64_t> row =
+        llvm::ArrayRef(form.rows).slice(static_cast<size_t>(position * form.pulls + pull) * width, width);
+    if (row.front() >= 0)
+      add(row.front(), row.drop_front());
+  }
+  return pulls;
+}
+
+/// Equal parts: what a closed form is for.
+bool isEven(const Redistribution &redistribution) {
+  if (!redistribution.isOneMachine || redistribution.from.mesh != redistribution.to.mesh)
+    return false;
+  for (const Sharding *sharding : {&redistribution.from, &redistribution.to})
+    for (const DealtDim &dim : sharding->dims)
+      for (const Segment &segment : dim.segments) {
+        if (segment.size % segment.deal.chunks() != 0)
+          return false;
+        for (const AxisDigit &digit : segment.deal.axes)
+          if (digit.count != sharding->mesh[digit.axis])
+            return false;
+      }
+  return true;
+}
+
 /// Boxes pulled by all ranks.
 int64_t check(const Redistribution &redistribution) {
   const auto &[from, to, isOneMachine] = redistribution;
   std::vector<std::vector<int64_t>> sources;
   for (int64_t rank = 0; rank < from.ranks(); ++rank)
     sources.push_back(memoryOf(from, rank));
-  int64_t boxes = 0;
-  for (int64_t rank = 0; rank < to.ranks(); ++rank) {
+  std::optional<TransferForm> form;
+  if (isEven(redistribution))
+    form = formOf(redistribution);
+  int64_t boxes = 0, received = 0, elements = 0;
+  for (int64_t round = 0; round < to.ranks() * (form ? 2 : 1); ++round) {
+    int64_t rank = round % to.ranks();
     std::vector<int64_t> wanted = memoryOf(to, rank), got(wanted.size(), -1);
-    for (const Pull &pull : pullsOf(redistribution, rank)) {
+    elements += static_cast<int64_t>(wanted.size());
+    for (const Pull &pull : round < to.ranks() ? pullsOf(redistribution, rank) : expand(redistribution, *form, rank)) {
       ++boxes;
+      received += pull.source == rank ? 0 : pull.box.elements();
       EXPECT_GT(pull.box.elements(), 0);
       forEachElement(pull.box, [&](int64_t at, int64_t place) {
         const std::vector<int64_t> &memory = sources[static_cast<size_t>(pull.source)];
@@ -142,6 +217,8 @@ int64_t check(const Redistribution &redistribution) {
     }
     EXPECT_EQ(got, wanted) << "rank " << rank;
   }
+  if (form)
+    EXPECT_NEAR(static_cast<double>(received) / static_cast<double>(elements), receivedShare(redistribution), 1e-9);
   if (testing::Test::HasFailure())
     ADD_FAILURE() << describe(from) << "\n -> " << describe(to);
   return boxes;
@@ -359,6 +436,33 @@ TEST(Boxes, areAsManyOnEightRanksAsOn8192) {
       EXPECT_EQ(pullsOf({contiguous, other}, rank).size(), 1u);
       EXPECT_EQ(pullsOf({other, contiguous}, rank).size(), 2u);
     }
+  }
+}
+
+/// Rows are a few for each position of the group: four times as many ranks, four times as many rows; and ranks that
+/// differ elsewhere add none. An affine form has none at all.
+TEST(TransferForm, growsWithTheGroupOnly) {
+  auto deal = [](std::initializer_list<AxisDigit> axes, ChunkOrder order = ChunkOrder::Contiguous) {
+    return Deal{axes, order};
+  };
+  for (int64_t ranks : {8, 128, 2048, 8192}) {
+    int64_t size = 4 * ranks;
+    auto form = [&](const Deal &from, const Deal &to, llvm::SmallVector<int64_t, 4> mesh) {
+      auto made = formOf({{mesh, {{{{size, from}}}, {{{size, {}}}}}}, {mesh, {{{{size, to}}}, {{{size, {}}}}}}});
+      EXPECT_TRUE(made.has_value());
+      return *made;
+    };
+    TransferForm gathered = form(deal({{0, ranks}}), {}, {ranks});
+    EXPECT_EQ(gathered.rows.size(), 0u);
+    EXPECT_EQ(gathered.group.size(), 1u);
+    TransferForm zigzag = form(deal({{0, ranks}}, ChunkOrder::ZigZag), deal({{0, ranks}}), {ranks, 3});
+    EXPECT_EQ(zigzag.pulls, 2);
+    EXPECT_EQ(zigzag.rows.size(), static_cast<size_t>(2 * ranks) * (1 + zigzag.columns));
+    EXPECT_EQ(zigzag.columns, 2u);
+    TransferForm turned = form(deal({{0, 4}, {1, ranks / 4}}), deal({{1, ranks / 4}, {0, 4}}), {4, ranks / 4});
+    EXPECT_EQ(turned.pulls, 1);
+    EXPECT_EQ(turned.rows.size(), static_cast<size_t>(ranks));
+    EXPECT_EQ(turned.columns, 0u);
   }
 }
 
