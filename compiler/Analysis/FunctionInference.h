@@ -148,6 +148,11 @@ private:
   // InferTransfer.cpp
   void inferTransfer(plan::TransferOp op);
 
+  // InferListed.cpp
+  /// A transfer that lists its peers; symbols are the values of `sizes`.
+  void inferListed(plan::TransferOp op, const layout::Value &value, llvm::ArrayRef<layout::Size> symbols,
+                   llvm::ArrayRef<layout::Size> resultShape);
+
   // FollowBack.cpp
   /// The positions at a place, followed back to a value of known digits. Nullopt where an operation on the way is no
   /// movement.

@@ -93,67 +93,8 @@ void FunctionInference::inferReshape(Operation *op, mlir::Value input) {
 }
 
 //===----------------------------------------------------------------------===//
-// Redistribution and permutation
+// Permutation
 //===----------------------------------------------------------------------===//
-
-/// The axes that divide a dim of a layout, outer first; nullopt for anything but one term.
-static std::optional<SmallVector<AxisRefAttr, 2>> axesOf(LayoutDimAttr dim) {
-  if (dim.getTerms().size() != 1)
-    return std::nullopt;
-  return SmallVector<AxisRefAttr, 2>(dim.getTerms().front().getAxes());
-}
-
-void FunctionInference::inferRedistribute(RedistributeOp op) {
-  if (const Known &known = get(op.getInput()); known.kind == Known::Kind::Uniform) {
-    bool isReduced = llvm::any_of(op.getFrom().getPartials(), [&](PartialAttr partial) {
-      return partial.getKind() == ReductionKind::Sum && !llvm::is_contained(op.getTo().getPartials(), partial);
-    });
-    if (!isReduced || known.isZero)
-      return set(op.getResult(), Known(known));
-    Refusal refusal{Refusal::Kind::Wrong, "adds up a number that is the same on every rank", ""};
-    return reportRefusal(op, refusal, 1105);
-  }
-  const layout::Value *input = digitsOf(op, op.getInput());
-  if (!input)
-    return;
-  layout::Value value = *input;
-  auto apply = [&](Outcome<layout::Value> outcome) {
-    if (outcome) {
-      value = std::move(*outcome);
-      return true;
-    }
-    reportRefusal(op, outcome.getRefusal(), 1104);
-    return false;
-  };
-  // The sum first, then what leaves, then what arrives: any other way moves the same elements.
-  SmallVector<layout::AxisId, 2> staying;
-  for (PartialAttr partial : op.getTo().getPartials())
-    llvm::append_range(staying, scope.groupOf(partial.getAxes()));
-  for (PartialAttr partial : op.getFrom().getPartials())
-    for (layout::AxisId axis : scope.groupOf(partial.getAxes()))
-      if (!llvm::is_contained(staying, axis) &&
-          !apply(layout::allReduce(scope.universe, value, {axis}, reductionOf(partial.getKind()))))
-        return;
-  unsigned rank = static_cast<unsigned>(value.dims.size());
-  for (bool isArriving : {false, true})
-    for (unsigned dim = 0; dim < rank; ++dim) {
-      LayoutDimAttr from = op.getFrom().getDims()[dim], to = op.getTo().getDims()[dim];
-      if (from == to)
-        continue;
-      auto fromAxes = axesOf(from), toAxes = axesOf(to);
-      if (!fromAxes || !toAxes) {
-        Refusal refusal{Refusal::Kind::Unknown, "a redistribution of a dim of several terms", "collectives instead"};
-        return reportRefusal(op, refusal, 1108);
-      }
-      SmallVector<layout::AxisId, 2> group = scope.groupOf(isArriving ? *toAxes : *fromAxes);
-      if (group.empty())
-        continue;
-      if (!apply(isArriving ? layout::slice(scope.universe, value, group, dim)
-                            : layout::allGather(scope.universe, value, group, dim)))
-        return;
-    }
-  set(op.getResult(), std::move(value));
-}
 
 /// Ranks change places. What does not vary over them stays; the rest is followed place by place.
 void FunctionInference::inferPermute(PermuteOp op) {

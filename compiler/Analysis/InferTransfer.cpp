@@ -206,14 +206,6 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
     symbols.push_back(*known);
   }
   MeshAttr mesh = getMesh(op);
-  BoxReader reader(static_cast<unsigned>(mesh.getAxes().size()), symbols);
-  auto extents = reader.sizes(op.getExtents()), sourceStrides = reader.sizes(op.getSourceStrides()),
-       resultStrides = reader.sizes(op.getDestinationStrides());
-  std::optional<Amounts> sourceOffset = reader.offset(op.getSourceOffset()),
-                         resultOffset = reader.offset(op.getDestinationOffset());
-  if (!extents || !sourceStrides || !resultStrides || !sourceOffset || !resultOffset || !sourceOffset->peer.empty() ||
-      !resultOffset->own.empty() || !resultOffset->constant.isZero())
-    return unknown("an amount is no sum of coordinates times sizes");
   // An axis of the mesh may be several axes of the universe; the innermost steps by the stride.
   auto coordinatesOf = [&](ArrayRef<std::pair<unsigned, Size>> terms) {
     SmallVector<Coordinate, 2> coordinates;
@@ -226,6 +218,15 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
       }
     return coordinates;
   };
+  // Positions that pull from one peer each, all alike: no peer's place matters.
+  SmallVector<layout::AxisId, 2> ranks = scope.groupOf(op.getAxes());
+  bool isListed = false;
+  if (op.getSources()) {
+    isListed = !value.isFull() || llvm::is_contained(*op.getSources(), -1) ||
+               op.getExtents().getNumDims() > 2 * mesh.getAxes().size() ||
+               op.getSources()->size() > static_cast<size_t>(getGroupSize(mesh, op.getAxes()));
+    value.forEachMeshDigit([&](const layout::Digit &digit) { isListed |= llvm::is_contained(ranks, digit.axis); });
+  }
   SmallVector<Size, 4> resultShape;
   auto type = cast<RankedTensorType>(op.getType());
   auto dynamicSize = op.getResultSizes().begin();
@@ -235,6 +236,16 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
       return unknown("a size of the result is not known");
     resultShape.push_back(*size);
   }
+  if (isListed)
+    return inferListed(op, value, symbols, resultShape);
+  BoxReader reader(static_cast<unsigned>(mesh.getAxes().size()), symbols);
+  auto extents = reader.sizes(op.getExtents()), sourceStrides = reader.sizes(op.getSourceStrides()),
+       resultStrides = reader.sizes(op.getDestinationStrides());
+  std::optional<Amounts> sourceOffset = reader.offset(op.getSourceOffset()),
+                         resultOffset = reader.offset(op.getDestinationOffset());
+  if (!extents || !sourceStrides || !resultStrides || !sourceOffset || !resultOffset || !sourceOffset->peer.empty() ||
+      !resultOffset->own.empty() || !resultOffset->constant.isZero())
+    return unknown("an amount is no sum of coordinates times sizes");
   SmallVector<Size, 4> shape = value.localShape(), strides = stridesOf(shape);
   std::optional<Walk> source = walkOf(shape, *extents, *sourceStrides, coordinatesOf(sourceOffset->own), true),
                       result = walkOf(resultShape, *extents, *resultStrides, coordinatesOf(resultOffset->peer), false);
@@ -269,23 +280,26 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
   for (auto [dim, walked] : llvm::enumerate(source->dims))
     if (walked.box)
       dimOfBox[*walked.box] = static_cast<unsigned>(dim);
-  std::optional<unsigned> concat;
+  SmallVector<std::pair<unsigned, SmallVector<layout::AxisId, 2>>, 2> gathered;
   for (const Walk::Dim &filled : result->dims)
     if (!filled.axes.empty()) {
-      if (concat || !dimOfBox[*filled.box])
-        return unknown("the peers fill no dim of the source, or several");
-      concat = dimOfBox[*filled.box];
-      peers = filled.axes;
+      if (!dimOfBox[*filled.box])
+        return unknown("the peers fill no dim of the source");
+      gathered.push_back({*dimOfBox[*filled.box], filled.axes});
+      llvm::append_range(peers, filled.axes);
     }
+  // Of several dims that the peers fill, each has its own axes of the group.
   bool isOneBox = group.empty() || op.getReduction() || op.getSources();
-  if (isOneBox ? !peers.empty() : peers != group)
-    return unknown("the group is not the axes that divide the parts");
-  if (op.getSources()) {
-    bool varies = !value.isFull() || llvm::is_contained(*op.getSources(), -1);
-    value.forEachMeshDigit([&](const layout::Digit &digit) { varies |= llvm::is_contained(group, digit.axis); });
-    if (varies)
-      return unknown("ranks change places");
+  SmallVector<layout::AxisId, 2> members = group;
+  if (gathered.size() > 1) {
+    llvm::sort(peers);
+    llvm::sort(members);
   }
+  if (isOneBox ? !peers.empty() : peers != members)
+    return unknown("the group is not the axes that divide the parts");
+  std::optional<unsigned> concat;
+  if (gathered.size() == 1)
+    concat = gathered.front().first;
   // Own parts: over other axes they are the same at each peer, so they are taken first; the group's are handed out.
   std::optional<unsigned> split;
   SmallVector<std::pair<unsigned, SmallVector<layout::AxisId, 2>>, 2> behind;
@@ -299,9 +313,10 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
       return;
     if (isOwn)
       continue;
+    bool isGathered = llvm::any_of(gathered, [&](const auto &filled) { return filled.first == dim; });
     if (concat && parts == group)
       split = dim;
-    else if (concat == dim)
+    else if (isGathered)
       return unknown("parts go to other ranks than they come from");
     else
       behind.push_back({dim, parts});
@@ -314,8 +329,9 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
     isMoved = apply(exchangeParts(universe, value, group, *split), 1104);
   else if (split)
     isMoved = apply(layout::allToAll(universe, value, group, *split, *concat), 1104);
-  else if (concat)
-    isMoved = apply(layout::allGather(universe, value, group, *concat), 1104);
+  else
+    for (const auto &[dim, axes] : gathered)
+      isMoved = isMoved && apply(layout::allGather(universe, value, axes, dim), 1104);
   for (const auto &[dim, parts] : behind)
     isMoved = isMoved && apply(layout::slice(universe, value, parts, dim), 1104);
   if (!isMoved)

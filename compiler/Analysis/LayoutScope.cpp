@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Analysis/LayoutScope.h"
 
+#include "compiler/Analysis/ChunkOrders.h"
+
 #include "compiler/Layout/NormalForm.h"
 
 #include "mlir/IR/BuiltinTypes.h"
@@ -262,21 +264,19 @@ Outcome<Dim> LayoutScope::termOf(LayoutTermAttr term, std::optional<Size> local,
                  " does not divide by " + divisor->print(universe.symbols.getNames()));
   std::string name = term.getAnyOrder() ? "any(" + term.getName().str() + ")" : term.getName().str();
   std::string tag = term.getAnyOrder() ? name : "";
-  if (term.getOrder() == ChunkOrder::ZigZag) {
-    name += " zigzag";
-    tag = "zigzag over " + divisor->print(universe.symbols.getNames());
-  }
+  if (term.getOrder() == ChunkOrder::ZigZag)
+    name += " zigzag over " + divisor->print(universe.symbols.getNames());
   auto [known, isNew] = scope.try_emplace(name, 0);
-  if (isNew)
-    known->second = universe.addSpace({prefix + name, logical, tag});
-  layout::SpaceId space = known->second;
   if (isNew && term.getOrder() == ChunkOrder::ZigZag) {
     auto [plain, isPlainNew] = scope.try_emplace(term.getName(), 0);
     if (isPlainNew)
       plain->second = universe.addSpace({prefix + term.getName().str(), logical});
-    universe.spaces[space].twin = plain->second;
-    universe.spaces[space].zigZagParts = *divisor;
+    // A movement may have put the plain dim in this order before.
+    scope[name] = zigZagOf(universe, plain->second, *divisor);
+  } else if (isNew) {
+    known->second = universe.addSpace({prefix + name, logical, tag});
   }
+  layout::SpaceId space = scope.lookup(name);
   if (!(universe.spaces[space].size == logical))
     return wrong("dim '" + term.getName().str() + "' has size " +
                  universe.spaces[space].size.print(universe.symbols.getNames()) + " elsewhere but " +

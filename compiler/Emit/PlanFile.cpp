@@ -200,8 +200,12 @@ std::unique_ptr<fb::AmountT> PlanWriter::makeAmount(AffineExpr expression, Value
       continue;
     }
     int32_t slot = term.symbol < 0 ? -1 : static_cast<int32_t>(slotOf(sizes[term.symbol]));
-    fb::Position position = term.dim < 0 ? fb::Position::One : term.dim < axes ? fb::Position::Own : fb::Position::Peer;
-    amount->terms.emplace_back(term.factor, slot, term.dim < 0 ? 0 : term.dim % axes, position);
+    fb::Position position = term.dim < 0          ? fb::Position::One
+                            : term.dim < axes     ? fb::Position::Own
+                            : term.dim < 2 * axes ? fb::Position::Peer
+                                                  : fb::Position::Listed;
+    int index = position == fb::Position::Listed ? term.dim - 2 * axes : term.dim < 0 ? 0 : term.dim % axes;
+    amount->terms.emplace_back(term.factor, slot, index, position);
   }
   return amount;
 }
@@ -371,7 +375,12 @@ fb::TransferT PlanWriter::makeTransfer(plan::TransferStepOp transfer) {
     action.box.push_back(std::move(box));
   }
   if (transfer.getSources())
-    action.sources.assign(transfer.getSources()->begin(), transfer.getSources()->end());
+    for (int64_t number : *transfer.getSources()) {
+      if (number > std::numeric_limits<int32_t>::max())
+        fail("E4203 expected numbers below 2^31 in the rows of a transfer but got {}", number);
+      action.sources.push_back(static_cast<int32_t>(number));
+    }
+  action.columns = static_cast<uint8_t>(transfer.getExtents().getNumDims() - 2 * mesh.getAxes().size());
   return action;
 }
 

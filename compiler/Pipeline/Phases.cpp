@@ -117,8 +117,12 @@ StringRef getViolation(Operation *op, Phase phase) {
           .walk([](AxisRefAttr axis) { return axis.isWholeAxis() ? WalkResult::advance() : WalkResult::interrupt(); })
           .wasInterrupted())
     return "expected parts of axes to be axes";
-  if (phase >= Phase::Counted && isa<RedistributeOp>(op))
-    return "expected redistributions to be expanded";
+  if (auto redistribute = dyn_cast<RedistributeOp>(op)) {
+    if (phase >= Phase::Transferred)
+      return "expected redistributions to be transfers";
+    if (phase >= Phase::Counted && redistribute.getFrom().getPartials() != redistribute.getTo().getPartials())
+      return "expected redistributions to have nothing to reduce";
+  }
   if (phase >= Phase::Transferred && (isCollective(op) || isa<AssertLayoutOp>(op)))
     return "expected collectives to be transfers";
   if (phase >= Phase::Transferred && isa<tensor::DimOp>(op) && !op->getParentOfType<plan::KernelOp>())

@@ -41,10 +41,11 @@ private:
     int64_t sourceOffset, destinationOffset;
   };
 
-  SmallVector<int64_t> evaluate(AffineMap map, int64_t rank, int64_t peer) {
-    // Own coordinates, then the peer's; sizes are the symbols. Symbols follow the dims here.
+  SmallVector<int64_t> evaluate(AffineMap map, int64_t rank, int64_t peer, ArrayRef<int64_t> columns) {
+    // Own coordinates, then the peer's, then the row's; sizes are the symbols. Symbols follow the dims here.
     SmallVector<int64_t> values = execution.getMesh().getCoordinates(rank);
     llvm::append_range(values, execution.getMesh().getCoordinates(peer));
+    llvm::append_range(values, columns);
     for (Value size : op.getSizes())
       values.push_back(frame.find(size)->second[rank]->getScalar().integer);
     SmallVector<AffineExpr> symbols;
@@ -70,27 +71,35 @@ private:
     SmallVector<int64_t> group = getGroup(execution.getMesh(), rank, op.getAxes());
     int64_t position = llvm::find(group, rank) - group.begin();
     std::vector<bool> written(result.getElementCount(), false);
-    auto readFrom = [&](int64_t peer) { return pullFrom(rank, peer, result, written); };
     if (!op.getSources()) {
       for (int64_t peer : group)
-        if (llvm::Error error = readFrom(peer))
+        if (llvm::Error error = pullFrom(rank, peer, {}, result, written))
           return error;
       return result;
     }
-    int64_t from = (*op.getSources())[position];
-    if (from >= 0) {
-      if (llvm::Error error = readFrom(group[from]))
+    size_t width = op.getExtents().getNumDims() - 2 * execution.getMesh().getAxes().size() + 1;
+    size_t own = op.getSources()->size() / group.size(); // numbers
+    bool isEmpty = true;
+    for (size_t row = 0; row < own; row += width) {
+      ArrayRef<int64_t> numbers = op.getSources()->slice(static_cast<size_t>(position) * own + row, width);
+      if (numbers.front() < 0)
+        continue;
+      isEmpty = false;
+      if (llvm::Error error = pullFrom(rank, group[numbers.front()], numbers.drop_front(), result, written))
         return error;
-      return result;
     }
+    if (!isEmpty)
+      return result;
     return Tensor(result.getShape(), result.getElementType(),
                   result.isReal() ? Number::ofReal(0) : Number::ofInteger(0));
   }
 
-  llvm::Error pullFrom(int64_t rank, int64_t peer, Tensor &result, std::vector<bool> &written) {
-    Box box{evaluate(op.getExtents(), rank, peer), evaluate(op.getSourceStrides(), rank, peer),
-            evaluate(op.getDestinationStrides(), rank, peer), evaluate(op.getSourceOffset(), rank, peer).front(),
-            evaluate(op.getDestinationOffset(), rank, peer).front()};
+  llvm::Error pullFrom(int64_t rank, int64_t peer, ArrayRef<int64_t> columns, Tensor &result,
+                       std::vector<bool> &written) {
+    Box box{evaluate(op.getExtents(), rank, peer, columns), evaluate(op.getSourceStrides(), rank, peer, columns),
+            evaluate(op.getDestinationStrides(), rank, peer, columns),
+            evaluate(op.getSourceOffset(), rank, peer, columns).front(),
+            evaluate(op.getDestinationOffset(), rank, peer, columns).front()};
     for (int64_t extent : box.extents)
       if (extent < 0)
         return failAt(op,

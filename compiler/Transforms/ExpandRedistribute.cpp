@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/RedistributedDims.h"
 #include "compiler/Transforms/RedistributionPlan.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 
@@ -27,7 +28,9 @@ private:
   LogicalResult readMesh();
   LogicalResult readDims();
   LogicalResult readPartials();
-  Value emit(Value input, const RedistributionMove &move);
+  SmallVector<LayoutDimAttr> dimsOf(const Spread &spread);
+  /// `dims` are those of the layout before the move.
+  Value emit(Value input, const RedistributionMove &move, ArrayRef<LayoutDimAttr> dims);
   RankedTensorType typeOf(const Spread &spread);
   ArrayAttr names(ArrayRef<int> axes);
 
@@ -59,10 +62,7 @@ LogicalResult Expansion::readDims() {
   for (int64_t dim = 0; dim < input.getRank(); ++dim) {
     LayoutDimAttr from = op.getFrom().getDims()[dim], to = op.getTo().getDims()[dim];
     bool plain = op.getFrom().isPlainDim(dim) && op.getTo().isPlainDim(dim);
-    if (!plain && from != to)
-      return op.emitOpError() << "E4011 expected dim " << dim
-                              << " to be one contiguous dim over whole axes, or the same in both layouts, but got "
-                              << op.getFrom().getText() << " and " << op.getTo().getText();
+    problem.hasOtherChanges |= !plain && from != to;
     isFixed.push_back(!plain);
     int64_t ranks = 1;
     auto axesOf = [&](LayoutDimAttr layout) {
@@ -70,7 +70,7 @@ LogicalResult Expansion::readDims() {
       for (LayoutTermAttr term : layout.getTerms())
         for (AxisRefAttr ref : term.getAxes()) {
           int axis = static_cast<int>(mesh.findAxis(ref.getName()));
-          if (axisSizes[axis] > 1 && !llvm::is_contained(axes, axis))
+          if (axis >= 0 && axisSizes[axis] > 1 && !llvm::is_contained(axes, axis))
             axes.push_back(axis);
         }
       return axes;
@@ -135,7 +135,24 @@ RankedTensorType Expansion::typeOf(const Spread &spread) {
   return RankedTensorType::get(shape, input.getElementType());
 }
 
-Value Expansion::emit(Value input, const RedistributionMove &move) {
+/// The dims of a layout that is spread so; dims of other forms as they were in the beginning.
+SmallVector<LayoutDimAttr> Expansion::dimsOf(const Spread &spread) {
+  SmallVector<LayoutDimAttr> dims;
+  for (auto [dim, axes] : llvm::enumerate(spread.dims)) {
+    LayoutDimAttr from = op.getFrom().getDims()[dim];
+    if (!isFixed[dim]) {
+      SmallVector<StringRef> divided;
+      for (int axis : axes)
+        divided.push_back(mesh.getAxes()[axis].getName());
+      LayoutTermAttr term = LayoutTermAttr::getPlain(builder.getContext(), from.getTerms().front().getName(), divided);
+      from = LayoutDimAttr::get(builder.getContext(), {term}, /*segmented=*/false);
+    }
+    dims.push_back(from);
+  }
+  return dims;
+}
+
+Value Expansion::emit(Value input, const RedistributionMove &move, ArrayRef<LayoutDimAttr> dims) {
   Location loc = op.getLoc();
   RankedTensorType type = typeOf(move.after);
   ArrayAttr axes = names(move.axes);
@@ -151,40 +168,38 @@ Value Expansion::emit(Value input, const RedistributionMove &move) {
     return AllToAllOp::create(builder, loc, type, input, axes, move.dim, move.concat);
   case RedistributionMove::Kind::AllGather:
     return AllGatherOp::create(builder, loc, type, input, axes, move.dim);
-  case RedistributionMove::Kind::GatherSlice: {
-    // Lowering joins the two: a rank receives its slice only.
-    Spread whole = move.after;
-    whole.dims[move.dim].resize(whole.dims[move.dim].size() - move.sliced.size());
-    Value gathered = AllGatherOp::create(builder, loc, typeOf(whole), input, axes, move.concat);
-    return SliceOp::create(builder, loc, type, gathered, names(move.sliced), move.dim);
+  case RedistributionMove::Kind::Redistribute: {
+    LayoutAttr to = op.getTo(), from = LayoutAttr::get(builder.getContext(), dims, to.getPartials());
+    return RedistributeOp::create(builder, loc, op.getResult().getType(), input, from, to);
   }
-  case RedistributionMove::Kind::Permute:
-    return PermuteOp::create(builder, loc, type, input, move.sources, axes);
   }
   llvm_unreachable("every move is handled");
 }
 
 FailureOr<int64_t> Expansion::run() {
-  if (failed(readMesh()) || failed(readDims()) || failed(readPartials()))
+  if (failed(readMesh()) || failed(::readDims(op)) || failed(readDims()) || failed(readPartials()))
     return failure();
+  std::vector<RedistributionMove> moves = planRedistribution(problem);
+  if (moves.size() == 1 && moves.front().kind == RedistributionMove::Kind::Redistribute &&
+      op.getInput().getType() == typeOf(problem.from) && op.getFrom().getPartials() == op.getTo().getPartials())
+    return 0; // It only moves as it stands.
   Value value = op.getInput();
   auto cast = [&](RankedTensorType type) {
     if (value.getType() != type)
       value = tensor::CastOp::create(builder, op.getLoc(), type, value);
   };
-  std::vector<RedistributionMove> moves = planRedistribution(problem);
   // Sizes that only the result's type tells are used from the beginning.
   if (!moves.empty())
     cast(typeOf(problem.from));
-  int64_t made = 0;
+  Spread spread = problem.from;
   for (const RedistributionMove &move : moves) {
-    value = emit(value, move);
-    made += move.kind == RedistributionMove::Kind::GatherSlice ? 2 : 1;
+    value = emit(value, move, dimsOf(spread));
+    spread = move.after;
   }
   cast(llvm::cast<RankedTensorType>(op.getResult().getType()));
   op.replaceAllUsesWith(value);
   op.erase();
-  return made;
+  return static_cast<int64_t>(moves.size());
 }
 
 struct ExpandRedistribute : muster::impl::ExpandRedistributePassBase<ExpandRedistribute> {
@@ -195,7 +210,7 @@ struct ExpandRedistribute : muster::impl::ExpandRedistributePassBase<ExpandRedis
       FailureOr<int64_t> made = Expansion(op).run();
       if (failed(made))
         return signalPassFailure();
-      ++expanded;
+      expanded += *made > 0;
       collectives += *made;
     }
   }

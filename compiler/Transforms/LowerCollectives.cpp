@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Collectives become transfers. A box is read off the collective's meaning; a neighbouring transposition only permutes
-// its strides, a neighbouring slice only shifts and shortens it.
+// Collectives become transfers. A collective is read as two layouts of its operand's dims, between which the layout
+// algebra derives the boxes (compiler/Layout/TransferForm.h); a neighbouring transposition only permutes their strides,
+// a neighbouring slice only shifts and shortens them.
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/RedistributedDims.h"
 #include "compiler/Transforms/ResolveSizes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
@@ -75,25 +77,34 @@ public:
     return builder.getAffineSymbolExpr(found - symbols.begin()) * amount.factor;
   }
 
-  /// Position in the group of the own rank or of the peer, row-major over `axes`.
-  AffineExpr position(ArrayAttr axes, bool peer) {
+  /// A linear amount of the algebra times `unit`.
+  AffineExpr expression(const layout::Linear &linear, Amount unit) {
+    int64_t axes = static_cast<int64_t>(mesh.getAxes().size());
+    AffineExpr result = builder.getAffineConstantExpr(0);
+    if (linear.constant != 0)
+      result = expression(multiply({linear.constant, Value()}, unit));
+    for (const layout::Linear::Term &term : linear.own)
+      result = result + builder.getAffineDimExpr(term.axis) * expression(multiply({term.factor, Value()}, unit));
+    for (const layout::Linear::Term &term : linear.peer)
+      result = result + builder.getAffineDimExpr(axes + term.axis) * expression(multiply({term.factor, Value()}, unit));
+    if (linear.column)
+      result = result + builder.getAffineDimExpr(2 * axes + *linear.column) * expression(unit);
+    return result;
+  }
+
+  /// Position of the own rank in the group, row-major over `axes`.
+  AffineExpr ownPosition(ArrayAttr axes) {
     AffineExpr result = builder.getAffineConstantExpr(0);
     for (StringRef axis : axes.getAsValueRange<StringAttr>()) {
       int64_t index = mesh.findAxis(axis);
-      result = result * mesh.getAxes()[index].getSize() +
-               builder.getAffineDimExpr(index + (peer ? mesh.getAxes().size() : 0));
+      result = result * mesh.getAxes()[index].getSize() + builder.getAffineDimExpr(index);
     }
     return result;
   }
 
   AffineMapAttr map(ArrayRef<AffineExpr> results) {
-    return AffineMapAttr::get(AffineMap::get(2 * mesh.getAxes().size(), symbols.size(), results, builder.getContext()));
-  }
-  AffineMapAttr map(ArrayRef<Amount> amounts) {
-    SmallVector<AffineExpr> results;
-    for (Amount amount : amounts)
-      results.push_back(expression(amount));
-    return map(results);
+    return AffineMapAttr::get(
+        AffineMap::get(2 * mesh.getAxes().size() + columns, symbols.size(), results, builder.getContext()));
   }
 
   SmallVector<Amount> fromSizes(ArrayRef<OpFoldResult> sizes) {
@@ -104,38 +115,58 @@ public:
   Location loc;
   MeshAttr mesh;
   SmallVector<Value> symbols;
+  unsigned columns = 0; ///< of listed boxes
 };
 
-/// What a collective does to its box, in terms of the dims of its operand.
+/// What a collective does, in terms of the dims of its operand.
 struct Movement {
   ArrayAttr axes;
-  std::optional<int64_t> splitDim;  // the own part of this dim is pulled
-  std::optional<int64_t> concatDim; // the peer's part lands here
+  std::optional<int64_t> splitDim;  // dealt to the ranks
+  std::optional<int64_t> concatDim; // dealt to them before
   std::optional<ReductionKind> reduction;
   SmallVector<int64_t> sources; // permutations
-  bool local = false;           // nothing is pulled from others
 };
 
 std::optional<Movement> getMovement(Operation *op, int64_t group) {
   return TypeSwitch<Operation *, std::optional<Movement>>(op)
-      .Case([&](AllGatherOp op) { return Movement{op.getAxes(), std::nullopt, op.getDim(), std::nullopt, {}, false}; })
-      .Case([&](ReduceScatterOp op) {
-        return Movement{op.getAxes(), op.getDim(), std::nullopt, op.getKind(), {}, false};
-      })
-      .Case([&](AllReduceOp op) { return Movement{op.getAxes(), std::nullopt, std::nullopt, op.getKind(), {}, false}; })
-      .Case(
-          [&](AllToAllOp op) { return Movement{op.getAxes(), op.getSplit(), op.getConcat(), std::nullopt, {}, false}; })
-      .Case([&](ExchangeOp op) { return Movement{op.getAxes(), 0, 0, std::nullopt, {}, false}; })
-      .Case([&](SliceOp op) { return Movement{op.getAxes(), op.getDim(), std::nullopt, std::nullopt, {}, true}; })
+      .Case([&](AllGatherOp op) { return Movement{op.getAxes(), std::nullopt, op.getDim(), std::nullopt, {}}; })
+      .Case([&](ReduceScatterOp op) { return Movement{op.getAxes(), op.getDim(), std::nullopt, op.getKind(), {}}; })
+      .Case([&](AllReduceOp op) { return Movement{op.getAxes(), std::nullopt, std::nullopt, op.getKind(), {}}; })
+      .Case([&](AllToAllOp op) { return Movement{op.getAxes(), op.getSplit(), op.getConcat(), std::nullopt, {}}; })
+      .Case([&](ExchangeOp op) { return Movement{op.getAxes(), 0, 0, std::nullopt, {}}; })
+      .Case([&](SliceOp op) { return Movement{op.getAxes(), op.getDim(), std::nullopt, std::nullopt, {}}; })
       .Case([&](BroadcastOp op) {
-        return Movement{
-            op.getAxes(), std::nullopt, std::nullopt, std::nullopt, SmallVector<int64_t>(group, op.getRoot()), false};
+        return Movement{op.getAxes(), std::nullopt, std::nullopt, std::nullopt,
+                        SmallVector<int64_t>(group, op.getRoot())};
       })
       .Case([&](PermuteOp op) {
-        return Movement{op.getAxes(), std::nullopt, std::nullopt, std::nullopt, SmallVector<int64_t>(op.getSources()),
-                        false};
+        return Movement{op.getAxes(), std::nullopt, std::nullopt, std::nullopt, SmallVector<int64_t>(op.getSources())};
       })
       .Default([](Operation *) { return std::nullopt; });
+}
+
+/// The dims of a collective's operand, dealt as before and as behind it. A dim that is handed out and filled at once
+/// becomes three: which rank a part goes to, which one it comes from, and the part.
+SmallVector<RedistributedDim> dimsOf(const Movement &movement, MeshAttr mesh, int64_t rank) {
+  layout::Deal dealt;
+  for (StringRef axis : movement.axes.getAsValueRange<StringAttr>())
+    if (int64_t size = mesh.getAxisSize(axis); size > 1)
+      dealt.axes.push_back({static_cast<unsigned>(mesh.findAxis(axis)), size});
+  int64_t parts = dealt.ranks();
+  SmallVector<RedistributedDim> dims;
+  for (int64_t dim = 0; dim < rank; ++dim) {
+    bool isSplit = movement.splitDim == dim, isConcat = movement.concatDim == dim;
+    if (isSplit && isConcat) {
+      dims.push_back({dim, {{{parts, {}}}}, {{{parts, dealt}}}, true});
+      dims.push_back({dim, {{{parts, dealt}}}, {{{parts, {}}}}, true});
+      dims.push_back({dim, {{{1, {}}}}, {{{1, {}}}}, false});
+      continue;
+    }
+    layout::Deal none, from = isConcat ? dealt : none, to = isSplit ? dealt : none;
+    int64_t units = isSplit || isConcat ? parts : 1;
+    dims.push_back({dim, {{{units, from}}}, {{{units, to}}}, false});
+  }
+  return dims;
 }
 
 /// A slice whose place is known when it is compiled; null otherwise.
@@ -210,9 +241,9 @@ struct Destination {
 };
 
 /// Follows transpositions and slices (at a constant place, or of the rank's own part) behind a collective, each the
-/// only use of what is in front of it. A dim that is gathered from several ranks is not cut: its parts would be of
-/// unequal size.
-FailureOr<Destination> findDestination(Value result, std::optional<int64_t> gathered, SizeResolver &resolver) {
+/// only use of what is in front of it. A dim that is made of the parts of several ranks is not cut: what is wanted of
+/// them would be of unequal size.
+FailureOr<Destination> findDestination(Value result, const llvm::SmallBitVector &gathered, SizeResolver &resolver) {
   FailureOr<SmallVector<OpFoldResult>> sizes = resolver.getSizes(result);
   if (failed(sizes))
     return failure();
@@ -250,7 +281,7 @@ FailureOr<Destination> findDestination(Value result, std::optional<int64_t> gath
       };
       bool cutsGathered = false;
       for (auto [position, dim] : llvm::enumerate(made.dims))
-        cutsGathered |= gathered == dim && cuts(position);
+        cutsGathered |= gathered.test(static_cast<unsigned>(dim)) && cuts(position);
       if (cutsGathered || !llvm::all_of(wanted, isKnownEarly))
         break;
       for (auto [position, dim] : llvm::enumerate(made.dims)) {
@@ -265,7 +296,7 @@ FailureOr<Destination> findDestination(Value result, std::optional<int64_t> gath
     } else if (auto own = dyn_cast<SliceOp>(user)) {
       int64_t position = own.getDim(), dim = made.dims[position], group = getGroupSize(getMesh(own), own.getAxes());
       std::optional<int64_t> size = getConstantIntValue(made.sizes[position]);
-      if (gathered == dim || !size || group == 1)
+      if (gathered.test(static_cast<unsigned>(dim)) || !size || group == 1)
         break;
       made.ownParts.push_back({own.getAxes(), dim, *size / group * made.steps[dim]});
       made.extents[dim] = made.sizes[position] = builder.getIndexAttr(*size / group);
@@ -289,7 +320,8 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       SizeResolver resolver(function);
       SmallVector<Operation *> collectives;
       function.walk([&](Operation *op) {
-        if (isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, ExchangeOp, SliceOp, BroadcastOp, PermuteOp>(op))
+        if (isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, ExchangeOp, SliceOp, BroadcastOp, PermuteOp,
+                RedistributeOp>(op))
           collectives.push_back(op);
         if (auto claim = dyn_cast<AssertLayoutOp>(op)) {
           claim.replaceAllUsesWith(claim.getInput());
@@ -303,8 +335,15 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
   }
 
   LogicalResult lower(Operation *op, SizeResolver &resolver) {
-    Location loc = op->getLoc();
     MeshAttr mesh = getMesh(op);
+    if (auto redistribute = dyn_cast<RedistributeOp>(op)) {
+      if (redistribute.getFrom().getPartials() != redistribute.getTo().getPartials())
+        return op->emitOpError() << "E4015 expected nothing to reduce but got layouts "
+                                 << redistribute.getFrom().getText() << " and " << redistribute.getTo().getText()
+                                 << "; muster-expand-redistribute takes sums out";
+      FailureOr<SmallVector<RedistributedDim>> dims = readDims(redistribute);
+      return failed(dims) ? failure() : lowerTo(op, {}, *dims, resolver);
+    }
     auto axes = op->getAttrOfType<ArrayAttr>("axes");
     for (StringRef axis : axes.getAsValueRange<StringAttr>())
       if (mesh.findAxis(axis) < 0)
@@ -314,72 +353,119 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
     if (ShapedType::isDynamic(group))
       return op->emitOpError() << "E4004 cannot be lowered because the mesh has symbolic sizes";
     Movement movement = *getMovement(op, group);
-    bool zeros = llvm::is_contained(movement.sources, -1);
-    if (group == 1 && !zeros) {
+    if (group == 1 && !llvm::is_contained(movement.sources, -1)) {
       op->getResult(0).replaceAllUsesWith(op->getOperand(0));
       resolver.erase(op);
       return success();
     }
+    return lowerTo(op, movement, dimsOf(movement, mesh, cast<RankedTensorType>(op->getOperand(0).getType()).getRank()),
+                   resolver);
+  }
 
+  /// `movement` says what two layouts of the operand do not: reductions and permutations.
+  LogicalResult lowerTo(Operation *op, const Movement &movement, ArrayRef<RedistributedDim> dims,
+                        SizeResolver &resolver) {
+    Location loc = op->getLoc();
+    MeshAttr mesh = getMesh(op);
     OpBuilder builder(op);
+    SmallVector<unsigned> reduced;
+    if (movement.reduction)
+      for (StringRef axis : movement.axes.getAsValueRange<StringAttr>())
+        reduced.push_back(static_cast<unsigned>(mesh.findAxis(axis)));
+    // Sums are of layouts that are dealt behind them only, and so of one form.
+    layout::TransferForm form = *layout::formOf(redistributionOf(mesh, dims), reduced);
+
+    // A dim of which parts come from several ranks, or that is made of several, stays whole.
+    int64_t rank = cast<RankedTensorType>(op->getOperand(0).getType()).getRank();
+    llvm::SmallBitVector gathered(static_cast<unsigned>(rank));
+    for (auto [index, dim] : llvm::enumerate(dims)) {
+      auto position = static_cast<unsigned>(dim.tensorDim);
+      bool isOwn = dim.from.segments.size() == 1 && dim.from.segments.front().deal.axes.empty() && form.pulls == 0;
+      bool isSecond = index > 0 && dims[index - 1].tensorDim == dim.tensorDim;
+      if ((!isOwn && !(dim.from == dim.to)) || isSecond)
+        gathered.set(position);
+    }
     BoxBuilder box(builder, loc, mesh);
+    box.columns = form.columns;
     FailureOr<SmallVector<OpFoldResult>> inputSizes = resolver.getSizes(op->getOperand(0));
     FailureOr<Place> source = findPlace(op->getOperand(0), box, resolver);
-    FailureOr<Destination> destination = findDestination(op->getResult(0), movement.concatDim, resolver);
+    FailureOr<Destination> destination = findDestination(op->getResult(0), gathered, resolver);
     if (failed(inputSizes) || failed(source) || failed(destination))
       return failure();
     absorbed += source->absorbed + destination->absorbed.size();
 
-    // The box walks the operand's dims. A split dim is walked over the own part only, and of a dim that is not gathered
-    // the wanted part only.
-    SmallVector<Amount> input = box.fromSizes(*inputSizes), extents = input, sourceStrides = source->strides;
-    AffineExpr zero = builder.getAffineConstantExpr(0), sourceOffset = zero, destinationOffset = zero;
-    for (Amount amount : source->offset)
-      sourceOffset = sourceOffset + box.expression(amount);
-    if (movement.splitDim) {
-      Amount part = box.divide(input[*movement.splitDim], group);
-      extents[*movement.splitDim] = part;
-      Amount step = box.multiply(part, sourceStrides[*movement.splitDim]);
-      sourceOffset = sourceOffset + box.position(movement.axes, /*peer=*/false) * box.expression(step);
-    }
-    for (auto [dim, wanted] : llvm::enumerate(destination->extents)) {
-      if (!wanted)
-        continue;
-      extents[dim] = box.fromSize(wanted);
-      if (int64_t offset = destination->offsets[dim])
-        sourceOffset = sourceOffset + box.expression(box.multiply({offset, Value()}, sourceStrides[dim]));
-      sourceStrides[dim] = box.multiply({destination->steps[dim], Value()}, sourceStrides[dim]);
-    }
-    for (const OwnPart &part : destination->ownParts)
-      sourceOffset = sourceOffset + box.position(part.axes, /*peer=*/false) *
-                                        box.expression(box.multiply({part.step, Value()}, source->strides[part.dim]));
+    SmallVector<Amount> input = box.fromSizes(*inputSizes);
     // A dim that was dropped has one element.
-    SmallVector<Amount> destinationStrides(extents.size(), Amount{0, Value()}),
+    SmallVector<Amount> destinationStrides(rank, Amount{0, Value()}),
         finalStrides = box.strides(box.fromSizes(destination->sizes));
     for (auto [position, dim] : llvm::enumerate(destination->dims))
       destinationStrides[dim] = finalStrides[position];
-    if (movement.concatDim) {
-      Amount step = box.multiply(extents[*movement.concatDim], destinationStrides[*movement.concatDim]);
-      destinationOffset = box.position(movement.axes, /*peer=*/true) * box.expression(step);
+
+    AffineExpr zero = builder.getAffineConstantExpr(0), sourceOffset = zero, destinationOffset = zero;
+    for (Amount amount : source->offset)
+      sourceOffset = sourceOffset + box.expression(amount);
+    SmallVector<AffineExpr> extents, sourceSteps, destinationSteps;
+    layout::Coordinates anyRank(mesh.getAxes().size(), 0);
+    // Of a dim that does not count elements, the others of the same dim of the tensor do.
+    auto unitOf = [&](const RedistributedDim &dim) {
+      if (dim.countsElements)
+        return Amount{1, Value()};
+      int64_t units = 1;
+      for (const RedistributedDim &other : dims)
+        units *= other.tensorDim == dim.tensorDim ? other.from.localSize(anyRank) : 1;
+      return box.divide(input[dim.tensorDim], units);
+    };
+    for (auto [index, dim] : llvm::enumerate(dims)) {
+      const layout::TransferDim &shape = form.dims[index];
+      Amount unit = unitOf(dim), sourceStride = source->strides[dim.tensorDim],
+             destinationStride = destinationStrides[dim.tensorDim];
+      // What stands behind it in its dim is walked faster.
+      for (const RedistributedDim &behind : dims.drop_front(index + 1)) {
+        if (behind.tensorDim != dim.tensorDim)
+          break;
+        Amount inner = unitOf(behind);
+        sourceStride = box.multiply(sourceStride, box.multiply({behind.from.localSize(anyRank), Value()}, inner));
+        destinationStride =
+            box.multiply(destinationStride, box.multiply({behind.to.localSize(anyRank), Value()}, inner));
+      }
+      sourceOffset = sourceOffset + box.expression(shape.sourceStart, box.multiply(unit, sourceStride));
+      destinationOffset = destinationOffset + box.expression(shape.targetStart, box.multiply(unit, destinationStride));
+      // Which rank a part comes from and goes to is told by the offsets.
+      if (dim.countsElements && movement.axes)
+        continue;
+      extents.push_back(box.expression(shape.extent, unit));
+      sourceSteps.push_back(box.expression(shape.sourceStep, sourceStride));
+      destinationSteps.push_back(box.expression(shape.targetStep, destinationStride));
+      OpFoldResult wanted = destination->extents[dim.tensorDim];
+      if (!wanted)
+        continue;
+      extents.back() = box.expression(box.fromSize(wanted));
+      if (int64_t offset = destination->offsets[dim.tensorDim])
+        sourceOffset = sourceOffset + box.expression(box.multiply({offset, Value()}, sourceStride));
+      sourceSteps.back() = box.expression(box.multiply({destination->steps[dim.tensorDim], Value()}, sourceStride));
     }
-    // Symbols are numbered as expressions are made, so all are made before any map.
-    for (ArrayRef<Amount> list :
-         {ArrayRef<Amount>(extents), ArrayRef<Amount>(sourceStrides), ArrayRef<Amount>(destinationStrides)})
-      for (Amount amount : list)
-        box.expression(amount);
+    for (const OwnPart &part : destination->ownParts)
+      sourceOffset = sourceOffset + box.ownPosition(part.axes) *
+                                        box.expression(box.multiply({part.step, Value()}, source->strides[part.dim]));
 
     SmallVector<Value> dynamicSizes;
     for (OpFoldResult size : destination->sizes)
       if (auto value = dyn_cast<Value>(size))
         dynamicSizes.push_back(value);
+    SmallVector<StringRef> group;
+    for (unsigned axis : form.group)
+      group.push_back(mesh.getAxes()[axis].getName());
+    ArrayRef<int64_t> sources = movement.sources;
+    if (sources.empty())
+      sources = form.rows;
+    // Symbols are numbered as expressions are made: all are made now.
     auto transfer = plan::TransferOp::create(
         builder, loc, destination->value.getType(), source->source, box.symbols, dynamicSizes,
         builder.getStringAttr(op->getName().stripDialect()),
-        movement.local ? builder.getStrArrayAttr({}) : movement.axes,
+        movement.sources.empty() ? builder.getStrArrayAttr(group) : movement.axes,
         movement.reduction ? ReductionKindAttr::get(builder.getContext(), *movement.reduction) : ReductionKindAttr(),
-        box.map(extents), box.map({sourceOffset}), box.map(sourceStrides), box.map({destinationOffset}),
-        box.map(destinationStrides),
-        movement.sources.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(movement.sources));
+        box.map(extents), box.map({sourceOffset}), box.map(sourceSteps), box.map({destinationOffset}),
+        box.map(destinationSteps), sources.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(sources));
     destination->value.replaceAllUsesWith(transfer.getResult());
     for (Operation *behind : llvm::reverse(destination->absorbed)) {
       if (isa<SliceOp>(behind))

@@ -46,16 +46,17 @@ def SplitMeshAxesPass : Pass<"muster-split-mesh-axes", "::mlir::ModuleOp"> {
 }
 
 def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleOp"> {
-  let summary = "Turn redistributions into collectives";
+  let summary = "Turn redistributions into collectives, or into one movement";
   let description = [{
-    Replaces each `muster.redistribute` by the sequence of collectives that takes the one layout to the other with the fewest bytes received
-    by a rank, and of those by the shortest:
+    Replaces each `muster.redistribute` by what takes the one layout to the other with the fewest bytes received by a rank, and of that by the
+    shortest:
 
     - `slice` where a dim becomes sharded by an axis over which the value is replicated;
     - `reduce_scatter` where a partial axis comes to divide a dim, `all_reduce` where it does not;
     - `all_to_all` where an axis moves between dims;
-    - `all_gather` where an axis leaves, with a `slice` behind it where a part of it goes to another dim (`lower-collectives` joins the two);
-    - `permute` where parts are the same but lie on other ranks.
+    - `all_gather` where an axis leaves;
+    - a `redistribute` between two layouts that are partial over the same axes where none of these alone does it. `lower-collectives` makes one
+      transfer of it. So does any change of chunk orders, of terms of a product, of packed dims.
 
     Axes of size 1 need nothing, and equal layouts none of these.
 
@@ -65,9 +66,9 @@ def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleO
     %y = muster.all_reduce %x sum on "tp" : tensor<?x576xf32>
     ```
 
-    *Requires*: no part of an axis is named; the mesh has concrete sizes (E4010); a dim that is not one contiguous term over whole axes is the same in both layouts
-    (E4011); partial axes have one kind and are whole (E4012).
-    *Guarantees*: no `muster.redistribute` is left.
+    *Requires*: no part of an axis is named; the mesh has concrete sizes (E4010); dims change in a way that has a box list (E4011); partial axes
+    have one kind and are whole (E4012).
+    *Guarantees*: no `muster.redistribute` that reduces anything is left.
   }];
   let dependentDialects = ["::muster::MusterDialect", "::mlir::tensor::TensorDialect"];
   let statistics = [Statistic<"expanded", "expanded", "redistributions replaced">,
@@ -90,14 +91,15 @@ def ResolveSizesPass : Pass<"muster-resolve-sizes", "::mlir::ModuleOp"> {
 def LowerCollectivesPass : Pass<"muster-lower-collectives", "::mlir::ModuleOp"> {
   let summary = "Turn collectives into transfers";
   let description = [{
-    Each collective becomes a `plan.transfer`, a strided box that every rank pulls from its peers. A `linalg.transpose` in front of or behind a
+    Each collective, and each `muster.redistribute`, becomes a `plan.transfer`, a strided box that every rank pulls from its peers. Both are read as
+    two layouts of the operand's dims, between which the layout algebra derives the boxes. A `linalg.transpose` in front of or behind a
     collective is absorbed by the box's strides, and a slice at a constant place by its offset and extents: only what is wanted moves. So is a
     `muster.slice` of a static dim behind a collective: a rank that gathers rows and keeps its part of the heads pulls its part only. Behind a
     collective only where nobody else uses its result, and never a slice that cuts the gathered dim. A collective over a group of one rank is its operand, and a proved
     `muster.assert_layout` goes.
 
-    *Requires*: no `muster.redistribute`; a mesh of known sizes, of which no part of an axis is named (E4014).
-    *Guarantees*: no collective of the muster dialect is left.
+    *Requires*: nothing to reduce in a `muster.redistribute` (E4015); a mesh of known sizes, of which no part of an axis is named (E4014).
+    *Guarantees*: no collective and no `muster.redistribute` is left.
   }];
   let dependentDialects = ["::muster::plan::PlanDialect", "::mlir::arith::ArithDialect"];
   let statistics = [Statistic<"lowered", "lowered", "collectives lowered">, Statistic<"absorbed", "absorbed", "transpositions and slices absorbed">];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Transforms/RedistributionPlan.h"
 
+#include "compiler/Layout/TransferForm.h"
+
 #include "llvm/ADT/STLExtras.h"
 
 #include <algorithm>
@@ -35,9 +37,10 @@ private:
                            [&](int64_t size, int axis) { return size * problem.axisSizes[axis]; });
   }
   /// Share of the logical tensor that a rank holds.
-  double share() const {
+  double share() const { return shareOf(state); }
+  double shareOf(const Spread &spread) const {
     double parts = static_cast<double>(groupSize(problem.fixedAxes));
-    for (const std::vector<int> &axes : state.dims)
+    for (const std::vector<int> &axes : spread.dims)
       parts *= static_cast<double>(groupSize(axes));
     return 1.0 / parts;
   }
@@ -58,10 +61,7 @@ private:
   void addSlices();
   void addReductions();
   void addTransfersAndGathers();
-  void addGatherSlices(const RedistributionMove &gather);
-  void addReorderings();
-  void addPlacement();
-  std::vector<int64_t> sourcesOf(llvm::ArrayRef<int> group, const Spread &after) const;
+  void addRedistribution();
 
   const RedistributionProblem &problem;
   /// The state that is being left.
@@ -82,7 +82,8 @@ bool Search::isDivisible(int64_t dim, int64_t parts) const {
 void Search::relax(RedistributionMove move, double received) {
   const Way &here = ways.at(state);
   Cost cost = here.cost;
-  cost.first += std::llround(std::ldexp(received * share(), 40));
+  // Rounding must decide nothing: of equal bytes one collective comes before a redistribution, and that before two.
+  cost.first += std::llround(std::ldexp(received * share(), 40)) + (move.kind == Kind::Redistribute ? 12 : 8);
   cost.second += 1;
   auto [way, isNew] = ways.try_emplace(move.after);
   if (!isNew && way->second.cost <= cost)
@@ -100,7 +101,7 @@ void Search::addSlices() {
           break;
         if (!isDivisible(dim, groupSize(state.dims[dim]) * groupSize(group)))
           continue;
-        RedistributionMove move{Kind::Slice, group.vec(), static_cast<int64_t>(dim), -1, {}, state};
+        RedistributionMove move{Kind::Slice, group.vec(), static_cast<int64_t>(dim), -1, state};
         move.after.dims[dim].insert(move.after.dims[dim].end(), group.begin(), group.end());
         relax(std::move(move), 0.0);
       }
@@ -109,7 +110,7 @@ void Search::addSlices() {
 void Search::addReductions() {
   auto reduce = [&](Kind kind, llvm::ArrayRef<int> group, int64_t dim) {
     double size = static_cast<double>(groupSize(group));
-    RedistributionMove move{kind, group.vec(), dim, -1, {}, state};
+    RedistributionMove move{kind, group.vec(), dim, -1, state};
     llvm::erase_if(move.after.partial, [&](int axis) { return llvm::is_contained(group, axis); });
     if (dim >= 0)
       move.after.dims[dim].insert(move.after.dims[dim].end(), group.begin(), group.end());
@@ -142,104 +143,42 @@ void Search::addTransfersAndGathers() {
     for (size_t first = 0; first < axes.size(); ++first) {
       llvm::ArrayRef<int> group = llvm::ArrayRef(axes).drop_front(first);
       double size = static_cast<double>(groupSize(group));
-      RedistributionMove gather{Kind::AllGather, group.vec(), static_cast<int64_t>(dim), -1, {}, state};
+      RedistributionMove gather{Kind::AllGather, group.vec(), static_cast<int64_t>(dim), -1, state};
       gather.after.dims[dim].resize(first);
       int64_t target = home(group.front());
       if (target >= 0 && target != static_cast<int64_t>(dim) &&
           llvm::all_of(group, [&](int axis) { return home(axis) == target; }) &&
           isDivisible(target, groupSize(state.dims[target]) * groupSize(group))) {
-        RedistributionMove transfer{Kind::AllToAll, group.vec(), target, static_cast<int64_t>(dim), {}, gather.after};
+        RedistributionMove transfer{Kind::AllToAll, group.vec(), target, static_cast<int64_t>(dim), gather.after};
         transfer.after.dims[target].insert(transfer.after.dims[target].end(), group.begin(), group.end());
         relax(std::move(transfer), (size - 1.0) / size);
       }
-      addGatherSlices(gather);
       relax(std::move(gather), size - 1.0);
     }
 }
 
-/// Some of the gathered axes, not all, come to divide another dim.
-void Search::addGatherSlices(const RedistributionMove &gather) {
-  for (auto [dim, axes] : llvm::enumerate(problem.to.dims))
-    for (size_t first = 0; static_cast<int64_t>(dim) != gather.dim && first < axes.size(); ++first)
-      for (size_t count = 1; first + count <= axes.size(); ++count) {
-        llvm::ArrayRef<int> sliced = llvm::ArrayRef(axes).slice(first, count);
-        if (!llvm::all_of(sliced, [&](int axis) { return llvm::is_contained(gather.axes, axis); }) ||
-            sliced.size() == gather.axes.size())
-          break;
-        if (!isDivisible(dim, groupSize(state.dims[dim]) * groupSize(sliced)))
-          continue;
-        RedistributionMove move{Kind::GatherSlice, gather.axes, static_cast<int64_t>(dim), gather.dim, {},
-                                gather.after,      sliced.vec()};
-        move.after.dims[dim].insert(move.after.dims[dim].end(), sliced.begin(), sliced.end());
-        relax(std::move(move),
-              static_cast<double>(groupSize(gather.axes) - 1) / static_cast<double>(groupSize(sliced)));
-      }
-}
-
-/// For each position of the group, the position that now holds what it has `after`; itself where it holds it already.
-std::vector<int64_t> Search::sourcesOf(llvm::ArrayRef<int> group, const Spread &after) const {
-  // Part numbers of the dims, of one position of the group; axes outside the group are the same on both sides.
-  auto partsOf = [&](const Spread &spread, int64_t position) {
-    std::map<int, int64_t> coordinate;
-    for (int axis : llvm::reverse(group)) {
-      coordinate[axis] = position % problem.axisSizes[axis];
-      position /= problem.axisSizes[axis];
-    }
-    std::vector<int64_t> parts;
-    for (const std::vector<int> &axes : spread.dims) {
-      int64_t part = 0;
-      for (int axis : axes)
-        part = part * problem.axisSizes[axis] + (coordinate.count(axis) ? coordinate[axis] : 0);
-      parts.push_back(part);
-    }
-    return parts;
-  };
-  int64_t size = groupSize(group);
-  std::map<std::vector<int64_t>, int64_t> holder;
-  for (int64_t position = size - 1; position >= 0; --position)
-    holder[partsOf(state, position)] = position;
-  std::vector<int64_t> sources(size);
-  for (int64_t position = 0; position < size; ++position) {
-    std::vector<int64_t> wanted = partsOf(after, position);
-    sources[position] = partsOf(state, position) == wanted ? position : holder.at(wanted);
-  }
-  return sources;
-}
-
-void Search::addReorderings() {
-  for (auto [dim, axes] : llvm::enumerate(state.dims)) {
-    std::vector<int> order = axes;
-    std::sort(order.begin(), order.end());
-    do {
-      if (order == axes)
-        continue;
-      RedistributionMove move{Kind::Permute, axes, -1, -1, {}, state};
-      move.after.dims[dim] = order;
-      move.sources = sourcesOf(axes, move.after);
-      relax(std::move(move), 1.0);
-    } while (std::next_permutation(order.begin(), order.end()));
-  }
-}
-
-/// Parts of the wanted sizes that lie on the wrong ranks.
-void Search::addPlacement() {
+/// All at once, where nothing is left to reduce.
+void Search::addRedistribution() {
   if (state.partial != problem.to.partial)
     return;
-  std::vector<int> group;
+  layout::Redistribution redistribution;
+  redistribution.from.mesh.assign(problem.axisSizes.begin(), problem.axisSizes.end());
+  redistribution.to.mesh = redistribution.from.mesh;
+  auto dealOf = [&](const std::vector<int> &axes) {
+    layout::Deal deal;
+    for (int axis : axes)
+      deal.axes.push_back({static_cast<unsigned>(axis), problem.axisSizes[axis]});
+    return deal;
+  };
   for (auto [now, then] : llvm::zip_equal(state.dims, problem.to.dims)) {
-    if (groupSize(now) != groupSize(then))
-      return;
-    group.insert(group.end(), now.begin(), now.end());
-    group.insert(group.end(), then.begin(), then.end());
+    layout::Deal from = dealOf(now), to = dealOf(then);
+    int64_t units = *layout::unitsOf(from, to);
+    redistribution.from.dims.push_back({{{units, from}}});
+    redistribution.to.dims.push_back({{{units, to}}});
   }
-  // An axis that is to be reduced over cannot hold a copy of the other's part.
-  if (llvm::any_of(group, [&](int axis) { return llvm::is_contained(state.partial, axis); }))
-    return;
-  std::sort(group.begin(), group.end());
-  group.erase(std::unique(group.begin(), group.end()), group.end());
-  RedistributionMove move{Kind::Permute, group, -1, -1, {}, problem.to};
-  move.sources = sourcesOf(group, problem.to);
-  relax(std::move(move), 1.0);
+  RedistributionMove move{Kind::Redistribute, {}};
+  move.after = problem.to;
+  relax(std::move(move), layout::receivedShare(redistribution) * shareOf(problem.to) / share());
 }
 
 std::vector<RedistributionMove> Search::run() {
@@ -256,8 +195,7 @@ std::vector<RedistributionMove> Search::run() {
     addSlices();
     addReductions();
     addTransfersAndGathers();
-    addReorderings();
-    addPlacement();
+    addRedistribution();
   }
   std::vector<RedistributionMove> moves;
   for (Spread at = problem.to; ways.at(at).before; at = *ways.at(at).before)
@@ -269,5 +207,19 @@ std::vector<RedistributionMove> Search::run() {
 } // namespace
 
 std::vector<RedistributionMove> muster::planRedistribution(const RedistributionProblem &problem) {
+  if (problem.hasOtherChanges) {
+    std::vector<RedistributionMove> moves;
+    RedistributionMove reduce{Kind::AllReduce, {}};
+    reduce.after = problem.from;
+    reduce.after.partial = problem.to.partial;
+    llvm::copy_if(problem.from.partial, std::back_inserter(reduce.axes),
+                  [&](int axis) { return !llvm::is_contained(problem.to.partial, axis); });
+    if (!reduce.axes.empty())
+      moves.push_back(std::move(reduce));
+    RedistributionMove move{Kind::Redistribute, {}};
+    move.after = problem.to;
+    moves.push_back(std::move(move));
+    return moves;
+  }
   return Search(problem).run();
 }

@@ -13,12 +13,10 @@
 // | all_reduce      | axes partial                 | replicated           | 2 (P - 1) / P |
 // | all_to_all      | axes innermost in a dim      | innermost in another | (P - 1) / P |
 // | all_gather      | axes innermost in a dim      | replicated           | P - 1 |
-// | gather_slice    | axes innermost in a dim      | some of them (S ranks) innermost in another, the rest replicated |
-// (P - 1) / S | | permute         | a dim's axes in an order     | in another           | 1 | | permute         | all
-// parts as large as wanted | where they belong    | 1 |
+// | redistribute    | any, nothing to reduce | the end                        | what a rank lacks of its part |
 //
-// A gather_slice is an all_gather and then a slice, of which a rank receives its slice only: rows go to heads of which
-// there are fewer than ranks.
+// A redistribute becomes one transfer (compiler/Layout/TransferForm.h), and no other way brings a rank less; the others
+// are chosen where one of them alone does as well, because they say more to a reader.
 //
 // The cheapest way is found by Dijkstra's algorithm; ties go to fewer moves. An axis enters no dim but the one where it
 // ends, so that there are few states and no part is ever cut finer than the sizes allow.
@@ -42,14 +40,12 @@ struct Spread {
 };
 
 struct RedistributionMove {
-  enum class Kind { Slice, ReduceScatter, AllReduce, AllToAll, AllGather, GatherSlice, Permute };
+  enum class Kind { Slice, ReduceScatter, AllReduce, AllToAll, AllGather, Redistribute };
   Kind kind;
-  std::vector<int> axes;        ///< the group, first axis slowest
-  int64_t dim = -1;             ///< the dim that is cut or gathered; of an all_to_all and a gather_slice the one cut
-  int64_t concat = -1;          ///< of an all_to_all and a gather_slice: the dim that is gathered
-  std::vector<int64_t> sources; ///< of a permute: for each position of the group, the position whose part it gets
-  Spread after;
-  std::vector<int> sliced = {}; ///< of a gather_slice: the axes that come to divide `dim`, first axis slowest
+  std::vector<int> axes = {}; ///< the group, first axis slowest
+  int64_t dim = -1;           ///< the dim that is cut or gathered; of an all_to_all the one cut
+  int64_t concat = -1;        ///< of an all_to_all: the dim that is gathered
+  Spread after = {};
 };
 
 struct RedistributionProblem {
@@ -60,6 +56,8 @@ struct RedistributionProblem {
   llvm::ArrayRef<int64_t> sizes;
   /// Axes that divide dims which no move may touch; they occur in neither state.
   std::vector<int> fixedAxes;
+  /// Dims that are dealt in another way than to axes, one by one, change too: only a redistribute does that.
+  bool hasOtherChanges = false;
 };
 
 /// The cheapest moves. There always are some; none where `from` equals `to`.

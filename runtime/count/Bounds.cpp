@@ -119,16 +119,17 @@ std::vector<Interval> variantBounds(const schema::CountProgramT &program, const 
   return slots;
 }
 
-Result<Interval> amountBounds(const schema::AmountT &amount, std::span<const Interval> slots,
-                              const schema::MeshT &mesh) {
+Result<Interval> amountBounds(const schema::AmountT &amount, std::span<const Interval> slots, const schema::MeshT &mesh,
+                              std::span<const int32_t> row) {
   // Sums at run time go term by term; bounding the sum of magnitudes bounds every one of them.
   Wide low = amount.constant, high = amount.constant;
   Wide magnitude = amount.constant < 0 ? -Wide(amount.constant) : Wide(amount.constant);
   for (const schema::Term &term : amount.terms) {
-    int64_t places = 1;
-    if (term.position() != schema::Position::One)
-      places = static_cast<int64_t>(mesh.axes[term.axis()]->size) - 1;
-    Interval position = term.position() == schema::Position::One ? Interval{1, 1} : Interval{0, places};
+    Interval position{1, 1};
+    if (term.position() == schema::Position::Listed)
+      position = {row[term.axis()], row[term.axis()]};
+    else if (term.position() != schema::Position::One)
+      position = {0, static_cast<int64_t>(mesh.axes[term.axis()]->size) - 1};
     Interval size = term.slot() < 0 ? Interval{1, 1} : slots[static_cast<size_t>(term.slot())];
     WideInterval product = multiply(position, size);
     if (!fits(product))

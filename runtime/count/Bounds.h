@@ -32,10 +32,11 @@ Result<std::vector<Interval>> slotBounds(const schema::CountProgramT &program);
 /// altogether (its least value is above a bound) has its bound as its only value.
 std::vector<Interval> variantBounds(const schema::CountProgramT &program, const schema::VariantT &variant);
 
-/// Bounds of an amount whose own and peer coordinates are anything on the mesh. Slots and axes must have been checked.
+/// Bounds of an amount whose own and peer coordinates are anything on the mesh, with the columns of `row`. Slots, axes
+/// and columns must have been checked.
 /// Errors: E2110 where it may leave +-2^62.
-Result<Interval> amountBounds(const schema::AmountT &amount, std::span<const Interval> slots,
-                              const schema::MeshT &mesh);
+Result<Interval> amountBounds(const schema::AmountT &amount, std::span<const Interval> slots, const schema::MeshT &mesh,
+                              std::span<const int32_t> row = {});
 
 } // namespace muster::count
 

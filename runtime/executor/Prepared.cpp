@@ -40,17 +40,22 @@ public:
 private:
   void placeBarriers();
   uint32_t positionBehind(uint32_t step) const;
-  Amount fold(const schema::AmountT &amount, const std::vector<uint32_t> &peer);
+  Amount fold(const schema::AmountT &amount, const std::vector<uint32_t> &peer, std::span<const int32_t> row = {});
   std::byte *pointer(const schema::Binding &binding, uint32_t rank) const;
   void addLaunch(const schema::LaunchT &launch, uint32_t step);
   Status addMatmul(const schema::MatmulT &matmul);
   void addTransfer(const schema::TransferT &transfer);
-  void addPull(const schema::TransferT &transfer, uint32_t peer);
+  /// A peer that the rank pulls from, and what the plan lists for it.
+  struct Listed {
+    uint32_t rank;
+    std::span<const int32_t> row;
+  };
+  void addPull(const schema::TransferT &transfer, const Listed &peer);
   void addAwaited(Op &op, const schema::StepT &step);
   void awaitGroup(const schema::TransferT &transfer, uint32_t position);
   /// Ranks of a transfer's group in the order of their position.
   std::vector<uint32_t> groupOf(const schema::TransferT &transfer) const;
-  std::vector<uint32_t> pulledRanks(const schema::TransferT &transfer) const;
+  std::vector<Listed> pulledRanks(const schema::TransferT &transfer) const;
 
   const plan::LoadedPlan &plan;
   const schema::VariantT &variant;
@@ -85,7 +90,8 @@ uint32_t Preparation::positionBehind(uint32_t step) const {
   return position;
 }
 
-Amount Preparation::fold(const schema::AmountT &amount, const std::vector<uint32_t> &peer) {
+Amount Preparation::fold(const schema::AmountT &amount, const std::vector<uint32_t> &peer,
+                         std::span<const int32_t> row) {
   Amount folded{amount.constant, static_cast<uint32_t>(out.terms.size()), 0};
   for (const schema::Term &term : amount.terms) {
     int64_t coefficient = term.coefficient();
@@ -93,6 +99,8 @@ Amount Preparation::fold(const schema::AmountT &amount, const std::vector<uint32
       coefficient *= own[term.axis()];
     if (term.position() == schema::Position::Peer)
       coefficient *= peer[term.axis()];
+    if (term.position() == schema::Position::Listed)
+      coefficient *= row[term.axis()];
     if (term.slot() < 0)
       folded.constant += coefficient;
     else if (coefficient != 0) {
@@ -156,23 +164,31 @@ std::vector<uint32_t> Preparation::groupOf(const schema::TransferT &transfer) co
   return ranks;
 }
 
-std::vector<uint32_t> Preparation::pulledRanks(const schema::TransferT &transfer) const {
+std::vector<Preparation::Listed> Preparation::pulledRanks(const schema::TransferT &transfer) const {
   std::vector<uint32_t> group = groupOf(transfer);
-  if (transfer.sources.empty())
-    return group;
+  std::vector<Listed> pulled;
+  if (transfer.sources.empty()) {
+    for (uint32_t rank : group)
+      pulled.push_back({rank, {}});
+    return pulled;
+  }
   size_t position = static_cast<size_t>(std::find(group.begin(), group.end(), view.rank) - group.begin());
-  int32_t source = transfer.sources[position];
-  return source < 0 ? std::vector<uint32_t>() : std::vector<uint32_t>{group[static_cast<size_t>(source)]};
+  size_t numbers = transfer.sources.size() / group.size(), width = size_t(1) + transfer.columns;
+  std::span<const int32_t> sources = std::span(transfer.sources).subspan(position * numbers, numbers);
+  for (size_t row = 0; row < numbers; row += width)
+    if (sources[row] >= 0)
+      pulled.push_back({group[static_cast<size_t>(sources[row])], sources.subspan(row + 1, transfer.columns)});
+  return pulled;
 }
 
-void Preparation::addPull(const schema::TransferT &transfer, uint32_t peer) {
-  std::vector<uint32_t> coordinates = plan.coordinates(peer);
-  Pull pull{pointer(*transfer.source, peer), static_cast<uint32_t>(out.amounts.size())};
-  out.amounts.push_back(fold(*transfer.source_offset, coordinates));
-  out.amounts.push_back(fold(*transfer.destination_offset, coordinates));
+void Preparation::addPull(const schema::TransferT &transfer, const Listed &peer) {
+  std::vector<uint32_t> coordinates = plan.coordinates(peer.rank);
+  Pull pull{pointer(*transfer.source, peer.rank), static_cast<uint32_t>(out.amounts.size())};
+  out.amounts.push_back(fold(*transfer.source_offset, coordinates, peer.row));
+  out.amounts.push_back(fold(*transfer.destination_offset, coordinates, peer.row));
   for (const auto &dim : transfer.box)
     for (const auto *amount : {&dim->extent, &dim->source_stride, &dim->destination_stride})
-      out.amounts.push_back(fold(**amount, coordinates));
+      out.amounts.push_back(fold(**amount, coordinates, peer.row));
   out.pulls.push_back(pull);
 }
 
@@ -180,7 +196,7 @@ void Preparation::addTransfer(const schema::TransferT &transfer) {
   PreparedTransfer prepared;
   prepared.destination = pointer(*transfer.destination, view.rank);
   prepared.firstPull = static_cast<uint32_t>(out.pulls.size());
-  for (uint32_t peer : pulledRanks(transfer))
+  for (const Listed &peer : pulledRanks(transfer))
     addPull(transfer, peer);
   prepared.pullCount = static_cast<uint32_t>(out.pulls.size()) - prepared.firstPull;
   prepared.dims = static_cast<uint32_t>(transfer.box.size());
@@ -210,9 +226,12 @@ void Preparation::addAwaited(Op &op, const schema::StepT &step) {
     for (uint32_t earlier : step.acknowledgements)
       position = std::max(position, positionBehind(earlier));
     isNeeded[position] = true;
-    for (uint32_t rank : pulledRanks(*transfer))
-      if (rank != view.rank)
-        out.awaited.push_back({rank, position});
+    std::vector<uint32_t> peers;
+    for (const Listed &peer : pulledRanks(*transfer))
+      if (peer.rank != view.rank && std::find(peers.begin(), peers.end(), peer.rank) == peers.end())
+        peers.push_back(peer.rank);
+    for (uint32_t rank : peers)
+      out.awaited.push_back({rank, position});
   }
   op.awaitedCount = static_cast<uint32_t>(out.awaited.size()) - op.firstAwaited;
 }

@@ -44,13 +44,19 @@ std::optional<uint32_t> rankCount(const schema::MeshT &mesh) {
   return static_cast<uint32_t>(ranks);
 }
 
-Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what) {
+Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what,
+                   uint32_t columns) {
   for (const schema::Term &term : amount.terms) {
     if (term.slot() < -1 || (term.slot() >= 0 && static_cast<size_t>(term.slot()) >= plan.counts->instructions.size()))
       return Status::error(2102, "expected a count slot below {} in {} but got {}", plan.counts->instructions.size(),
                            what, term.slot());
-    if (term.position() > schema::Position::Peer)
-      return Status::error(2101, "expected a position up to 2 in {} but got {}", what, int(term.position()));
+    if (term.position() > schema::Position::Listed)
+      return Status::error(2101, "expected a position up to 3 in {} but got {}", what, int(term.position()));
+    if (term.position() == schema::Position::Listed) {
+      if (term.axis() >= columns)
+        return Status::error(2102, "expected a column below {} in {} but got {}", columns, what, term.axis());
+      continue;
+    }
     if (term.position() == schema::Position::Peer && !allowPeer)
       return Status::error(2101, "expected no peer coordinate in {} but got one", what);
     if (term.position() != schema::Position::One && term.axis() >= plan.mesh->axes.size())

@@ -37,7 +37,8 @@ std::optional<uint32_t> rankCount(const schema::MeshT &mesh);
 
 /// Slots, axes and positions of `amount` exist. `allowPeer`: Peer may be used. `what` names it in the error (E2102,
 /// E2101).
-Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what);
+Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what,
+                   uint32_t columns = 0);
 
 } // namespace muster::plan
 

@@ -43,6 +43,8 @@ private:
   Status checkTransfer(const schema::TransferT &transfer);
   Status checkGroup(const schema::TransferT &transfer) const;
   Status checkBox(const schema::TransferT &transfer) const;
+  /// For one row of the sources.
+  Status checkBoxAt(const schema::TransferT &transfer, std::span<const int32_t> row) const;
   Status checkReduction(const schema::TransferT &transfer) const;
   Status checkApart(const schema::Binding &written, const schema::Binding &other, bool mayBeEqual) const;
   Status checkMemory();
@@ -252,14 +254,19 @@ Status VariantCheck::checkGroup(const schema::TransferT &transfer) const {
     used[axis] = true;
     positions *= plan.mesh->axes[axis]->size;
   }
-  if (transfer.sources.empty())
-    return Status::ok();
-  if (transfer.sources.size() != positions || transfer.reduction != schema::Reduction::None)
-    return Status::error(2117, "expected {} sources and no reduction in {} but got {} sources", positions, place(),
-                         transfer.sources.size());
-  for (int32_t source : transfer.sources)
-    if (source < -1 || source >= static_cast<int64_t>(positions))
-      return Status::error(2117, "expected sources in [-1, {}) in {} but got {}", positions, place(), source);
+  uint64_t width = uint64_t(1) + transfer.columns;
+  if (transfer.sources.empty()) {
+    if (width == 1)
+      return Status::ok();
+    return Status::error(2117, "expected sources with {} columns in {} but got none", transfer.columns, place());
+  }
+  if (transfer.sources.size() % (positions * width) != 0 || transfer.reduction != schema::Reduction::None)
+    return Status::error(2117, "expected a multiple of {} sources and no reduction in {} but got {} sources",
+                         positions * width, place(), transfer.sources.size());
+  for (size_t row = 0; row < transfer.sources.size(); row += width)
+    if (transfer.sources[row] < -1 || transfer.sources[row] >= static_cast<int64_t>(positions))
+      return Status::error(2117, "expected sources in [-1, {}) in {} but got {}", positions, place(),
+                           transfer.sources[row]);
   return Status::ok();
 }
 
@@ -278,16 +285,33 @@ Status VariantCheck::checkBox(const schema::TransferT &transfer) const {
   if (transfer.box.size() > greatestBoxDims)
     return Status::error(2117, "expected a box of at most {} dimensions in {} but got {}", greatestBoxDims, place(),
                          transfer.box.size());
+  // What depends on a row is checked row by row: a list may have long boxes early in a tensor and short ones late.
+  if (transfer.columns == 0)
+    return checkBoxAt(transfer, {});
+  size_t width = size_t(1) + transfer.columns;
+  std::span<const int32_t> sources = transfer.sources;
+  for (size_t row = 0; row < sources.size(); row += width)
+    if (sources[row] >= 0)
+      MUSTER_RETURN_IF_ERROR(checkBoxAt(transfer, sources.subspan(row + 1, transfer.columns)));
+  return Status::ok();
+}
+
+Status VariantCheck::checkBoxAt(const schema::TransferT &transfer, std::span<const int32_t> row) const {
+  auto bound = [&](const schema::AmountT &amount, const char *what, Interval &result) -> Status {
+    MUSTER_RETURN_IF_ERROR(checkAmount(amount, plan, true, what, transfer.columns));
+    MUSTER_ASSIGN_OR_RETURN(result, count::amountBounds(amount, slots, *plan.mesh, row));
+    return Status::ok();
+  };
   Interval source, destination;
-  MUSTER_RETURN_IF_ERROR(bound(*transfer.source_offset, true, "a source offset", source));
-  MUSTER_RETURN_IF_ERROR(bound(*transfer.destination_offset, true, "a destination offset", destination));
+  MUSTER_RETURN_IF_ERROR(bound(*transfer.source_offset, "a source offset", source));
+  MUSTER_RETURN_IF_ERROR(bound(*transfer.destination_offset, "a destination offset", destination));
   Reach from{source.low, source.high}, to{destination.low, destination.high};
   bool isEmpty = false;
   for (const auto &dim : transfer.box) {
     Interval extent, sourceStride, destinationStride;
-    MUSTER_RETURN_IF_ERROR(bound(*dim->extent, true, "a box extent", extent));
-    MUSTER_RETURN_IF_ERROR(bound(*dim->source_stride, true, "a source stride", sourceStride));
-    MUSTER_RETURN_IF_ERROR(bound(*dim->destination_stride, true, "a destination stride", destinationStride));
+    MUSTER_RETURN_IF_ERROR(bound(*dim->extent, "a box extent", extent));
+    MUSTER_RETURN_IF_ERROR(bound(*dim->source_stride, "a source stride", sourceStride));
+    MUSTER_RETURN_IF_ERROR(bound(*dim->destination_stride, "a destination stride", destinationStride));
     // Products of two values up to 2^62 fit 128 bits, and so do the sums of a few of them.
     isEmpty |= extent.high <= 0;
     if (isEmpty)

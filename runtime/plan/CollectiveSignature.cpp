@@ -42,6 +42,7 @@ public:
         add(**amount);
     for (int32_t source : transfer.sources)
       add(source);
+    add(transfer.columns);
     text += '\n';
   }
   std::string text;

@@ -132,7 +132,9 @@ std::string Describe::amount(const schema::AmountT &amount) const {
   std::string text;
   for (const schema::Term &term : amount.terms) {
     std::string factor;
-    if (term.position() != schema::Position::One)
+    if (term.position() == schema::Position::Listed)
+      factor = fmt::format("column({})", term.axis());
+    else if (term.position() != schema::Position::One)
       factor = fmt::format("{}({})", term.position() == schema::Position::Own ? "own" : "peer",
                            plan.mesh->axes[term.axis()]->name);
     if (term.slot() >= 0)
@@ -188,15 +190,31 @@ uint64_t Describe::transferBytes(const schema::StepT &step, const schema::Varian
   const schema::TransferT *transfer = step.action.AsTransfer();
   if (!transfer)
     return 0;
-  uint64_t count = elementBytes(transfer->element);
   std::vector<count::Interval> slots = count::variantBounds(*plan.counts, variant);
-  for (const auto &dim : transfer->box) {
-    Result<count::Interval> extent = count::amountBounds(*dim->extent, slots, *plan.mesh);
-    count *= extent.isOk() ? static_cast<uint64_t>(std::max<int64_t>(extent->high, 0)) : 0;
-  }
+  auto boxBytes = [&](std::span<const int32_t> row) {
+    uint64_t count = elementBytes(transfer->element);
+    for (const auto &dim : transfer->box) {
+      Result<count::Interval> extent = count::amountBounds(*dim->extent, slots, *plan.mesh, row);
+      count *= extent.isOk() ? static_cast<uint64_t>(std::max<int64_t>(extent->high, 0)) : 0;
+    }
+    return count;
+  };
+  uint64_t positions = 1;
   for (uint8_t axis : transfer->group)
-    count *= plan.mesh->axes[axis]->size;
-  return count;
+    positions *= plan.mesh->axes[axis]->size;
+  std::span<const int32_t> sources = transfer->sources;
+  if (sources.empty())
+    return positions * boxBytes({});
+  // The position that pulls most.
+  uint64_t most = 0;
+  size_t width = size_t(1) + transfer->columns, numbers = sources.size() / positions;
+  for (size_t position = 0; position != positions; ++position) {
+    uint64_t bytes = 0;
+    for (size_t row = position * numbers; row != (position + 1) * numbers; row += width)
+      bytes += sources[row] < 0 ? 0 : boxBytes(sources.subspan(row + 1, transfer->columns));
+    most = std::max(most, bytes);
+  }
+  return most;
 }
 
 } // namespace muster::inspect

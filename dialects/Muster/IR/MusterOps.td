@@ -163,15 +163,16 @@ def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOp
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
   let summary = "From one layout to another, whatever collectives that takes";
   let description = [{
-    `result` holds the same logical tensor as `input` in layout `to`. Builders state layouts at fixed points and leave the choice of
-    collectives to `expand-redistribute`. Both layouts are claims and are proved like any other.
+    `result` holds the same logical tensor as `input` in layout `to`. Builders state layouts at fixed points and leave the
+    rest to the compiler: `expand-redistribute` takes sums out and chooses a collective where one does all; what is left becomes one transfer,
+    whose boxes the layout algebra derives from the two layouts. Both layouts are claims and are proved like any other.
 
     Constraints:
     - (C1) both layouts have as many dims as the tensors, with the same names in the same order.
     - (C2) the local shapes agree: for each dim, size(input) * ranks(from) = size(result) * ranks(to) where both are static.
     - (C3) `to` has no partial axis that `from` does not have with the same reduction.
 
-    Created by importers and model builders; none is left after `expand-redistribute`.
+    Created by importers and model builders; none is left after `lower-collectives`.
 
     ```mlir
     %y = muster.redistribute %x from <[t, o], partial(sum: tp)> to <[t, o]> : tensor<?x576xf32> -> tensor<?x576xf32>

@@ -40,7 +40,8 @@ LogicalResult TransferOp::verify() {
   MeshAttr mesh = getMesh(*this);
   if (!mesh)
     return emitOpError() << "cannot be checked without a mesh";
-  unsigned box = getExtents().getNumResults();
+  unsigned box = getExtents().getNumResults(), coordinates = 2 * mesh.getAxes().size();
+  unsigned dims = std::max(getExtents().getNumDims(), coordinates);
   for (auto [name, map, results] : {std::tuple(StringRef("box"), getExtents(), box),
                                     {"source_offset", getSourceOffset(), 1u},
                                     {"source_strides", getSourceStrides(), box},
@@ -49,10 +50,9 @@ LogicalResult TransferOp::verify() {
     if (map.getNumResults() != results) // (C1)
       return emitOpError() << "expected '" << name << "' to have " << results << " results but got "
                            << map.getNumResults();
-    if (map.getNumDims() != 2 * mesh.getAxes().size() || map.getNumSymbols() != getSizes().size()) // (C2)
-      return emitOpError() << "expected '" << name << "' to have " << 2 * mesh.getAxes().size() << " dims and "
-                           << getSizes().size() << " symbols but got " << map.getNumDims() << " and "
-                           << map.getNumSymbols();
+    if (map.getNumDims() != dims || map.getNumSymbols() != getSizes().size()) // (C2)
+      return emitOpError() << "expected '" << name << "' to have " << dims << " dims and " << getSizes().size()
+                           << " symbols but got " << map.getNumDims() << " and " << map.getNumSymbols();
   }
   if (typeOf(getSource()).getElementType() != typeOf(getResult()).getElementType()) // (C3)
     return emitOpError() << "expected a result of element type " << typeOf(getSource()).getElementType() << " but got "
@@ -60,6 +60,21 @@ LogicalResult TransferOp::verify() {
   if (typeOf(getResult()).getNumDynamicDims() != getResultSizes().size()) // (C4)
     return emitOpError() << "expected " << typeOf(getResult()).getNumDynamicDims() << " result sizes but got "
                          << getResultSizes().size();
+  int64_t positions = getGroupSize(mesh, getAxes()), width = 1 + dims - coordinates;
+  if (!getSources()) { // (C5)
+    if (width > 1)
+      return emitOpError() << "expected 'sources' with " << width - 1 << " columns but got none";
+    return success();
+  }
+  ArrayRef<int64_t> sources = *getSources();
+  if (sources.empty() || getReduction() || ShapedType::isDynamic(positions) ||
+      static_cast<int64_t>(sources.size()) % (positions * width) != 0)
+    return emitOpError() << "expected whole rows of " << width << " numbers for each of " << positions
+                         << " positions and no reduction but got " << sources.size() << " numbers";
+  for (size_t row = 0; row < sources.size(); row += static_cast<size_t>(width))
+    if (sources[row] < -1 || sources[row] >= positions)
+      return emitOpError() << "expected positions from -1 to below " << positions << " in 'sources' but got "
+                           << sources[row];
   return success();
 }
 

@@ -42,16 +42,22 @@ def Plan_TransferOp : Plan_Op<"transfer", [Pure, AttrSizedOperandSegments, Plan_
   let description = [{
     Every rank pulls from the ranks that differ from it on `axes` only (itself included; no axes: the rank alone). For each peer and each
     index of the box, the element `source_offset + index . source_strides` of the peer's source goes to `destination_offset + index .
-    destination_strides` of the own result. With `reduction`, elements of all peers are combined in the order of their position. With
-    `sources`, position i pulls from position sources[i] only, or gets zeros where that is -1.
+    destination_strides` of the own result. With `reduction`, elements of all peers are combined in the order of their position.
+
+    With `sources`, a rank pulls from listed peers only. The list has as many rows for each position of the group, one position after another;
+    a row names a position to pull from, or -1 for none, and then the numbers of the row that the maps may use: their dims behind the
+    coordinates, the *columns*. A position all of whose rows are -1 gets zeros.
 
     `kind` names the collective that it was, for people. `result_sizes` are the sizes of the result's dynamic dims.
 
     Constraints:
     - (C1) extents and strides have one result a box dim, offsets have one.
-    - (C2) every map has two dims for each axis of the mesh and one symbol for each operand of `sizes`.
+    - (C2) every map has two dims for each axis of the mesh, as many more (the same number in all) as a row of `sources` has columns, and one
+      symbol for each operand of `sizes`.
     - (C3) source and result have the same element type.
     - (C4) `result_sizes` has an operand for each dynamic dim of the result.
+    - (C5) `sources` has whole rows, as many for each position of the group; positions are in [-1, size of the group); with `reduction` there
+      is none.
 
     Created by `lower-collectives`.
   }];

@@ -10,17 +10,26 @@ func.func @negative_symbolic_mesh(%x: tensor<?x7xf32>) -> tensor<?x7xf32> {
 // -----
 
 muster.mesh @mesh <["sp" = 2]>
-func.func @negative_chunk_order(%x: tensor<2x7xf32>) -> tensor<4x7xf32> {
-  // expected-error @+1 {{E4011 expected dim 0 to be one contiguous dim over whole axes, or the same in both layouts, but got [t/sp zigzag, i] and [t, i]}}
-  %0 = muster.redistribute %x from <[t/sp zigzag, i]> to <[t, i]> : tensor<2x7xf32> -> tensor<4x7xf32>
-  return %0 : tensor<4x7xf32>
+func.func @negative_chunk_order(%x: tensor<3x7xf32>) -> tensor<6x7xf32> {
+  // expected-error @+1 {{E4011 expected the size of 't' to be divisible by 4 parts but got 6}}
+  %0 = muster.redistribute %x from <[t/sp zigzag, i]> to <[t, i]> : tensor<3x7xf32> -> tensor<6x7xf32>
+  return %0 : tensor<6x7xf32>
+}
+
+// -----
+
+muster.mesh @mesh <["sp" = 2]>
+func.func @negative_chunk_order_of_unknown_size(%x: tensor<?x7xf32>) -> tensor<?x7xf32> {
+  // expected-error @+1 {{E4011 expected a static dim 0 where its chunks change their order but got [t/sp zigzag, i] and [t, i]}}
+  %0 = muster.redistribute %x from <[t/sp zigzag, i]> to <[t, i]> : tensor<?x7xf32> -> tensor<?x7xf32>
+  return %0 : tensor<?x7xf32>
 }
 
 // -----
 
 muster.mesh @mesh <["dp" = 2]>
 func.func @negative_ragged(%x: tensor<?x7xf32>) -> tensor<?x7xf32> {
-  // expected-error @+1 {{E4011 expected dim 0 to be one contiguous dim}}
+  // expected-error @+1 {{E4011 expected dim 0 to be of the same terms of equal parts, or the same in both layouts, but got [t/dp : tokens @step, i] and [t, i]}}
   %0 = muster.redistribute %x from <[t/dp : tokens @step, i]> to <[t, i]> : tensor<?x7xf32> -> tensor<?x7xf32>
   return %0 : tensor<?x7xf32>
 }
@@ -28,9 +37,9 @@ func.func @negative_ragged(%x: tensor<?x7xf32>) -> tensor<?x7xf32> {
 // -----
 
 muster.mesh @mesh <["tp" = 2]>
-func.func @negative_segments(%x: tensor<4xf32>) -> tensor<8xf32> {
-  // expected-error @+1 {{E4011 expected dim 0 to be one contiguous dim}}
-  %0 = muster.redistribute %x from <[{q:6/tp | k:2/tp}]> to <[{q:6 | k:2}]> : tensor<4xf32> -> tensor<8xf32>
+func.func @negative_product(%x: tensor<4xf32>) -> tensor<8xf32> {
+  // expected-error @+1 {{E4011 expected the sizes of 'h' and 'd' to be known but got [(h d/tp)] and [(h d)]}}
+  %0 = muster.redistribute %x from <[(h d/tp)]> to <[(h d)]> : tensor<4xf32> -> tensor<8xf32>
   return %0 : tensor<8xf32>
 }
 

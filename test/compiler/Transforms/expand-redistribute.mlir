@@ -82,10 +82,9 @@ func.func @all_to_all(%x: tensor<2x5x9x7xf32>) -> tensor<2x15x3x7xf32> {
   return %0 : tensor<2x15x3x7xf32>
 }
 
-// The outer axis leaves and the inner one stays: the parts change places, so that less is gathered.
+// The outer axis leaves and the inner one stays: one transfer, which brings a rank what it lacks and no more.
 // CHECK-LABEL: func.func @outer_axis_leaves
-// CHECK-NEXT: %[[P:.*]] = muster.permute %{{.*}} sources [0, 2, 4, 1, 3, 5] on ["dp", "tp"] : tensor<2x7xf32>
-// CHECK-NEXT: muster.all_gather %[[P]] on "dp" dim 0 : tensor<2x7xf32> -> tensor<4x7xf32>
+// CHECK-NEXT: muster.redistribute %{{.*}} from <[t/(dp,tp), i]> to <[t/tp, i]> : tensor<2x7xf32> -> tensor<4x7xf32>
 // CHECK-NEXT: return
 func.func @outer_axis_leaves(%x: tensor<2x7xf32>) -> tensor<4x7xf32> {
   %0 = muster.redistribute %x from <[t/(dp,tp), i]> to <[t/tp, i]> : tensor<2x7xf32> -> tensor<4x7xf32>
@@ -93,7 +92,7 @@ func.func @outer_axis_leaves(%x: tensor<2x7xf32>) -> tensor<4x7xf32> {
 }
 
 // CHECK-LABEL: func.func @axes_change_order
-// CHECK-NEXT: muster.permute %{{.*}} sources [0, 2, 4, 1, 3, 5] on ["dp", "tp"] : tensor<2x7xf32>
+// CHECK-NEXT: muster.redistribute %{{.*}} from <[t/(dp,tp), i]> to <[t/(tp,dp), i]> : tensor<2x7xf32> -> tensor<2x7xf32>
 // CHECK-NEXT: return
 func.func @axes_change_order(%x: tensor<2x7xf32>) -> tensor<2x7xf32> {
   %0 = muster.redistribute %x from <[t/(dp,tp), i]> to <[t/(tp,dp), i]> : tensor<2x7xf32> -> tensor<2x7xf32>
@@ -128,7 +127,7 @@ muster.mesh @mesh <["a" = 2, "b" = 2]>
 
 // The same parts on other ranks: one move, each part goes at most once.
 // CHECK-LABEL: func.func @axes_change_place
-// CHECK-NEXT: muster.permute %{{.*}} sources [0, 2, 1, 3] on ["a", "b"] : tensor<3x5xf32>
+// CHECK-NEXT: muster.redistribute %{{.*}} from <[t/a, i/b]> to <[t/b, i/a]> : tensor<3x5xf32> -> tensor<3x5xf32>
 // CHECK-NEXT: return
 func.func @axes_change_place(%x: tensor<3x5xf32>) -> tensor<3x5xf32> {
   %0 = muster.redistribute %x from <[t/a, i/b]> to <[t/b, i/a]> : tensor<3x5xf32> -> tensor<3x5xf32>
@@ -139,25 +138,21 @@ func.func @axes_change_place(%x: tensor<3x5xf32>) -> tensor<3x5xf32> {
 
 muster.mesh @mesh <["a" = 2, "b" = 4]>
 
-// Eight rows can be cut in eight: a rank receives an eighth twice instead of a half.
-// CHECK-LABEL: func.func @finer
-// CHECK-NEXT: muster.slice %{{.*}} on "b" dim 0 : tensor<4x5xf32> -> tensor<1x5xf32>
-// CHECK-NEXT: muster.permute %{{.*}} sources [0, 2, 4, 6, 1, 3, 5, 7] on ["a", "b"] : tensor<1x5xf32>
-// CHECK-NEXT: muster.all_gather %{{.*}} on "a" dim 0 : tensor<1x5xf32> -> tensor<2x5xf32>
+// A rank lies in one half, and pulls a quarter only where it is of the other: nothing is gathered.
+// CHECK-LABEL: func.func @other_axis
+// CHECK-NEXT: muster.redistribute %{{.*}} from <[t/a, i]> to <[t/b, i]> : tensor<4x5xf32> -> tensor<2x5xf32>
 // CHECK-NEXT: return
-func.func @finer(%x: tensor<4x5xf32>) -> tensor<2x5xf32> {
+func.func @other_axis(%x: tensor<4x5xf32>) -> tensor<2x5xf32> {
   %0 = muster.redistribute %x from <[t/a, i]> to <[t/b, i]> : tensor<4x5xf32> -> tensor<2x5xf32>
   return %0 : tensor<2x5xf32>
 }
 
-// Four cannot, and of an unknown number of rows no more is known than that four divides it.
-// CHECK-LABEL: func.func @no_finer_than_sizes_allow
-// CHECK-NEXT: muster.all_gather %{{.*}} on "a" dim 0 : tensor<2x5xf32> -> tensor<4x5xf32>
-// CHECK-NEXT: muster.slice %{{.*}} on "b" dim 0 : tensor<4x5xf32> -> tensor<1x5xf32>
-// CHECK-NEXT: muster.all_gather %{{.*}} on "a" dim 0 : tensor<?x5xf32> -> tensor<?x5xf32>
-// CHECK-NEXT: muster.slice %{{.*}} on "b" dim 0 : tensor<?x5xf32> -> tensor<?x5xf32>
+// The same where no finer cut is possible, or known to be: of an unknown number of rows four divides it.
+// CHECK-LABEL: func.func @whatever_the_sizes
+// CHECK-NEXT: muster.redistribute %{{.*}} from <[t/a, i]> to <[t/b, i]> : tensor<2x5xf32> -> tensor<1x5xf32>
+// CHECK-NEXT: muster.redistribute %{{.*}} from <[t/a, i]> to <[t/b, i]> : tensor<?x5xf32> -> tensor<?x5xf32>
 // CHECK-NEXT: return
-func.func @no_finer_than_sizes_allow(%x: tensor<2x5xf32>, %y: tensor<?x5xf32>) -> (tensor<1x5xf32>, tensor<?x5xf32>) {
+func.func @whatever_the_sizes(%x: tensor<2x5xf32>, %y: tensor<?x5xf32>) -> (tensor<1x5xf32>, tensor<?x5xf32>) {
   %0 = muster.redistribute %x from <[t/a, i]> to <[t/b, i]> : tensor<2x5xf32> -> tensor<1x5xf32>
   %1 = muster.redistribute %y from <[t/a, i]> to <[t/b, i]> : tensor<?x5xf32> -> tensor<?x5xf32>
   return %0, %1 : tensor<1x5xf32>, tensor<?x5xf32>
@@ -167,12 +162,11 @@ func.func @no_finer_than_sizes_allow(%x: tensor<2x5xf32>, %y: tensor<?x5xf32>) -
 
 muster.mesh @mesh <["a" = 3, "b" = 2]>
 
-// Rows go to three heads on six ranks: gathered whole, of which each rank keeps (and receives, once lowered) its head.
-// CHECK-LABEL: func.func @gather_slice
-// CHECK-NEXT: %[[G:.*]] = muster.all_gather %{{.*}} on ["a", "b"] dim 0 : tensor<?x3x7xf32> -> tensor<?x3x7xf32>
-// CHECK-NEXT: muster.slice %[[G]] on "a" dim 1 : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
+// Rows go to three heads on six ranks: of all rows each rank receives its head.
+// CHECK-LABEL: func.func @rows_to_fewer_heads
+// CHECK-NEXT: muster.redistribute %{{.*}} from <[t/(a,b), kv, d]> to <[t, kv/a, d]> : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
 // CHECK-NEXT: return
-func.func @gather_slice(%x: tensor<?x3x7xf32>) -> tensor<?x1x7xf32> {
+func.func @rows_to_fewer_heads(%x: tensor<?x3x7xf32>) -> tensor<?x1x7xf32> {
   %0 = muster.redistribute %x from <[t/(a,b), kv, d]> to <[t, kv/a, d]> : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
   return %0 : tensor<?x1x7xf32>
 }
@@ -184,4 +178,26 @@ func.func @gather_slice(%x: tensor<?x3x7xf32>) -> tensor<?x1x7xf32> {
 func.func @transfer_beside_a_sharded_axis(%x: tensor<?x3x7xf32>) -> tensor<?x1x7xf32> {
   %0 = muster.redistribute %x from <[t/(b,a), kv, d]> to <[t/b, kv/a, d]> : tensor<?x3x7xf32> -> tensor<?x1x7xf32>
   return %0 : tensor<?x1x7xf32>
+}
+
+// A sum is taken first; what is left to do is one redistribution.
+// CHECK-LABEL: func.func @sum_then_redistribute
+// CHECK-NEXT: %[[S:.*]] = muster.reduce_scatter %{{.*}} sum on "b" dim 1 : tensor<2x6x7xf32> -> tensor<2x3x7xf32>
+// CHECK-NEXT: muster.redistribute %[[S]] from <[t/a, i/b, d]> to <[t, i/(a,b), d]> : tensor<2x3x7xf32> -> tensor<6x1x7xf32>
+// CHECK-NEXT: return
+func.func @sum_then_redistribute(%x: tensor<2x6x7xf32>) -> tensor<6x1x7xf32> {
+  %0 = muster.redistribute %x from <[t/a, i, d], partial(sum: b)> to <[t, i/(a,b), d]> : tensor<2x6x7xf32> -> tensor<6x1x7xf32>
+  return %0 : tensor<6x1x7xf32>
+}
+
+// Chunk orders, products of terms and packed dims: nothing but a redistribution says it.
+// CHECK-LABEL: func.func @other_forms
+// CHECK-NEXT: muster.redistribute %{{.*}} from <[t/a zigzag, i]> to <[t/a, i]>
+// CHECK-NEXT: %[[R:.*]] = muster.all_reduce %{{.*}} sum on "b"
+// CHECK-NEXT: muster.redistribute %[[R]] from <[{q:6/a | k:3/a}]> to <[{q:6 | k:3}]>
+// CHECK-NEXT: return
+func.func @other_forms(%x: tensor<4x7xf32>, %p: tensor<3xf32>) -> (tensor<4x7xf32>, tensor<9xf32>) {
+  %0 = muster.redistribute %x from <[t/a zigzag, i]> to <[t/a, i]> : tensor<4x7xf32> -> tensor<4x7xf32>
+  %1 = muster.redistribute %p from <[{q:6/a | k:3/a}], partial(sum: b)> to <[{q:6 | k:3}]> : tensor<3xf32> -> tensor<9xf32>
+  return %0, %1 : tensor<4x7xf32>, tensor<9xf32>
 }

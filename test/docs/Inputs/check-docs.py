@@ -120,7 +120,7 @@ def check_rooms(root):
              "compiler/Analysis": r"compiler/(?!Analysis/|Layout/)|models/|runtime/",
              "compiler/Certificate": r"compiler/(?!Certificate/)|models/|runtime/",
              "tools/muster-check-certificate": r"compiler/(?!Certificate/)|models/|runtime/",
-             "compiler/Transforms": r"compiler/(?!Transforms/|Analysis/)|models/|runtime/",
+             "compiler/Transforms": r"compiler/(?!Transforms/|Analysis/|Layout/)|models/|runtime/",
              "compiler/Codegen": r"compiler/(?!Codegen/)|dialects/|models/|runtime/",
              "compiler/Emit": r"compiler/(?!Emit/)|models/|runtime/(?!schema/)",
              "compiler/Pipeline": r"compiler/(Import|Reference)/|models/|runtime/",

@@ -138,6 +138,25 @@ const Case cases[] = {
     {"group twice", 2117, [](auto &plan) { transferOf(plan, 2).group = {0, 0}; }},
     {"sources", 2117, [](auto &plan) { transferOf(plan, 4).sources = {0, 1}; }},
     {"source position", 2117, [](auto &plan) { transferOf(plan, 4).sources = {0, 1, 3}; }},
+    {"columns without sources", 2117, [](auto &plan) { transferOf(plan, 4).columns = 1; }},
+    {"rows of columns", 2117,
+     [](auto &plan) {
+       transferOf(plan, 4).columns = 1;
+       transferOf(plan, 4).sources = {0, 0, 1, 0};
+     }},
+    {"unknown column", 2102,
+     [](auto &plan) {
+       transferOf(plan, 4).sources = {0, 1, 2};
+       transferOf(plan, 4).source_offset = amount(0);
+       transferOf(plan, 4).source_offset->terms.emplace_back(1, -1, 0, schema::Position::Listed);
+     }},
+    {"row reaches outside", 2116,
+     [](auto &plan) {
+       transferOf(plan, 4).columns = 1;
+       transferOf(plan, 4).sources = {0, 0, 1, 1 << 20, 2, 0};
+       transferOf(plan, 4).source_offset = amount(0);
+       transferOf(plan, 4).source_offset->terms.emplace_back(1, -1, 0, schema::Position::Listed);
+     }},
     {"peers read a state", 2117, [](auto &plan) { *transferOf(plan, 4).source = stateBinding(0); }},
     {"reduction varies", 2117,
      [](auto &plan) { transferOf(plan, 2).box[0]->extent = amountAt(schema::Position::Peer, 0, 1); }},
