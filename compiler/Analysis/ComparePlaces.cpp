@@ -53,6 +53,7 @@ std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir
     open.op = op;
     open.kind = LayoutFinding::Kind::Unknown;
     open.number = 1108;
+    open.isOpenName = true;
     open.message = "is made of dim '" + scope.universe.spaces[i].name + "', which the layout does not name";
     open.missingFact = "a layout that names '" + scope.universe.spaces[i].name + "'";
     return open;
@@ -165,7 +166,7 @@ std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mli
       symbols[i] = primes[(i + turn) % count];
     if (std::optional<LayoutFinding> finding =
             compareInstance(op, value, declared, symbols, fewPlaces, count != 0, isWhole))
-      return finding;
+      return finding->isOpenName ? compareOnOneRank(op, value, declared, std::move(*finding)) : finding;
   }
   if (count == 0 && isWhole)
     return std::nullopt;

@@ -170,6 +170,13 @@ private:
   std::optional<LayoutFinding> comparePlace(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
                                             const layout::Place &place, PlaceComparison &seen);
 
+  // CompareOnOneRank.cpp
+  class OneRank;
+  /// `open`: a finding that says that names do not tell what a result should hold. Nullopt where it holds what it does
+  /// on one rank; else where it does not, or `open` where that is not known either.
+  std::optional<LayoutFinding> compareOnOneRank(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
+                                                LayoutFinding open);
+
   // PlaceExpressions.cpp
   /// All places at once.
   PlaceQuestion askPresburger(mlir::Value value, const layout::Value &declared);
@@ -259,6 +266,8 @@ private:
   static constexpr unsigned mostArithmetic = 12;
   /// Findings of this entry begin here.
   size_t firstFinding = 0;
+  /// The sizes of values on one rank for which results were proved (compareOnOneRank).
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t, 4>> sizesOnOneRank;
   /// Dims of parts that were joined (joinParts), by what the parts are.
   llvm::StringMap<layout::SpaceId> joined;
   /// Spaces of which all elements are alike (padding).

@@ -41,6 +41,8 @@ struct LayoutFinding {
   enum class Kind { Refuted, Unknown, Assumed };
   Kind kind = Kind::Refuted;
   mlir::Operation *op = nullptr;
+  /// Of Unknown: the value is made of a dim that its layout does not name.
+  bool isOpenName = false;
   /// Of a declared result: which.
   unsigned result = 0;
   /// Of Refuted: E1104 for elements at the wrong place, E1105 for reductions, E1106 for operands that do not agree,
