@@ -64,7 +64,9 @@ LayoutMessage muster::renderFinding(const LayoutFinding &finding, bool allowUnkn
   if (!finding.condition.empty())
     message.notes.push_back({message.location, "the program is right as written iff " + finding.condition});
   if (!finding.missingFact.empty())
-    message.notes.push_back({message.location, "what would settle it: " + finding.missingFact});
+    message.notes.push_back(
+        {message.location,
+         (finding.kind == LayoutFinding::Kind::Refuted ? "" : "what would settle it: ") + finding.missingFact});
   return message;
 }
 

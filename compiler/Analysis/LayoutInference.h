@@ -50,7 +50,7 @@ struct LayoutFinding {
   int number = 0;
   /// One line without the number.
   std::string message;
-  /// Of Unknown: the fact that would settle it.
+  /// Of Unknown: the fact that would settle it. Of Refuted: what else may have been meant; may be empty.
   std::string missingFact;
   llvm::SmallVector<std::pair<mlir::Location, std::string>, 2> notes;
   /// Notes for a reader who wants to know why; explainFindings adds them to `notes`.

@@ -378,6 +378,17 @@ static bool unite(llvm::MutableArrayRef<Value> found, llvm::ArrayRef<Value> resu
   return true;
 }
 
+/// A reshape that takes away the dim of one element that a shard stood in makes it a shard of the dims beside it. Who
+/// meant each rank's part for itself is told so.
+static std::string adviceOnLostDims(const Universe &universe, llvm::ArrayRef<const Value *> operands) {
+  for (const Value *operand : operands)
+    for (const Digit &digit : operand->floats)
+      return "on one rank the reshape that takes away the dim of '" + universe.spaces[digit.space].name +
+             "', of one element here, joins all of it with the dims beside it; keep that dim if each part of '" +
+             universe.spaces[digit.space].name + "' is meant for itself";
+  return "";
+}
+
 /// The dims of an operand that are only added up (or multiplied, ...) and that no other operand walks along: the order
 /// of what they hold is of no account.
 static llvm::SmallVector<unsigned, 2> dimsOfAnyOrder(const ComputeRule &rule, size_t operand) {
@@ -437,8 +448,11 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
       first->missingFact = "which dim the floating shards belong to (give logical sizes, as nn.split_heads does)";
     }
   }
-  if (found.empty())
+  if (found.empty()) {
+    if (first->kind == Refusal::Kind::Wrong && first->missingFact.empty())
+      first->missingFact = adviceOnLostDims(universe, operands);
     return *first;
+  }
   if (!hasAll)
     return refuseWithoutReadings();
   llvm::SmallVector<Value, 1> &taken = found[found.size() > 1 ? universe.choose(found.size()) : 0];

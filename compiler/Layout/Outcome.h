@@ -33,7 +33,8 @@ struct Refusal {
   Kind kind = Kind::Wrong;
   /// One line, lower case, no full stop; names spaces, axes and digits.
   std::string message;
-  /// For Unknown and Misaligned: the fact that would settle it, and how to state it; may be empty.
+  /// For Unknown and Misaligned: the fact that would settle it, and how to state it; may be empty. For Wrong:
+  /// what else may have been meant.
   std::string missingFact;
   Cause cause = Cause::Other;
 
