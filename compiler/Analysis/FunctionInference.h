@@ -126,6 +126,8 @@ private:
   static std::optional<Known> knownOf(layout::Packed packed, mlir::Operation *op, bool isFollowed);
   /// Moves each part. False where the parts cannot be moved one by one: nothing was reported then.
   void sliceParts(mlir::tensor::ExtractSliceOp op, const layout::Packed &packed);
+  /// The value without the unit dims that a slice drops.
+  layout::Outcome<layout::Value> dropDims(layout::Value value, const llvm::SmallBitVector &dropped);
   bool movePacked(mlir::Operation *op, const layout::Packed &packed);
   std::optional<layout::Value> joinParts(const layout::Packed &packed);
   /// A value whose places are told by going back, and which is computed with by positions of its own.

@@ -160,22 +160,38 @@ void FunctionInference::sliceParts(tensor::ExtractSliceOp op, const Packed &pack
   int64_t begin = 0, end = 0;
   for (unsigned dim = 0; dim < shape.size(); ++dim) {
     std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]);
-    if (!offset || !size || !offset->isConcrete() || !size->isConcrete() ||
-        !isConstantIntValue(op.getMixedStrides()[dim], 1))
+    if (!offset || !size || !isConstantIntValue(op.getMixedStrides()[dim], 1))
       return;
     if (dim == packed.dim) {
+      if (!offset->isConcrete() || !size->isConcrete())
+        return;
       begin = offset->getValue();
       end = begin + size->getValue();
     } else if (!offset->isZero() || !(*size == shape[dim])) {
       return;
     }
   }
-  if (std::optional<Packed> taken = takeParts(packed, begin, end))
-    if (std::optional<Known> known = knownOf(std::move(*taken), op, true)) {
-      known->op = get(op.getResult()).op;
-      known->reason = get(op.getResult()).reason;
-      set(op.getResult(), std::move(*known));
-    }
+  std::optional<Packed> taken = takeParts(packed, begin, end);
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  if (!taken || dropped.test(packed.dim))
+    return;
+  for (layout::Value &part : taken->parts) {
+    Outcome<layout::Value> own = dropDims(std::move(part), dropped);
+    if (!own)
+      return;
+    part = std::move(*own);
+  }
+  for (unsigned dim = packed.dim; dim-- > 0;)
+    taken->dim -= dropped.test(dim);
+  bool isWholePart = taken->parts.size() == 1 && !taken->isCut;
+  std::optional<Known> known = knownOf(std::move(*taken), op, !isWholePart);
+  if (!known)
+    return;
+  if (!isWholePart) {
+    known->op = get(op.getResult()).op;
+    known->reason = get(op.getResult()).reason;
+  }
+  set(op.getResult(), std::move(*known));
 }
 
 std::optional<layout::Value> FunctionInference::joinParts(const Packed &packed) {

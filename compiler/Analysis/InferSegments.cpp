@@ -82,7 +82,7 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
     if (!inferPulled(op, known.reason))
       return unsupported("a slice of unknown offset or size, or with a stride");
-    if (known.packed && op.getSourceType().getRank() == op.getType().getRank())
+    if (known.packed)
       sliceParts(op, *known.packed);
     return;
   }
@@ -126,21 +126,24 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
                         print(scope.universe, value.dims[dim]);
       if (!inferPulled(op, why))
         return unsupported(why);
-      if (std::optional<layout::Packed> packed = layout::unpack(*input);
-          packed && op.getSourceType().getRank() == op.getType().getRank())
+      if (std::optional<layout::Packed> packed = layout::unpack(*input))
         sliceParts(op, *packed);
       return;
     }
     value.dims[dim] = joinSegments(std::move(*taken));
     value.history.reset(); // it tells of the dim that this is a part of
   }
+  setOrReport(op, op.getResult(), dropDims(std::move(value), dropped), 1104);
+}
+
+Outcome<layout::Value> FunctionInference::dropDims(layout::Value value, const llvm::SmallBitVector &dropped) {
   if (value.history && dropped.any()) {
     SmallVector<Size, 4> shape;
     for (unsigned dim = 0; dim < value.dims.size(); ++dim)
       if (!dropped.test(dim))
         shape.push_back(value.dims[dim].localSize());
     layout::normalise(value);
-    return setOrReport(op, op.getResult(), layout::reshape(scope.universe, value, shape), 1104);
+    return layout::reshape(scope.universe, value, shape);
   }
   for (unsigned dim = static_cast<unsigned>(value.dims.size()); dim-- > 0;)
     if (dropped.test(dim)) {
@@ -155,7 +158,7 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
         next.anchors.push_back({anchor.space, anchor.stride, isLast ? Size(1) : next.localSize()});
     }
   layout::normalise(value);
-  set(op.getResult(), std::move(value));
+  return value;
 }
 
 void FunctionInference::inferConcat(tensor::ConcatOp op) {

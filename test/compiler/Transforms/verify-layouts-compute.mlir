@@ -167,7 +167,8 @@ func.func @negative_handed_in_turn(%q: tensor<2x12x3xf32> {muster.layout = #must
   %i = tensor.empty() : tensor<8x8x3xf32>
   %z = arith.constant 0.0 : f32
   %f = linalg.fill ins(%z : f32) outs(%i : tensor<8x8x3xf32>) -> tensor<8x8x3xf32>
-  // expected-error @+1 {{E1106}}
+  // expected-error @+2 {{E1106}}
+  // expected-note @+1 {{keep that dim if each part of 'g' is meant for itself}}
   %s = linalg.generic {indexing_maps = [affine_map<(t, h, u, e) -> (t, h, e)>, affine_map<(t, h, u, e) -> (u, e)>, affine_map<(t, h, u, e) -> (t, u, h)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
       ins(%q1, %k4 : tensor<8x3x3xf32>, tensor<8x3xf32>) outs(%f : tensor<8x8x3xf32>) {
   ^bb0(%in0: f32, %in1: f32, %acc: f32):
