@@ -183,11 +183,14 @@ void FunctionInference::sliceParts(tensor::ExtractSliceOp op, const Packed &pack
   }
   for (unsigned dim = packed.dim; dim-- > 0;)
     taken->dim -= dropped.test(dim);
+  // A whole part is a value like others; a certificate has no map from which it would follow.
   bool isWholePart = taken->parts.size() == 1 && !taken->isCut;
   std::optional<Known> known = knownOf(std::move(*taken), op, !isWholePart);
   if (!known)
     return;
-  if (!isWholePart) {
+  if (isWholePart) {
+    markUncovered("a part that is taken out of values side by side that moved");
+  } else {
     known->op = get(op.getResult()).op;
     known->reason = get(op.getResult()).reason;
   }

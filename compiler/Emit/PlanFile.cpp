@@ -374,8 +374,8 @@ fb::TransferT PlanWriter::makeTransfer(plan::TransferStepOp transfer) {
     box->destination_stride = makeAmount(transfer.getDestinationStrides().getResult(dim), transfer.getSizes());
     action.box.push_back(std::move(box));
   }
-  if (transfer.getSources())
-    for (int64_t number : *transfer.getSources()) {
+  if (std::optional<llvm::ArrayRef<int64_t>> sources = transfer.getSources())
+    for (int64_t number : *sources) {
       if (number > std::numeric_limits<int32_t>::max())
         fail("E4203 expected numbers below 2^31 in the rows of a transfer but got {}", number);
       action.sources.push_back(static_cast<int32_t>(number));
