@@ -183,7 +183,8 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     std::optional<Refusal> parts;
     if (known.packed && finding->kind == LayoutFinding::Kind::Unknown) {
       parts = packedBoundary(*known.packed, *declared);
-      if (!parts) {
+      // Pieces of dims have positions of their own: those of the dim are not known by them.
+      if (!parts && !known.packed->isCut) {
         markUncovered("parts side by side that are one declared dim");
         return true;
       }

@@ -138,6 +138,7 @@ std::optional<Packed> FunctionInference::takeParts(const Packed &packed, int64_t
       local.count = to - from;
       local.stride = 1;
       local.home.reset();
+      piece.pieceOf = whole.pieceOf.value_or(local.space);
       bool isConstant = constantSpaces.contains(local.space);
       local.space = scope.universe.addSpace(std::move(piece));
       if (isConstant)
@@ -568,16 +569,46 @@ std::optional<Refusal> FunctionInference::packedBoundary(const Packed &packed, c
   bool isByPart = wanted.segments.size() == packed.parts.size() && packed.blocks == 1;
   if (wanted.isSegmented() && !isByPart)
     return open;
+  llvm::SmallDenseSet<layout::SpaceId, 8> named;
+  for (const layout::Dim &dim : declared.dims) {
+    for (const layout::Digit &digit : dim.digits)
+      named.insert(digit.space);
+    for (const layout::Dim &segment : dim.segments)
+      for (const layout::Digit &digit : segment.digits)
+        named.insert(digit.space);
+  }
   for (size_t i = 0; i < packed.parts.size(); ++i) {
     const layout::Value &part = packed.parts[i];
     layout::Value own = declared;
     own.dims[packed.dim] = isByPart ? wanted.segments[i] : part.dims[packed.dim];
     if (std::optional<Refusal> refusal = layout::boundaryDisagreement(scope.universe, part, own))
       return refusal;
-    // Names bind: what a result names is not positions of another dim.
-    for (const layout::Digit &digit : part.dims[packed.dim].digits)
-      if (!isByPart && scope.universe.spaces[digit.space].isBound)
+    // Names bind: what a result names is not positions of another dim, nor is a piece of it.
+    auto isDeclaredHere = [&](const layout::Digit &digit) {
+      auto isIt = [&](const layout::Digit &other) { return other.space == digit.space; };
+      if (isByPart && llvm::any_of(wanted.segments[i].digits, isIt))
+        return true;
+      for (unsigned dim = 0; dim < declared.dims.size(); ++dim)
+        if (dim != packed.dim && llvm::any_of(declared.dims[dim].digits, isIt))
+          return true;
+      return false;
+    };
+    SmallVector<layout::Digit, 4> digits;
+    llvm::append_range(digits, part.dims[packed.dim].digits);
+    llvm::append_range(digits, part.floats);
+    for (const layout::Digit &digit : digits) {
+      if (isDeclaredHere(digit))
+        continue;
+      if (named.contains(digit.space))
+        return isByPart ? Refusal::wrong("part " + std::to_string(i) + " is made of '" +
+                                         scope.universe.spaces[digit.space].name + "', declared " +
+                                         print(scope.universe, wanted.segments[i]))
+                        : open;
+      std::optional<layout::SpaceId> whole = scope.universe.spaces[digit.space].pieceOf;
+      bool isNamedPiece = whole && (named.contains(*whole) || scope.universe.spaces[*whole].isBound);
+      if (scope.universe.spaces[digit.space].isBound || isNamedPiece)
         return open;
+    }
   }
   if (isByPart)
     return std::nullopt;

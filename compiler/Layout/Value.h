@@ -65,6 +65,8 @@ struct Space {
   /// A zig-zag order of space `twin`: position p of this space is position `zigZagPosition(p, size, zigZagParts)` of
   /// it.
   std::optional<SpaceId> twin = {};
+  /// Positions of a piece of this space, counted from the piece's own beginning.
+  std::optional<SpaceId> pieceOf = {};
   Size zigZagParts = 1;
 };
 

@@ -129,14 +129,14 @@ protected:
 
 // Unknown: broadcasts of what differs between ranks, equal parts of as many rows as a step happens to have, collectives
 // over packed weights.
-TEST_F(ModelMutation, LlamaTensorParallel) { expectLlamaJudged({{"tp", 3}}, {190, 0, 0, 50, 0}); }
-TEST_F(ModelMutation, LlamaSequenceParallel) { expectLlamaJudged({{"sp", 3}}, {206, 0, 0, 56, 0}); }
+TEST_F(ModelMutation, LlamaTensorParallel) { expectLlamaJudged({{"tp", 3}}, {190, 0, 0, 51, 0}); }
+TEST_F(ModelMutation, LlamaSequenceParallel) { expectLlamaJudged({{"sp", 3}}, {206, 0, 0, 55, 0}); }
 // Two equal: another order of axes in the layout of keys or values. The ranks' own parts fit together all the same, but
 // the state is not what it is declared to be.
-TEST_F(ModelMutation, LlamaBoth) { expectLlamaJudged({{"sp", 2}, {"tp", 2}}, {947, 2, 0, 265, 0}); }
+TEST_F(ModelMutation, LlamaBoth) { expectLlamaJudged({{"sp", 2}, {"tp", 2}}, {947, 2, 0, 271, 0}); }
 TEST_F(ModelMutation, AttentionBlock) { expectExampleJudged("attention-block", {95, 0, 0, 31, 0}); }
 TEST_F(ModelMutation, SequenceToHeads) { expectExampleJudged("sequence-to-heads", {4, 0, 0, 1, 0}); }
-TEST_F(ModelMutation, TensorParallelMlp) { expectExampleJudged("tensor-parallel-mlp", {35, 0, 0, 10, 0}); }
+TEST_F(ModelMutation, TensorParallelMlp) { expectExampleJudged("tensor-parallel-mlp", {35, 0, 0, 11, 0}); }
 TEST_F(ModelMutation, UlyssesAttention) { expectExampleJudged("ulysses-attention", {74, 0, 0, 24, 0}); }
 TEST_F(ModelMutation, UlyssesPacked) { expectExampleJudged("ulysses-packed", {58, 0, 0, 17, 1}); }
 
