@@ -217,8 +217,9 @@ int64_t check(const Redistribution &redistribution) {
     }
     EXPECT_EQ(got, wanted) << "rank " << rank;
   }
-  if (form)
+  if (form) {
     EXPECT_NEAR(static_cast<double>(received) / static_cast<double>(elements), receivedShare(redistribution), 1e-9);
+  }
   if (testing::Test::HasFailure())
     ADD_FAILURE() << describe(from) << "\n -> " << describe(to);
   return boxes;

@@ -191,14 +191,16 @@ Cases enumerate(int depth, const Bounds &bounds) {
 
 TEST(Enumeration, EveryMovementOfEveryLayout) {
   Cases cases = enumerate(1, boundsOf("MUSTER_ENUMERATE", {72, 8, 3}));
-  if (!std::getenv("MUSTER_ENUMERATE"))
+  if (!std::getenv("MUSTER_ENUMERATE")) {
     EXPECT_GE(cases.moves, 3085406);
+  }
 }
 
 TEST(Enumeration, EveryPairOfMovements) {
   Cases cases = enumerate(2, boundsOf("MUSTER_ENUMERATE_PAIRS", {4, 1, 0}));
-  if (!std::getenv("MUSTER_ENUMERATE_PAIRS"))
+  if (!std::getenv("MUSTER_ENUMERATE_PAIRS")) {
     EXPECT_GE(cases.moves, 626250);
+  }
 }
 
 } // namespace
