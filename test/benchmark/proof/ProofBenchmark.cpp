@@ -177,7 +177,7 @@ const Series series[] = {
     {"weights", benchmarks::weights, {100, 1000, 10000}},
     {"calls", benchmarks::calls, {10, 100, 1000}},
     {"functions", benchmarks::functions, {10, 100, 1000}},
-    {"nested", benchmarks::nestedBranches, {10, 100, 500}},
+    {"nested", benchmarks::nestedBranches, {10, 100, 390}},
 };
 
 int dump(const std::string &name) {
