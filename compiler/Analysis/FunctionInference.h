@@ -68,6 +68,7 @@ public:
   void run();
 
   layout::Universe &getUniverse() { return scope.universe; }
+  const LayoutScope &getScope() const { return scope; }
 
 private:
   // LayoutInference.cpp

@@ -6,11 +6,14 @@
 #ifndef MUSTER_COMPILER_ANALYSIS_LAYOUTCERTIFICATE_H
 #define MUSTER_COMPILER_ANALYSIS_LAYOUTCERTIFICATE_H
 
-#include "compiler/Layout/Value.h"
+#include "compiler/Analysis/Known.h"
+#include "compiler/Analysis/LayoutScope.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/Support/JSON.h"
+
+#include <set>
 
 namespace muster {
 
@@ -21,8 +24,10 @@ public:
 
   /// Once more for the last function: what was added to it is dropped.
   void beginFunction(mlir::func::FuncOp function);
-  /// `value` is what the only result of `op` holds.
-  void add(mlir::Operation *op, const layout::Universe &universe, const layout::Value &value);
+  /// The sizes of axes and of the names in the layouts of the last function.
+  void addSizes(mlir::func::FuncOp function, const LayoutScope &scope);
+  /// What the results of `op` hold, written after the first `at` records: before those of its regions.
+  void add(mlir::Operation *op, const layout::Universe &universe, llvm::ArrayRef<Known> results, size_t at);
 
   /// The proof of the current function uses a rule that the checker does not have; the first one is kept.
   void markUncovered(llvm::StringRef why) {
@@ -43,15 +48,20 @@ public:
 private:
   struct Function {
     std::string name, uncovered;
+    llvm::json::Object sizes;
     std::vector<llvm::json::Value> values;
+    bool hasChoices = false; ///< some value has several readings; each record has the most literal one
   };
+  bool isFreeDim(mlir::Operation *op, const layout::Dim &dim);
+  llvm::json::Value mapOf(mlir::Operation *op, const layout::Universe &universe, const Known &known);
   llvm::json::Value toJson(const layout::Universe &universe, const layout::Size &size) const;
   llvm::json::Value toJson(const layout::Universe &universe, llvm::ArrayRef<layout::Digit> digits) const;
   void addAxis(llvm::json::Array &item, const layout::Universe &universe, layout::AxisId id, layout::Size weight) const;
 
   llvm::DenseMap<mlir::Operation *, int64_t> numbers; ///< of operations, in the order of the text
   std::vector<Function> functions;
-  llvm::DenseMap<layout::SpaceId, std::string> ownSpaces; ///< of constants and computed positions
+  std::set<std::pair<const void *, std::string>> freeSizes; ///< of dims of values (isFreeDim)
+  llvm::DenseMap<layout::SpaceId, std::string> ownSpaces;   ///< of constants and computed positions
 };
 
 } // namespace muster

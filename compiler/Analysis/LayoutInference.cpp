@@ -209,13 +209,16 @@ void FunctionInference::run() {
 void FunctionInference::inferBlock(Block &block) {
   for (Operation &op : block)
     if (live.contains(&op)) {
+      size_t at = certificate ? certificate->size() : 0;
       infer(&op);
       if (afterOperation)
         afterOperation(&op);
-      bool isOwn = op.getNumResults() == 1 && !isa<func::CallOp, scf::ForOp, scf::IfOp, AssertLayoutOp>(op);
-      if (const Known *known = certificate && isOwn ? &get(op.getResult(0)) : nullptr;
-          known && known->kind == Known::Kind::Digits)
-        certificate->add(&op, scope.universe, known->value);
+      SmallVector<Known, 1> results;
+      if (certificate && !isa<func::CallOp, AssertLayoutOp>(op))
+        for (mlir::Value result : op.getResults())
+          results.push_back(isa<RankedTensorType>(result.getType()) ? get(result) : Known());
+      if (!results.empty())
+        certificate->add(&op, scope.universe, results, at);
     }
 }
 
@@ -289,6 +292,8 @@ static void inferFunction(func::FuncOp function, MeshAttr mesh, const LayoutScop
       certificate->beginFunction(function);
     FunctionInference inference(function, mesh, std::move(fresh), symbols, own, afterOperation, certificate);
     inference.run();
+    if (certificate)
+      certificate->addSizes(function, inference.getScope());
     bool isProved = !own.has(LayoutFinding::Kind::Unknown) && !own.has(LayoutFinding::Kind::Refuted);
     if (isProved || !first)
       first = std::move(own);

@@ -3,252 +3,241 @@
 
 #include "mlir/IR/Matchers.h"
 
-#include <functional>
-
 using namespace mlir;
 
 namespace muster::certificate {
 
-Size Program::symbol(const std::string &name) {
-  // Primes below 2^63: no number of a program has one as a factor.
-  static constexpr int64_t distances[] = {25, 165, 259, 301, 375, 387, 391, 409, 457, 471};
-  if (symbols.size() >= std::size(distances))
-    unsupported("more than " + Twine(std::size(distances)) + " symbolic sizes");
-  int64_t prime = std::numeric_limits<int64_t>::max() - distances[symbols.size() % std::size(distances)] + 1;
-  return symbols.try_emplace(name, Size(prime)).first->second;
+/// An open size may be anything that the divisor divides: the divisor times a symbol of its own.
+bool Program::isOpenSize(const Size &size, const Size &divisor, const std::string &name) {
+  for (int64_t i = 1; i <= symbolCount; ++i)
+    if (size == divisor * symbol(i))
+      return symbols.try_emplace(symbol(i), name).first->second == name;
+  return false;
 }
 
-/// 0 for an axis that is not there, and for a part that does not divide its axis.
-Size Program::axisSize(AxisRefAttr axis) {
-  auto known = axes.find(axis.getName().str());
-  if (known == axes.end() || axis.isWholeAxis())
-    return known == axes.end() ? Size(0) : known->second;
-  return divides(Size(axis.getSize() * axis.getWeight()), known->second) ? Size(axis.getSize()) : Size(0);
+/// Axes, or parts of them, as digits; one of count 0 where the mesh has no such axis.
+Run Program::groupOf(ArrayRef<std::string> names) {
+  Run group;
+  for (StringRef name : names) {
+    std::optional<AxisPart> part = findAxisPart(mesh, name);
+    std::string axis = part ? mesh.getAxes()[size_t(part->index)].getName().str() : "";
+    Size size = !part ? Size(0) : ShapedType::isDynamic(part->size) ? axes[axis] : Size(part->size);
+    group.push_back({size, Size(0), "", axis, Size(part ? part->weight : 1)});
+  }
+  return group;
 }
 
-Size Program::divisorOf(LayoutTermAttr term) {
-  Size divisor(1);
-  for (AxisRefAttr axis : term.getAxes())
-    divisor *= axisSize(axis);
-  return divisor;
+Run Program::groupOf(Operation *collective) {
+  std::vector<std::string> names;
+  if (auto given = collective->getAttrOfType<ArrayAttr>("axes"))
+    for (StringRef name : given.getAsValueRange<StringAttr>())
+      names.push_back(name.str());
+  return groupOf(names);
 }
 
-/// Sizes of axes and names. They follow from types and `muster.sizes`; a name that no type fixes is a symbol times what
-/// layouts and facts divide it by.
-void Program::readSignature() {
-  MeshAttr mesh = getMesh(entry);
-  if (!mesh || !entry.getBody().hasOneBlock())
-    return unsupported("a function without a mesh, or of several blocks");
-  for (MeshAxisAttr axis : mesh.getAxes())
-    axes[axis.getName().str()] =
-        ShapedType::isDynamic(axis.getSize()) ? symbol(axis.getName().str()) : Size(axis.getSize());
-  // Rules here move whole axes; layouts may name parts.
-  auto isAxis = [&](StringRef name) { return axes.count(name.str()) != 0; };
-  auto isWhole = [](AxisRefAttr axis) { return axis.isWholeAxis(); };
-  WalkResult whole = entry->getParentOfType<ModuleOp>().walk([&](Operation *op) {
-    auto group = op->getAttrOfType<ArrayAttr>("axes");
-    auto coordinate = dyn_cast<CoordinateOp>(op);
-    bool isFine = (!coordinate || isAxis(coordinate.getAxis())) &&
-                  (!group || llvm::all_of(group.getAsValueRange<StringAttr>(), isAxis));
-    if (auto own = dyn_cast<RedistributeOp>(op))
-      for (LayoutAttr layout : {own.getFrom(), own.getTo()}) {
-        for (LayoutDimAttr dim : layout.getDims())
-          for (LayoutTermAttr term : dim.getTerms())
-            isFine &= llvm::all_of(term.getAxes(), isWhole);
-        for (PartialAttr partial : layout.getPartials())
-          isFine &= llvm::all_of(partial.getAxes(), isWhole);
-      }
-    return isFine ? WalkResult::advance() : WalkResult::interrupt();
-  });
-  if (whole.wasInterrupted())
-    return unsupported("movement over a part of an axis");
+Run Program::axesOf(ArrayRef<AxisRefAttr> refs) {
+  std::vector<std::string> names;
+  for (AxisRefAttr axis : refs)
+    names.push_back(getAxisName(axis));
+  return groupOf(names);
+}
+
+static Size sizeOfGroup(const Run &group) {
+  Size size(1);
+  for (const Digit &part : group)
+    size *= part.count;
+  return size;
+}
+
+/// Sizes of axes and names. The certificate gives them; each must be what types and `muster.sizes` say, or open.
+bool Program::readSignature(const llvm::json::Object &own) {
+  const llvm::json::Object *given = own.getObject("sizes");
+  if (!mesh || !entry.getBody().hasOneBlock() || !given)
+    return reject("a function without a mesh or sizes, or of several blocks", true);
+  for (const auto &[name, text] : *given)
+    if (!readSize(text, sizes[name.str()]) || sizes[name.str()] == 0)
+      return reject("the size of '" + name.str() + "' is none");
+  for (MeshAxisAttr axis : mesh.getAxes()) {
+    std::string name = axis.getName().str();
+    axes[name] = ShapedType::isDynamic(axis.getSize()) ? sizes[name] : Size(axis.getSize());
+    if (ShapedType::isDynamic(axis.getSize()) && !isOpenSize(axes[name], Size(1), name))
+      return reject("axis '" + name + "' is open, and its size is not");
+  }
   SmallVector<std::pair<LayoutAttr, RankedTensorType>> declared;
-  auto note = [&](LayoutAttr layout, Type type) {
-    if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && layout && layout.getRank() == tensor.getRank())
-      declared.push_back({layout, tensor});
+  auto note = [&](Attribute layout, Type type) {
+    if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && layout)
+      declared.push_back({cast<LayoutAttr>(layout), tensor});
   };
   for (auto [i, type] : llvm::enumerate(entry.getArgumentTypes()))
-    note(entry.getArgAttrOfType<LayoutAttr>(unsigned(i), attribute::layout), type);
+    note(entry.getArgAttr(unsigned(i), attribute::layout), type);
   for (auto [i, type] : llvm::enumerate(entry.getResultTypes())) {
-    auto layout = entry.getResultAttrOfType<LayoutAttr>(unsigned(i), attribute::layout);
-    note(layout, type);
-    for (LayoutDimAttr dim : layout ? layout.getDims() : ArrayRef<LayoutDimAttr>())
-      for (LayoutTermAttr term : dim.getSegmented() ? Terms() : dim.getTerms())
-        bound.insert(term.getName().str());
+    note(entry.getResultAttr(unsigned(i), attribute::layout), type);
+    if (auto layout = entry.getResultAttrOfType<LayoutAttr>(unsigned(i), attribute::layout))
+      for (LayoutDimAttr dim : layout.getDims())
+        for (LayoutTermAttr term : dim.getTerms())
+          if (!dim.getSegmented())
+            bound.insert(term.getName().str());
   }
   entry.walk([&](AssertLayoutOp claim) { note(claim.getLayout(), claim.getInput().getType()); });
-  if (auto given = entry->getAttrOfType<DictionaryAttr>(attribute::sizes))
-    for (NamedAttribute size : given)
-      if (auto number = dyn_cast<IntegerAttr>(size.getValue()); number && number.getInt() > 0)
-        sizes[size.getName().str()] = Size(number.getInt());
-  std::map<std::string, Size> divisors; // of names that no type fixes
-  auto noteDivisor = [&](const std::string &name, const Size &divisor) {
-    Size &known = divisors.try_emplace(name, divisor).first->second;
-    if (!divides(known, divisor) && !divides(divisor, known))
-      unsupported("dim '" + name + "' is divided in two ways of which neither divides the other");
-    known = divides(known, divisor) ? divisor : known;
-  };
-  for (bool isChanged = true; isChanged && fault.empty();) {
-    isChanged = false;
-    for (auto [layout, type] : declared)
-      for (auto [i, dim] : llvm::enumerate(layout.getDims())) {
-        Size left(type.isDynamicDim(unsigned(i)) ? 0 : type.getDimSize(unsigned(i))); // 0: not known
-        SmallVector<std::string, 2> open;
-        for (LayoutTermAttr term : dim.getSegmented() ? Terms() : dim.getTerms()) {
-          auto known = sizes.find(term.getName().str());
-          left *= divisorOf(term);
-          if (known != sizes.end())
-            left = divides(known->second, left) ? left / known->second : Size(0);
-          else
-            open.push_back(term.getName().str()), noteDivisor(open.back(), divisorOf(term));
-        }
-        if (open.size() == 1 && left > 0)
-          isChanged = sizes.try_emplace(open[0], left).second;
-      }
-  }
+  // What is known: stated, what is left of a dim of known size, and what is open.
+  std::set<std::string> known;
+  if (auto stated = entry->getAttrOfType<DictionaryAttr>(attribute::sizes))
+    for (NamedAttribute size : stated)
+      if (auto number = dyn_cast<IntegerAttr>(size.getValue());
+          number && sizes[size.getName().str()] == number.getInt())
+        known.insert(size.getName().str());
   if (auto facts = entry->getAttrOfType<FactsAttr>(attribute::facts))
-    for (auto [divisor, dividend] : llvm::zip(facts.getDivisors(), facts.getDividends()))
-      if (auto size = axes.find(divisor.str()); size != axes.end() && divisors.count(dividend.str()))
-        noteDivisor(dividend.str(), size->second);
-  for (const auto &[name, divisor] : divisors)
-    if (!sizes.count(name))
-      sizes[name] = divisor * symbol(name);
-  for (auto [layout, type] : declared) // Every layout must fit these sizes.
-    (void)declaredMap(layout, type);
+    for (auto [divisor, name] : llvm::zip(facts.getDivisors(), facts.getDividends()))
+      if (axes.count(divisor.str()) && isOpenSize(sizes[name.str()], axes[divisor.str()], name.str()))
+        known.insert(name.str());
+  for (size_t before = ~size_t(0); before != known.size();) {
+    before = known.size();
+    for (auto [layout, type] : declared)
+      for (auto [i, dim] : llvm::enumerate(layout.getDims()))
+        for (LayoutTermAttr term : dim.getSegmented() ? ArrayRef<LayoutTermAttr>() : dim.getTerms()) {
+          std::string name = term.getName().str();
+          bool isLast = i < size_t(type.getRank()) && !type.isDynamicDim(unsigned(i)) &&
+                        llvm::all_of(
+                            dim.getTerms(),
+                            [&](LayoutTermAttr other) { return other == term || known.count(other.getName().str()); });
+          if (isLast || isOpenSize(sizes[name], Size(1), name) ||
+              isOpenSize(sizes[name], sizeOfGroup(axesOf(term.getAxes())), name))
+            known.insert(name);
+        }
+  }
+  for (auto [layout, type] : declared) { // Every layout must fit these sizes.
+    for (LayoutDimAttr dim : layout.getDims())
+      for (LayoutTermAttr term : dim.getTerms())
+        if (!dim.getSegmented() && !known.count(term.getName().str()))
+          return reject("nothing says that the size of '" + term.getName() + "' is what the certificate says");
+    if (!declaredMap(layout, type))
+      return false;
+  }
+  return true;
 }
 
 /// `prefix`, of a weight or state: names are its own.
-Map Program::declaredMap(LayoutAttr layout, RankedTensorType local, const std::string &prefix) {
+std::optional<Map> Program::declaredMap(LayoutAttr layout, RankedTensorType local, const std::string &prefix) {
   Map map;
+  auto fail = [&] { return reject("layout " + layout.getText() + " does not fit its tensor"), std::nullopt; };
   if (layout.getRank() != local.getRank())
-    return reject("layout " + layout.getText() + " is of another rank than its tensor"), Map();
+    return fail();
   for (auto [i, dim] : llvm::enumerate(layout.getDims())) {
     Size whole(local.isDynamicDim(unsigned(i)) ? 0 : local.getDimSize(unsigned(i)));
-    map.dims.emplace_back(dim.getSegmented() ? 0 : 1);
+    Dim parts;
     for (LayoutTermAttr term : dim.getTerms()) {
-      Size divisor = divisorOf(term), size = whole * divisor, stride(1);
+      std::string name = prefix + (term.getAnyOrder() ? "any(" + term.getName() + ")" : term.getName()).str();
+      Run run = axesOf(term.getAxes());
+      Size divisor = sizeOfGroup(run), size = whole * divisor;
       if (dim.getSegmented())
         size = Size(term.getExtent());
       else if (prefix.empty() || dim.getTerms().size() > 1)
-        size = sizes.count(term.getName().str()) ? sizes.at(term.getName().str()) : Size(0);
+        size = sizes[term.getName().str()];
       else if (whole == 0) // the pages of a state: as many as the session has
-        size = divisor * symbol("@" + term.getName().str());
+        for (int64_t k = symbolCount; k > 0 && !isOpenSize(size, divisor, "@" + name); --k)
+          size = divisor * symbol(k);
       if (term.isRagged())
-        unsupported("ragged rows");
+        return reject("ragged rows", true), std::nullopt;
       if (size == 0 || !divides(divisor, size))
-        return reject("layout " + layout.getText() + " does not divide dim '" + term.getName() + "'"), Map();
-      std::string name = prefix + (term.getAnyOrder() ? "any(" + term.getName() + ")" : term.getName()).str();
+        return fail();
       if (term.getAnyOrder())
         tags[name] = name;
       if (term.getOrder() == ChunkOrder::ZigZag) {
         name += " zigzag";
-        zigZags[name] = divisor;
-        tags[name] = "zigzag over " + print({{{divisor, Size(1), "", ""}}});
+        zigZags[name] = int64_t(divisor);
+        tags[name] = "zigzag over " + std::to_string(zigZags[name]);
       }
       if (spaces.try_emplace(name, size).first->second != size)
-        return reject("dim '" + name + "' has another size elsewhere than in " + layout.getText()), Map();
+        return fail();
       bool isStripe = term.getOrder() == ChunkOrder::Stripe; // dealt one by one: the mesh digits are the minor ones
-      Run run;
-      stride = isStripe ? Size(1) : size / divisor;
-      for (AxisRefAttr axis : llvm::reverse(term.getAxes())) {
-        Size weight(axis.isWholeAxis() ? 1 : axis.getWeight());
-        run.insert(run.begin(), {axisSize(axis), stride, name, axis.getName().str(), weight});
-        stride *= axisSize(axis);
+      Size stride = isStripe ? Size(1) : size / divisor;
+      for (Digit &digit : llvm::reverse(run)) {
+        digit.space = name;
+        digit.stride = std::exchange(stride, stride * digit.count);
       }
-      run.insert(isStripe ? run.begin() : run.end(), {size / divisor, isStripe ? divisor : Size(1), name, ""});
-      if (dim.getSegmented())
-        map.dims[i].push_back(run);
+      run.insert(isStripe ? run.begin() : run.end(), {size / divisor, isStripe ? divisor : Size(1), name});
+      if (dim.getSegmented() || parts.empty())
+        parts.push_back(run);
       else
-        llvm::append_range(map.dims[i][0], run);
+        llvm::append_range(parts[0], run);
     }
-    if (whole > 0 && localSize(map.dims[i]) != whole)
-      return reject("layout " + layout.getText() + " does not fit dim " + Twine(i) + " of its tensor"), Map();
+    if (parts.empty() || (whole > 0 && localSize(parts) != whole))
+      return fail();
+    map.dims.push_back(parts);
   }
   for (PartialAttr partial : layout.getPartials())
-    for (AxisRefAttr axis : partial.getAxes())
-      if (axisSize(axis) != 1)
-        map.pending.push_back({axisSize(axis), Size(0), stringifyReductionKind(partial.getKind()).str(),
-                               axis.getName().str(), Size(axis.isWholeAxis() ? 1 : axis.getWeight())});
-  map.kind = Map::Digits;
-  normalise(map);
-  llvm::append_range(spread, meshDigits(map));
+    for (Digit digit : axesOf(partial.getAxes())) {
+      digit.space = stringifyReductionKind(partial.getKind()).str();
+      if (digit.count != 1)
+        map.pending.push_back(digit);
+    }
+  llvm::append_range(spread, meshDigits(map.dims));
   return map;
 }
 
-Map Program::declaredMap(Operation *op, FlatSymbolRefAttr symbol) {
-  Operation *declared = SymbolTable::lookupNearestSymbolFrom(op, symbol);
+std::optional<Map> Program::declaredMap(Operation *op, FlatSymbolRefAttr name) {
+  Operation *declared = SymbolTable::lookupNearestSymbolFrom(op, name);
   auto weight = dyn_cast_or_null<WeightOp>(declared);
   auto state = dyn_cast_or_null<StateOp>(declared);
-  if (!weight && !state)
-    return reject("references unknown weight or state"), Map();
-  LayoutAttr layout = weight ? weight.getLayout() : state.getLayout();
-  auto local = getLocalType(weight ? weight.getLogicalType() : state.getLogicalType(), layout, getMesh(op),
-                            [](const Twine &) {});
+  LayoutAttr layout = weight ? weight.getLayout() : state ? state.getLayout() : LayoutAttr();
+  auto local = layout ? getLocalType(weight ? weight.getLogicalType() : state.getLogicalType(), layout, mesh,
+                                     [](const Twine &) {})
+                      : FailureOr<RankedTensorType>(failure());
   if (failed(local))
-    return reject("layout " + layout.getText() + " does not fit @" + symbol.getValue()), Map();
-  return declaredMap(layout, *local, symbol.getValue().str() + ".");
+    return reject("no layout that fits @" + name.getValue()), std::nullopt;
+  return declaredMap(layout, *local, name.getValue().str() + ".");
 }
 
-/// 0: not known.
-Size Program::sizeOf(OpFoldResult size) {
-  if (auto attribute = dyn_cast<Attribute>(size))
-    return Size(cast<IntegerAttr>(attribute).getInt());
-  Operation *op = cast<Value>(size).getDefiningOp();
-  if (auto constant = dyn_cast_or_null<arith::ConstantIndexOp>(op))
-    return Size(std::max<int64_t>(constant.value(), 0));
-  auto named = [&](StringRef name) {
-    auto axis = axes.find(name.str()), dim = sizes.find(name.str());
-    return axis != axes.end() ? axis->second : dim != sizes.end() ? dim->second : Size(0);
-  };
-  if (auto own = dyn_cast_or_null<SizeOp>(op)) {
-    Size dividend = named(own.getDividend()), divisor = own.getDivisor() ? named(*own.getDivisor()) : Size(1);
-    return divides(divisor, dividend) ? dividend / divisor : Size(0);
+std::optional<Number> Program::formOf(OpFoldResult value) {
+  auto known = [](const Size &size) { return size > 0 ? std::optional<Number>(Number{size}) : std::nullopt; };
+  if (std::optional<int64_t> number = getConstantIntValue(value))
+    return *number < 0 ? std::nullopt : std::optional<Number>(Number{Size(*number)});
+  if (auto argument = dyn_cast<BlockArgument>(cast<Value>(value))) {
+    auto table = dyn_cast<tensor::GenerateOp>(argument.getOwner()->getParentOp());
+    if (!table)
+      return std::nullopt;
+    std::optional<Number> size = formOf(table.getType().isDynamicDim(0)
+                                            ? OpFoldResult(table.getDynamicExtents()[0])
+                                            : OpFoldResult(Builder(table).getIndexAttr(table.getType().getDimSize(0))));
+    return size && size->terms.empty() ? std::optional<Number>(Number::variable("#0", size->constant)) : std::nullopt;
   }
-  auto dim = dyn_cast_or_null<tensor::DimOp>(op);
-  Map known = dim ? mapOf(dim.getSource()) : Map();
-  auto at = size_t(dim ? dim.getConstantIndex().value_or(-1) : -1);
-  return known.kind == Map::Digits && at < known.dims.size() ? localSize(known.dims[at]) : Size(0);
+  Operation *op = cast<Value>(value).getDefiningOp();
+  if (auto coordinate = dyn_cast<CoordinateOp>(op)) {
+    Digit axis = groupOf({coordinate.getAxis().str()})[0];
+    return Number() + Number{Size(0), {{"@" + axis.axis, axis.weight, axis.count, Size(1)}}};
+  }
+  if (isa<arith::IndexCastOp, arith::SIToFPOp, arith::UIToFPOp>(op))
+    return formOf(op->getOperand(0));
+  if (auto size = dyn_cast<SizeOp>(op)) {
+    auto named = [&](StringRef name) { return axes.count(name.str()) ? axes[name.str()] : sizes[name.str()]; };
+    Size dividend = named(size.getDividend()), divisor = size.getDivisor() ? named(*size.getDivisor()) : Size(1);
+    return divides(divisor, dividend) ? known(dividend / divisor) : std::nullopt;
+  }
+  if (auto dim = dyn_cast<tensor::DimOp>(op)) {
+    std::vector<Size> shape = mapOf(dim.getSource()) ? shapeOf(dim.getSource()) : std::vector<Size>();
+    auto at = size_t(dim.getConstantIndex().value_or(-1));
+    return at < shape.size() ? known(shape[at]) : std::nullopt;
+  }
+  if (!isa<arith::AddIOp, arith::MulIOp>(op))
+    return std::nullopt;
+  std::optional<Number> a = formOf(op->getOperand(0)), b = formOf(op->getOperand(1));
+  if (!a || !b || (isa<arith::MulIOp>(op) && !a->terms.empty() && !b->terms.empty()))
+    return std::nullopt;
+  return isa<arith::AddIOp>(op) ? *a + *b : a->terms.empty() ? *b * a->constant : *a * b->constant;
 }
 
-/// Whether a number is the same on all ranks: constants, sizes, and what is computed from them.
-bool Program::isUniformScalar(Value value) {
-  Operation *op = value.getDefiningOp();
+Size Program::sizeOf(OpFoldResult value) {
+  std::optional<Number> number = formOf(value);
+  return number && number->terms.empty() ? number->constant : Size(0);
+}
+
+bool Program::isUniform(Value scalar) {
+  Operation *op = scalar.getDefiningOp();
   if (!op)
-    return cast<BlockArgument>(value).getOwner() == &entry.getBody().front();
+    return cast<BlockArgument>(scalar).getOwner() == &entry.getBody().front();
   return isa<arith::ConstantOp, SizeOp, tensor::DimOp>(op) ||
          (isa<arith::ArithDialect>(op->getDialect()) &&
-          llvm::all_of(op->getOperands(), [&](Value operand) { return isUniformScalar(operand); }));
-}
-
-/// The axes, outer to inner, whose position times `part` an index is; plus `own`, once, if it is given.
-std::optional<Axes> Program::groupOfOffset(Value offset, const Size &part, Value own) {
-  std::map<std::string, Size> terms;
-  int64_t owns = 0;
-  std::function<bool(Value, Size)> collect = [&](Value value, const Size &factor) {
-    if (own && value == own)
-      return ++owns == 1 && factor == 1;
-    Operation *op = value.getDefiningOp();
-    if (auto coordinate = dyn_cast_or_null<CoordinateOp>(op))
-      return terms.emplace(coordinate.getAxis().str(), factor).second;
-    if (isa_and_nonnull<arith::AddIOp>(op))
-      return collect(op->getOperand(0), factor) && collect(op->getOperand(1), factor);
-    for (unsigned i : {0u, 1u})
-      if (Size size = isa_and_nonnull<arith::MulIOp>(op) ? sizeOf(op->getOperand(i)) : Size(0); size > 0)
-        return collect(op->getOperand(1 - i), factor * size);
-    return matchPattern(value, m_Zero());
-  };
-  if (!collect(offset, Size(1)) || owns != (own ? 1 : 0))
-    return std::nullopt;
-  Axes group;
-  for (Size step = part; !terms.empty();) {
-    auto inner = llvm::find_if(terms, [&](const auto &term) { return term.second == step || axes[term.first] == 1; });
-    if (inner == terms.end())
-      return std::nullopt;
-    step *= axes[inner->first];
-    group.insert(group.begin(), inner->first);
-    terms.erase(inner);
-  }
-  return group;
+          llvm::all_of(op->getOperands(), [&](Value operand) { return isUniform(operand); }));
 }
 
 } // namespace muster::certificate

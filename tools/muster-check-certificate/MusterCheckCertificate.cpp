@@ -42,8 +42,8 @@ int main(int argc, char **argv) {
   if (!certificate)
     return refuse("expected JSON but got " + llvm::toString(certificate.takeError()));
   const llvm::json::Object *object = certificate->getAsObject();
-  if (!object || object->getInteger("muster_certificate") != 1 || !object->getArray("functions"))
-    return refuse("expected a certificate of version 1 but got other JSON");
+  if (!object || object->getInteger("muster_certificate") != 2 || !object->getArray("functions"))
+    return refuse("expected a certificate of version 2 but got other JSON");
   std::string digest = llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef((*program)->getBuffer())), true);
   if (object->getString("program") != digest)
     return refuse("expected the certificate of program " + digest + " but got that of " +

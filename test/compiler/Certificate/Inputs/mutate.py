@@ -26,12 +26,12 @@ def run(*command):
 
 
 def size(text):
-    """A number, or a number and sorted names."""
+    """A number, and the symbols in it, sorted."""
     factors = text if isinstance(text, list) else [text]
     number = 1
     for factor in factors:
-        number *= factor if isinstance(factor, int) else 1
-    return number, tuple(sorted(f for f in factors if isinstance(f, str)))
+        number *= factor if factor >= 0 else 1
+    return number, tuple(sorted(f for f in factors if f < 0))
 
 
 def times(a, b):
@@ -57,27 +57,28 @@ def meaning(record):
             parts.append(own)
         return parts
 
-    dims = [[run_of(part) for part in dim["packed"]] if isinstance(dim, dict) else run_of(dim) for dim in record["map"]["dims"]]
-    return record["op"], dims, sorted(map(str, record["map"].get("pending", [])))
+    maps = [record["map"]] if "map" in record else record["maps"]
+    return record["op"], [own and ([[run_of(part) for part in dim] for dim in own["dims"]], own.get("number"), own.get("zero"),
+                                   sorted(map(str, own.get("pending", [])))) for own in maps]
 
 
 def digits_of(record):
     """The lists of digits of a record's map."""
-    lists = []
-    for dim in record["map"]["dims"]:
-        lists += dim["packed"] if isinstance(dim, dict) else [dim]
-    return lists
+    return [part for dim in record.get("map", {"dims": []})["dims"] for part in dim]
 
 
 def edit(certificate, chance):
     """An edited copy and what was done; None where the edit does not fit."""
     own = copy.deepcopy(certificate)
-    records = chance.choice(own["functions"])["values"]
+    function = chance.choice(own["functions"])
+    records = function["values"]
     if not records:
         return None
     index = chance.randrange(len(records))
     record = records[index]
-    kind = chance.choice(["count", "stride", "space", "axis", "weight", "lose", "double", "swap", "move", "pending", "maps", "record"])
+    if "map" not in record:
+        return None
+    kind = chance.choice(["count", "stride", "space", "axis", "weight", "lose", "double", "swap", "move", "pending", "maps", "record", "number", "size"])
     runs = [run for run in digits_of(record) if run]
     everywhere = [digit for other in records for run in digits_of(other) for digit in run]
     if kind in ("count", "stride"):
@@ -115,6 +116,11 @@ def edit(certificate, chance):
     elif kind == "move" and runs:
         source, target = chance.choice(runs), chance.choice(digits_of(record))
         target.insert(chance.randrange(len(target) + 1), source.pop(chance.randrange(len(source))))
+    elif kind == "number":
+        record["map"] = chance.choice([{"dims": [], "number": True}, {"dims": [], "number": True, "zero": True}])
+    elif kind == "size":
+        sizes = function["sizes"]
+        sizes[chance.choice(sorted(sizes))] = chance.choice([1, 2, 3, -1, [2, -2], chance.choice(list(sizes.values()))])
     elif kind == "pending":
         pending = record["map"].setdefault("pending", [])
         if pending and chance.random() < 0.7:
@@ -131,6 +137,8 @@ def edit(certificate, chance):
             pending.append([digit[0], 0, "sum", digit[3]])
     elif kind == "maps":
         other = chance.choice(records)
+        if "map" not in other:
+            return None
         record["map"], other["map"] = other["map"], record["map"]
     elif kind == "record":
         records.pop(index)
@@ -163,7 +171,7 @@ def main(count, seed, paths):
                 accepted += check.returncode == 0
                 rejected += check.returncode != 0
                 # A map less is the same proof, where the rules do without it.
-                same = what.startswith("record") or [[meaning(r) for r in f["values"]] for f in mutant["functions"]] == [
+                same = what.startswith("record") or mutant["functions"][0]["sizes"] == certificate["functions"][0]["sizes"] and [[meaning(r) for r in f["values"]] for f in mutant["functions"]] == [
                     [meaning(r) for r in f["values"]] for f in certificate["functions"]]
                 numbered = check.returncode == 1 and len(re.findall(r"\bE111\d ", check.stderr)) == 1
                 if check.returncode == 0 and not same or check.returncode != 0 and not (numbered or check.returncode == 3):

@@ -41,6 +41,9 @@ public:
   /// One right program and two edits of it, all from the seed. `isWide`: see makeRight.
   void judge(uint64_t seed, bool isWide);
 
+  /// Whether the program means `result` on one rank with other sizes of its reshapes.
+  bool hasOtherConstants(const Program &program, const reference::Tensor &result);
+
   FuzzCounts counts;
   /// First findings of those that are unknown.
   std::map<std::string, int64_t> unknownReasons;
@@ -53,7 +56,6 @@ private:
   void judgeMutant(const Program &program, const LayoutReport &report, const ProgramRun &got, bool hasMeaning,
                    bool isEqual, bool hasNan);
   bool replays(const Program &program, const LayoutCounterexample &example, const ProgramRun &got);
-  bool hasOtherConstants(const Program &program, const reference::Tensor &result);
   void fault(const std::string &what);
 
   ProgramRunner runner;
