@@ -217,7 +217,9 @@ void LayoutCertificate::print(llvm::raw_ostream &stream, StringRef digest) const
   stream << "{\"muster_certificate\": 2,\n \"program\": \"" << digest << "\",\n \"functions\": [";
   for (const Function &function : functions) {
     stream << (&function == &functions.front() ? "\n" : ",\n") << "  {\"name\": " << llvm::json::Value(function.name)
-           << (function.uncovered.empty() ? std::string() : llvm::formatv(", \"uncovered\": {0}", llvm::json::Value(function.uncovered)).str())
+           << (function.uncovered.empty()
+                   ? std::string()
+                   : llvm::formatv(", \"uncovered\": {0}", llvm::json::Value(function.uncovered)).str())
            << (function.hasChoices ? ", \"choices\": true" : "")
            << ", \"sizes\": " << llvm::json::Value(Object(function.sizes)) << ", \"values\": [";
     for (const llvm::json::Value &value : function.values)

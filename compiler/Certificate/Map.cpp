@@ -11,9 +11,6 @@ Size symbol(int64_t number) {
   return Size(std::numeric_limits<int64_t>::max() - distances[number - 1] + 1);
 }
 
-//===--- Numbers
-//---------------------------------------------------------------------------------------------------===//
-
 Number Number::operator+(Number other) const {
   other.constant += constant;
   append_range(other.terms, terms);
@@ -77,9 +74,6 @@ bool Number::divide(const Size &by, Number &quotient, Number &rest, std::string 
   quotient = high, rest = low;
   return isBelow || (!isOpen(by) && low.most() < by);
 }
-
-//===--- Maps
-//---------------------------------------------------------------------------------------------------===//
 
 bool readSize(const json::Value &text, Size &size) {
   size = Size(1);

@@ -128,7 +128,14 @@ bool Program::follow(Value &value, Place &place, std::string &blocked) {
       if (!first)
         return false;
       bool isDropped = slice.getDroppedDims().test(unsigned(i));
-      index[i] = isDropped ? *first : *first + place.index[k++] * sizeOf(slice.getMixedStrides()[i]);
+      index[i] = isDropped ? Number() : place.index[k++] * sizeOf(slice.getMixedStrides()[i]);
+      index[i].constant += first->constant;
+      for (const Term &term : first->terms) { // of the rank that sliced, which is not always the one that has it now
+        Number own;
+        if (!coordinateOf({term.count, Size(0), "", term.variable.substr(1), term.at}, place, own, blocked))
+          return false;
+        index[i] = index[i] + own * term.stride;
+      }
     }
     place.index = index;
     return true;
@@ -396,6 +403,12 @@ bool Program::checkPlace(Value value, const Map &map, const Place &place, Compar
                !isa_and_nonnull<AllReduceOp, ReduceScatterOp, BroadcastOp, RedistributeOp>(source.getDefiningOp())) &&
               follow(source, at, blocked);
   while (isKnown && !mapOf(source));
+  for (const Digit &part : map.pending) { // What is to be added up stays where it was made.
+    Number here, there;
+    isKnown = isKnown && coordinateOf(part, place, here, blocked) && coordinateOf(part, at, there, blocked);
+    if (isKnown && !(here == there))
+      return reject("what is still to be reduced over '" + part.axis + "' was moved along it");
+  }
   std::vector<size_t> parts, sourceParts;
   Positions wanted, got;
   isKnown = isKnown && addPositions(map.dims, place, wanted, parts, blocked) &&
