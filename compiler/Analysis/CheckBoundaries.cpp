@@ -122,9 +122,7 @@ static std::optional<LayoutCounterexample> findDifference(const layout::Universe
 static std::optional<Refusal> reductionDisagreement(const layout::Universe &universe, const layout::Value &value,
                                                     const layout::Value &declared) {
   layout::Value own, other;
-  own.pending = value.pending;
-  own.parts = value.parts;
-  own.multiplicity = value.multiplicity;
+  layout::copyReduction(value, own);
   other.pending = declared.pending;
   return layout::boundaryDisagreement(universe, own, other);
 }

@@ -4,11 +4,9 @@
 // say which elements such a result should hold; the program on one rank does. There collectives do nothing, and sizes
 // and offsets of what ranks share are those of this mesh times sizes of axes, by which of them the shapes decide.
 #include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Layout/OneRankSizes.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
-
-#include <numeric>
-#include <set>
 
 using namespace mlir;
 using namespace muster;
@@ -45,9 +43,10 @@ bool isPlain(const layout::Value &value) {
   auto isConcrete = [](const layout::Digit &digit) {
     return digit.count.isConcrete() && digit.stride.isConcrete() && digit.weight.isConcrete();
   };
-  return !value.isUnsettled && value.floats.empty() && llvm::all_of(value.dims, [&](const layout::Dim &dim) {
-    return !dim.isSegmented() && llvm::all_of(dim.digits, isConcrete);
-  });
+  return !value.isUnsettled && value.floats.empty() && value.parts.empty() &&
+         llvm::all_of(value.dims, [&](const layout::Dim &dim) {
+           return !dim.isSegmented() && llvm::all_of(dim.digits, isConcrete);
+         });
 }
 
 } // namespace
@@ -55,17 +54,21 @@ bool isPlain(const layout::Value &value) {
 /// The program on one rank, of which one value is looked at.
 class FunctionInference::OneRank {
 public:
-  OneRank(FunctionInference &inference, mlir::Value value) : inference(inference), value(value) {}
+  OneRank(FunctionInference &inference, mlir::Value value, const layout::Value &declared)
+      : inference(inference), value(value), sizes(inference.scope.universe, declared) {}
 
   /// False where the value is no movement of values whose dims are settled.
-  bool collect() { return collect(value) && steps.size() <= mostSteps; }
+  bool collect() { return sizes.isComplete() && collect(value) && steps.size() <= mostSteps; }
 
   /// Calls `visit` for each choice of sizes for which the value has this shape; stops where it returns true.
   bool forEachChoice(ArrayRef<int64_t> wanted, const llvm::DenseMap<mlir::Value, Shape> *fixed,
                      llvm::function_ref<bool()> visit) {
     tries = 0;
+    isTruncated = false;
     return choose(0, wanted, fixed, visit);
   }
+  /// Whether the last forEachChoice saw all of them.
+  bool sawAll() const { return !isTruncated; }
   const llvm::DenseMap<mlir::Value, Shape> &getShapes() const { return shapes; }
 
   /// The element at an index on one rank.
@@ -74,6 +77,7 @@ public:
 private:
   static constexpr size_t mostSteps = 60;
   static constexpr int mostTries = 2000;
+  static constexpr size_t mostShapes = 64; ///< of one reshape
 
   bool collect(mlir::Value own);
   bool choose(size_t step, ArrayRef<int64_t> wanted, const llvm::DenseMap<mlir::Value, Shape> *fixed,
@@ -83,10 +87,12 @@ private:
 
   FunctionInference &inference;
   mlir::Value value;
+  layout::OneRankSizes sizes;
   std::vector<mlir::Value> steps; ///< operands first
   llvm::DenseSet<mlir::Value> seen;
   llvm::DenseMap<mlir::Value, Shape> shapes, offsets; ///< offsets of slices
   int tries = 0;
+  bool isTruncated = false;
 };
 
 bool FunctionInference::OneRank::collect(mlir::Value own) {
@@ -133,21 +139,14 @@ void FunctionInference::OneRank::factorise(ArrayRef<Size> local, size_t dim, int
       results.push_back(sofar);
     return;
   }
-  std::set<std::pair<int64_t, int64_t>> factors{{1, 1}};
-  for (const layout::Axis &axis : inference.scope.universe.axes) {
-    int64_t size = axis.size.getValue();
-    std::set<std::pair<int64_t, int64_t>> more = factors;
-    for (auto [numerator, denominator] : factors)
-      for (auto [n, d] : {std::pair(numerator * size, denominator), std::pair(numerator, denominator * size)})
-        more.insert({n / std::gcd(n, d), d / std::gcd(n, d)});
-    factors = std::move(more);
-  }
-  for (auto [numerator, denominator] : factors) {
-    int64_t size = local[dim].getValue() * numerator;
-    if (size % denominator != 0 || left % (size / denominator) != 0 || results.size() > 64)
+  for (int64_t size : sizes.sizes(local[dim].getValue())) {
+    if (left % size != 0)
       continue;
-    sofar.push_back(size / denominator);
-    factorise(local, dim + 1, left / sofar.back(), sofar, results);
+    isTruncated |= results.size() > mostShapes;
+    if (isTruncated)
+      return;
+    sofar.push_back(size);
+    factorise(local, dim + 1, left / size, sofar, results);
     sofar.pop_back();
   }
 }
@@ -221,7 +220,8 @@ std::vector<std::pair<Shape, Shape>> FunctionInference::OneRank::candidates(mlir
 bool FunctionInference::OneRank::choose(size_t step, ArrayRef<int64_t> wanted,
                                         const llvm::DenseMap<mlir::Value, Shape> *fixed,
                                         llvm::function_ref<bool()> visit) {
-  if (++tries > mostTries)
+  isTruncated |= ++tries > mostTries;
+  if (isTruncated)
     return false;
   if (step == steps.size())
     return ArrayRef<int64_t>(shapes[value]) == wanted && visit();
@@ -299,7 +299,7 @@ PulledElement FunctionInference::OneRank::pull(SmallVector<int64_t, 4> index) co
 
 std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, mlir::Value value,
                                                                  const layout::Value &declared, LayoutFinding open) {
-  OneRank oneRank(*this, value);
+  OneRank oneRank(*this, value, declared);
   if (!scope.universe.symbols.getNames().empty() || !isPlain(declared) || !oneRank.collect())
     return open;
   Shape wanted;
@@ -334,6 +334,7 @@ std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, 
     PulledElement wanted, got;
   };
   std::optional<Difference> first;
+  bool isFollowed = true;
   auto isSameProgram = [&] {
     for (const layout::Place &place : places) {
       SmallVector<int64_t, 4> index;
@@ -341,8 +342,10 @@ std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, 
         index.push_back(indexOnOneRank(scope.universe, dim.digits, place, at));
       std::optional<PulledElement> got = pull(value, place);
       PulledElement own = oneRank.pull(index);
-      if (!got)
+      if (!got) {
+        isFollowed = false;
         return false;
+      }
       if (got->source == own.source && got->positions == own.positions)
         continue;
       if (!first)
@@ -358,7 +361,9 @@ std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, 
     return std::nullopt;
   }
   // With other sizes than an earlier result needs it may be right: not decided.
-  if (!first || (!sizesOnOneRank.empty() && oneRank.forEachChoice(wanted, nullptr, isSameProgram)))
+  if (!sizesOnOneRank.empty() && oneRank.forEachChoice(wanted, nullptr, isSameProgram))
+    return open;
+  if (!first || !isFollowed || !oneRank.sawAll())
     return open;
   LayoutFinding finding;
   finding.op = op;

@@ -22,27 +22,14 @@ SmallVector<Size, 4> FunctionInference::shapeOf(mlir::Value value) {
   return shape;
 }
 
-static bool isReducedAlike(const layout::Value &a, const layout::Value &b) {
-  auto isSame = [](ArrayRef<layout::Pending> x, ArrayRef<layout::Pending> y) {
-    return x.size() == y.size() &&
-           llvm::all_of(x, [&](const layout::Pending &one) { return llvm::is_contained(y, one); });
-  };
-  return a.multiplicity == b.multiplicity && isSame(a.pending, b.pending) && isSame(a.parts, b.parts);
-}
-
 bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
   Known pulled;
   pulled.kind = Known::Kind::Pulled;
   pulled.op = op;
   pulled.reason = reason;
-  auto keepReduction = [&](const layout::Value &input) {
-    pulled.value.pending = input.pending;
-    pulled.value.parts = input.parts;
-    pulled.value.multiplicity = input.multiplicity;
-  };
   if (mlir::Value input = movedOperand(op)) {
     const Known &known = get(input);
-    keepReduction(known.value);
+    layout::copyReduction(known.value, pulled.value);
     // Parts of a sum that change places between the ranks that are to add them up.
     if (ArrayAttr axes = collectiveAxesOf(op))
       for (layout::AxisId axis : scope.groupOf(axes))
@@ -84,7 +71,7 @@ bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
   } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
     if (get(slice.getSource()).op)
       pulled.op = get(slice.getSource()).op;
-    keepReduction(get(slice.getSource()).value);
+    layout::copyReduction(get(slice.getSource()).value, pulled.value);
     llvm::SmallBitVector dropped = slice.getDroppedDims();
     for (unsigned dim = 0; dim < static_cast<unsigned>(slice.getSourceType().getRank()); ++dim) {
       std::optional<Size> size = sizeOf(slice.getMixedSizes()[dim]), stride = sizeOf(slice.getMixedStrides()[dim]);
@@ -104,10 +91,10 @@ bool FunctionInference::inferPulled(Operation *op, const std::string &reason) {
       parts.append(concat.getInputs().begin(), concat.getInputs().end());
     else
       parts = {cast<tensor::InsertSliceOp>(op).getDest(), cast<tensor::InsertSliceOp>(op).getSource()};
-    keepReduction(get(parts.front()).value);
+    layout::copyReduction(get(parts.front()).value, pulled.value);
     bool isKnown = true;
     for (mlir::Value part : parts)
-      isKnown &= get(part).kind != Known::Kind::Failed && isReducedAlike(get(part).value, pulled.value);
+      isKnown &= get(part).kind != Known::Kind::Failed && layout::isReducedAlike(get(part).value, pulled.value);
     if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
       pulled.shape = shapeOf(insert.getDest());
       isKnown &= insert.getSourceType().getRank() == insert.getDestType().getRank();

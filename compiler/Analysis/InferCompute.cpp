@@ -257,8 +257,7 @@ void FunctionInference::inferCacheAppend(nn::CacheAppendOp op) {
     Refusal refusal{Refusal::Kind::Wrong, "the layout of state @" + state.getSymName().str() + " does not fit", ""};
     return reportRefusal(op, refusal, 1107);
   }
-  Outcome<layout::Value> held =
-      scope.valueOfSymbol(state.getSymName(), state.getLayout(), state.getLogicalType(), *local);
+  Outcome<layout::Value> held = scope.valueOfSymbol(state.getSymName(), state.getLayout(), *local);
   if (!held)
     return reportRefusal(op, held.getRefusal(), 1107);
   const layout::Value *rows = digitsOf(op, op.getRows()), *slots = rows ? digitsOf(op, op.getSlots()) : nullptr;
@@ -313,8 +312,7 @@ void FunctionInference::inferAttention(nn::AttentionOp op) {
       Refusal refusal{Refusal::Kind::Wrong, "the layout of state @" + state.getSymName().str() + " does not fit", ""};
       return reportRefusal(op, refusal, 1107);
     }
-    Outcome<layout::Value> held =
-        scope.valueOfSymbol(state.getSymName(), state.getLayout(), state.getLogicalType(), *local);
+    Outcome<layout::Value> held = scope.valueOfSymbol(state.getSymName(), state.getLayout(), *local);
     if (!held) {
       reportRefusal(op, held.getRefusal(), 1107);
       return;
@@ -366,7 +364,7 @@ bool FunctionInference::inferCompute(Operation *op) {
   if (auto load = dyn_cast<LoadOp>(op)) {
     auto weight = symbols.lookupNearestSymbolFrom<WeightOp>(op, load.getWeightAttr());
     setOrReport(op, load.getResult(),
-                scope.valueOfSymbol(weight.getSymName(), weight.getLayout(), weight.getLogicalType(),
+                scope.valueOfSymbol(weight.getSymName(), weight.getLayout(),
                                     cast<RankedTensorType>(load.getResult().getType())),
                 1107);
     return true;

@@ -572,6 +572,8 @@ std::optional<layout::Value> ListedTransfer::run() {
   for (const layout::Pending &pending : value.pending)
     if (llvm::is_contained(group, pending.axis))
       reason = "parts of a sum change places";
+  if (!value.parts.empty())
+    reason = "parts of a sum lie side by side";
   if (!reason.empty())
     return std::nullopt;
   source.dims = memoryOf(shape);

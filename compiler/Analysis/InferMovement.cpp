@@ -241,9 +241,11 @@ bool FunctionInference::inferMovement(Operation *op) {
   // Symbolic sizes have no history to keep for each part: the dim of segments is carried as it is where it can be.
   bool isSymbolic = known.kind == Known::Kind::Digits &&
                     llvm::any_of(known.value.localShape(), [](const Size &size) { return !size.isConcrete(); });
-  bool isCarried = isSymbolic && !isa<tensor::CastOp, PermuteOp>(op) && move(op, known.value);
-  if (std::optional<layout::Packed> packed = packedOf(known); packed && !isCarried && movePacked(op, *packed))
-    return true;
+  if (std::optional<layout::Packed> packed = packedOf(known)) {
+    bool isCarried = isSymbolic && !isa<tensor::CastOp, PermuteOp>(op) && move(op, known.value);
+    if (!isCarried && movePacked(op, *packed))
+      return true;
+  }
   if (known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled) {
     // Where they cannot be followed, say why.
     if (isa<AllReduceOp, ReduceScatterOp, BroadcastOp>(op) || !inferPulled(op, known.reason))

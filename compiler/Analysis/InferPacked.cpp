@@ -28,12 +28,7 @@ std::optional<Packed> FunctionInference::packedOf(const Known &known) {
 }
 
 static bool areReducedAlike(ArrayRef<layout::Value> parts) {
-  const layout::Value &first = parts.front();
-  return llvm::all_of(parts, [&](const layout::Value &part) {
-    return part.multiplicity == first.multiplicity && part.pending.size() == first.pending.size() &&
-           llvm::all_of(part.pending,
-                        [&](const layout::Pending &one) { return llvm::is_contained(first.pending, one); });
-  });
+  return llvm::all_of(parts, [&](const layout::Value &part) { return layout::isReducedAlike(part, parts.front()); });
 }
 
 std::optional<Known> FunctionInference::knownOf(Packed packed, Operation *op, bool isFollowed) {
@@ -53,8 +48,7 @@ std::optional<Known> FunctionInference::knownOf(Packed packed, Operation *op, bo
   known.kind = Known::Kind::Pulled;
   known.op = op;
   known.reason = "a dim of parts side by side is needed as one";
-  known.value.pending = packed.parts.front().pending;
-  known.value.multiplicity = packed.parts.front().multiplicity;
+  layout::copyReduction(packed.parts.front(), known.value);
   for (const layout::Value &part : packed.parts)
     known.value.isChoice |= part.isChoice;
   known.shape = packed.localShape();

@@ -376,8 +376,7 @@ Outcome<layout::Value> LayoutScope::valueOf(LayoutAttr layout, RankedTensorType 
   return value;
 }
 
-Outcome<layout::Value> LayoutScope::valueOfSymbol(StringRef symbol, LayoutAttr layout, RankedTensorType logical,
-                                                  RankedTensorType local) {
+Outcome<layout::Value> LayoutScope::valueOfSymbol(StringRef symbol, LayoutAttr layout, RankedTensorType local) {
   std::string prefix = symbol.str() + ".";
   Names &own = symbolNames[symbol];
   if (!local.hasStaticShape()) {
@@ -403,7 +402,6 @@ Outcome<layout::Value> LayoutScope::valueOfSymbol(StringRef symbol, LayoutAttr l
       return part.getRefusal();
     value.dims.push_back(std::move(*part));
   }
-  (void)logical;
   layout::normalise(value);
   return value;
 }

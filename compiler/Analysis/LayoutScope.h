@@ -38,8 +38,7 @@ public:
     return valueOf(layout, local, names, "");
   }
   /// Of a weight or state: names are its own.
-  layout::Outcome<layout::Value> valueOfSymbol(llvm::StringRef symbol, LayoutAttr layout,
-                                               mlir::RankedTensorType logical, mlir::RankedTensorType local);
+  layout::Outcome<layout::Value> valueOfSymbol(llvm::StringRef symbol, LayoutAttr layout, mlir::RankedTensorType local);
 
   /// The axes of a collective, of a layout or of a coordinate, outer first; every name is an axis or a part of one
   /// (verified). None for a part of one position.

@@ -3,17 +3,15 @@
 
 #include "compiler/Layout/DimGroups.h"
 #include "compiler/Layout/NormalForm.h"
+#include "compiler/Layout/OneRankSizes.h"
 
 #include "llvm/ADT/STLExtras.h"
-
-#include <numeric>
-#include <set>
 
 namespace muster::layout {
 
 /// Movements without an operation that computes between them, and arrangements after one of them, that are looked at.
 static constexpr unsigned mostMovements = 200;
-static constexpr size_t mostArrangements = 400;
+static constexpr size_t mostArrangements = 1600;
 
 //===-- recording -------------------------------------------------------------------------------------------------===//
 
@@ -171,46 +169,6 @@ bool take(HeldDim &rest, int64_t size, HeldDim &taken) {
   return true;
 }
 
-/// What local sizes may be times or divided by on one rank: products of sizes of axes, each once. Of an axis that
-/// digits of the value cover in part, so much of it.
-class Factors {
-public:
-  Factors(const Universe &universe, const Value &value) {
-    known.insert({1, 1});
-    for (AxisId axis = 0; axis < universe.axes.size(); ++axis) {
-      if (!universe.axes[axis].size.isConcrete() || universe.axes[axis].size.isOne() || known.size() > 81)
-        continue;
-      std::set<int64_t> counts{universe.axes[axis].size.getValue()};
-      value.forEachMeshDigit([&](const Digit &digit) {
-        if (digit.axis == axis)
-          counts.insert(digit.count.getValue());
-      });
-      std::set<std::pair<int64_t, int64_t>> more = known;
-      auto add = [&](int64_t numerator, int64_t denominator) {
-        int64_t common = std::gcd(numerator, denominator);
-        more.insert({numerator / common, denominator / common});
-      };
-      for (const auto &[numerator, denominator] : known)
-        for (int64_t count : counts) {
-          add(numerator * count, denominator);
-          add(numerator, denominator * count);
-        }
-      known = std::move(more);
-    }
-  }
-  /// Sizes on one rank of a dim of a local size.
-  llvm::SmallVector<int64_t, 8> sizes(int64_t local) const {
-    llvm::SmallVector<int64_t, 8> result;
-    for (const auto &[numerator, denominator] : known)
-      if (local * numerator % denominator == 0)
-        result.push_back(local * numerator / denominator);
-    return result;
-  }
-
-private:
-  std::set<std::pair<int64_t, int64_t>> known; ///< in lowest terms
-};
-
 bool sameHeld(const HeldDim &a, const HeldDim &b) {
   return a.size() == b.size() &&
          std::equal(a.begin(), a.end(), b.begin(), [](const Digit &x, const Digit &y) { return x.names(y); });
@@ -229,14 +187,14 @@ int64_t sizeOf(llvm::ArrayRef<Digit> digits) {
 
 class Replay {
 public:
-  Replay(const Universe &universe, const Value &value) : factors(universe, value) {}
+  Replay(const Universe &universe, const Value &value) : onOneRank(universe, value) {}
 
   /// Nullopt where there are too many.
   std::optional<std::vector<Arrangement>> run(const History &last) {
     llvm::SmallVector<const History *, 16> steps;
     for (const History *step = &last; step; step = step->before.get())
       steps.push_back(step);
-    if (steps.back()->kind != History::Kind::Start)
+    if (steps.back()->kind != History::Kind::Start || !onOneRank.isComplete())
       return std::nullopt;
     std::vector<Arrangement> arrangements = steps.pop_back_val()->arrangements;
     while (!steps.empty()) {
@@ -251,7 +209,7 @@ public:
         } else {
           reshape(arrangement, step, results);
         }
-        if (results.size() > mostArrangements)
+        if (isTruncated || results.size() > mostArrangements)
           return std::nullopt;
       }
       arrangements = std::move(results);
@@ -277,8 +235,9 @@ private:
         for (const Arrangement &tail : tails) {
           both.push_back(head);
           llvm::append_range(both.back(), tail);
-          if (both.size() > mostArrangements)
-            break;
+          isTruncated |= both.size() > mostArrangements;
+          if (isTruncated)
+            return;
         }
       heads = std::move(both);
     }
@@ -290,7 +249,8 @@ private:
   /// All ways to cut what a cluster holds into dims [dim, end) of the reshape.
   void cut(const HeldDim &held, const History &step, size_t dim, size_t end, const Arrangement &sofar,
            std::vector<Arrangement> &results) {
-    if (results.size() > mostArrangements)
+    isTruncated |= results.size() > mostArrangements;
+    if (isTruncated)
       return;
     if (dim == end) {
       if (held.empty())
@@ -298,7 +258,7 @@ private:
       return;
     }
     int64_t left = sizeOf(held);
-    for (int64_t size : factors.sizes(step.to[dim].getValue())) {
+    for (int64_t size : onOneRank.sizes(step.to[dim].getValue())) {
       bool isKnown = !step.onOneRank.empty() && step.onOneRank[dim];
       if (left % size != 0 || (dim + 1 == end && size != left) || (isKnown && !step.onOneRank[dim]->is(size)))
         continue;
@@ -311,7 +271,8 @@ private:
     }
   }
 
-  Factors factors;
+  OneRankSizes onOneRank;
+  bool isTruncated = false; ///< there were more ways than are looked at
 };
 
 //===-- placing ---------------------------------------------------------------------------------------------------===//
@@ -469,12 +430,7 @@ bool holdsSame(const Value &a, const Value &b) {
     return digits;
   };
   llvm::SmallVector<Digit, 4> mesh = meshOf(a), others = meshOf(b);
-  bool isSame = a.dims.size() == b.dims.size() && mesh.size() == others.size() && a.multiplicity == b.multiplicity &&
-                a.pending.size() == b.pending.size() && a.parts.size() == b.parts.size();
-  for (const Pending &pending : a.pending)
-    isSame &= llvm::is_contained(b.pending, pending);
-  for (const Pending &part : a.parts)
-    isSame &= llvm::is_contained(b.parts, part);
+  bool isSame = a.dims.size() == b.dims.size() && mesh.size() == others.size() && isReducedAlike(a, b);
   for (const Digit &digit : mesh)
     isSame &= llvm::any_of(others, [&](const Digit &other) { return other.names(digit); });
   for (size_t i = 0; isSame && i < a.dims.size(); ++i)

@@ -28,9 +28,7 @@ Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::Array
   Value result;
   result.dims.resize(shape.size());
   result.floats = value.floats;
-  result.pending = value.pending;
-  result.parts = value.parts;
-  result.multiplicity = value.multiplicity;
+  copyReduction(value, result);
   result.isChoice = value.isChoice;
   for (const DimGroup &group : *groups) {
     if (group.isOneSided())

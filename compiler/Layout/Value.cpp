@@ -74,20 +74,28 @@ Ratio operator*(const Ratio &a, const Ratio &b) {
   return result;
 }
 
+static bool isSameReductions(llvm::ArrayRef<Pending> a, llvm::ArrayRef<Pending> b) {
+  return a.size() == b.size() && llvm::all_of(a, [&](const Pending &one) { return llvm::is_contained(b, one); });
+}
+
+bool isReducedAlike(const Value &a, const Value &b) {
+  return a.multiplicity == b.multiplicity && isSameReductions(a.pending, b.pending) &&
+         isSameReductions(a.parts, b.parts);
+}
+
+void copyReduction(const Value &from, Value &to) {
+  to.pending = from.pending;
+  to.parts = from.parts;
+  to.multiplicity = from.multiplicity;
+}
+
 bool isSame(const Value &a, const Value &b) {
   auto equal = [](llvm::ArrayRef<Digit> x, llvm::ArrayRef<Digit> y) {
     return x.size() == y.size() &&
            std::equal(x.begin(), x.end(), y.begin(), [](const Digit &p, const Digit &q) { return p.names(q); });
   };
-  if (a.dims.size() != b.dims.size() || !(a.multiplicity == b.multiplicity) || !equal(a.floats, b.floats) ||
-      a.pending.size() != b.pending.size() || a.parts.size() != b.parts.size())
+  if (a.dims.size() != b.dims.size() || !equal(a.floats, b.floats) || !isReducedAlike(a, b))
     return false;
-  for (const Pending &pending : a.pending)
-    if (!llvm::is_contained(b.pending, pending))
-      return false;
-  for (const Pending &part : a.parts)
-    if (!llvm::is_contained(b.parts, part))
-      return false;
   for (size_t i = 0; i < a.dims.size(); ++i) {
     if (!equal(a.dims[i].digits, b.dims[i].digits) || a.dims[i].segments.size() != b.dims[i].segments.size())
       return false;

@@ -245,6 +245,11 @@ struct Value {
   }
 };
 
+/// Whether the same reductions are still to be taken of both, and both have one multiplicity.
+bool isReducedAlike(const Value &a, const Value &b);
+/// What is still to be reduced, and how often it was, as in `from`.
+void copyReduction(const Value &from, Value &to);
+
 /// Whether two values say the same of every element (normal forms; home marks and anchors aside).
 bool isSame(const Value &a, const Value &b);
 
