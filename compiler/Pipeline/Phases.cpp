@@ -49,6 +49,7 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
     break;
   case Phase::Counted:
     // The model as it stands, before any rewrite; what is found here is explained.
+    explained.run = true;
     manager.addPass(createVerifyLayoutsPass(explained));
     manager.addPass(createSplitMeshAxesPass());
     manager.addPass(createExpandRedistributePass());

@@ -12,12 +12,14 @@ def VerifyLayoutsPass : Pass<"muster-verify-layouts", "::mlir::ModuleOp"> {
 
     Refused: elements at the wrong place (E1104, with a rank, an index, and the two elements), values that are reduced not at all or twice
     (E1105), operands that do not agree along a dim (E1106), layouts that do not fit their tensor or mesh (E1107). What the rules cannot decide
-    is an error too (E1108, with the fact that would settle it) unless `allow-unknown`.
+    is an error too (E1108, with the fact that would settle it) unless `allow-unknown`. With `run`, small programs of which something is unknown
+    are run on random data, on their mesh and on one rank, and refused where that shows a difference (E1113).
 
     *Requires*: no `linalg` on buffers; one block a function.
     *Guarantees*: for every choice of symbolic sizes that the facts allow, results equal those of the same program on a mesh of one rank.
   }];
   let options = [Option<"allowUnknown", "allow-unknown", "bool", "false", "Warn where nothing can be proved instead of failing">,
+                 Option<"run", "run", "bool", "false", "Run what cannot be decided on random data, to see whether it is wrong">,
                  Option<"explain", "explain", "bool", "false", "Say of wrong programs at which sizes they would be right, and try fixes">];
   let statistics = [Statistic<"proved", "proved", "results and claims examined">];
 }

@@ -3,6 +3,7 @@
 
 #include "compiler/Analysis/LayoutDiagnostics.h"
 #include "compiler/Analysis/LayoutExplanation.h"
+#include "compiler/Sampling/DecideByRunning.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -21,6 +22,8 @@ struct VerifyLayouts : muster::impl::VerifyLayoutsPassBase<VerifyLayouts> {
 
   void runOnOperation() override {
     LayoutReport report = inferLayouts(getOperation());
+    if (run)
+      sampling::decideByRunning(report);
     if (explain)
       explainFindings(report);
     bool hasFailed = false;

@@ -7,6 +7,7 @@
 #include "compiler/Analysis/LayoutCertificate.h"
 #include "compiler/Analysis/LayoutExplanation.h"
 #include "compiler/Import/ProgramText.h"
+#include "compiler/Sampling/DecideByRunning.h"
 #include "dialects/NN/IR/NNDialect.h"
 
 #include "mlir/InitAllDialects.h"
@@ -203,6 +204,7 @@ int run(const Options &options) {
   auto started = std::chrono::steady_clock::now();
   LayoutCertificate certificate(*module);
   answer.report = inferLayouts(*module, {}, options.certificate.empty() ? nullptr : &certificate);
+  sampling::decideByRunning(answer.report);
   auto ended = std::chrono::steady_clock::now();
   explainFindings(answer.report);
   answer.milliseconds = std::chrono::duration<double, std::milli>(ended - started).count();
