@@ -148,7 +148,7 @@ std::unique_ptr<fb::AmountT> PlanWriter::makeAmount(int64_t constant, int64_t fa
   auto amount = std::make_unique<fb::AmountT>();
   amount->constant = constant;
   if (factor != 0)
-    amount->terms.emplace_back(factor, slot, 0, fb::Position::One);
+    amount->terms.emplace_back(factor, slot, 0, fb::Position::One, fb::Element::Fixed);
   return amount;
 }
 
@@ -205,7 +205,7 @@ std::unique_ptr<fb::AmountT> PlanWriter::makeAmount(AffineExpr expression, Value
                             : term.dim < 2 * axes ? fb::Position::Peer
                                                   : fb::Position::Listed;
     int index = position == fb::Position::Listed ? term.dim - 2 * axes : term.dim < 0 ? 0 : term.dim % axes;
-    amount->terms.emplace_back(term.factor, slot, index, position);
+    amount->terms.emplace_back(term.factor, slot, index, position, fb::Element::Fixed);
   }
   return amount;
 }

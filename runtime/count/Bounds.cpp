@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <limits>
+#include <optional>
+#include <utility>
 
 namespace muster::count {
 
@@ -38,45 +41,38 @@ WideInterval divide(Interval a, Interval b, Wide (*divideOne)(Wide, Wide)) {
 /// a <= align(a, b) <= a + b - 1.
 WideInterval align(Interval a, Interval b) { return {a.low, static_cast<Wide>(a.high) + divisor(b).high - 1}; }
 
-WideInterval apply(const schema::CountProgramT &program, const schema::CountInstruction &instruction,
-                   std::span<const Interval> slots) {
+/// One element of an instruction from those of its operands.
+WideInterval apply(CountOp op, Interval a, Interval b, Interval c) {
   auto wide = [](Interval x) { return WideInterval{x.low, x.high}; };
-  auto a = [&] { return slots[static_cast<size_t>(instruction.a())]; };
-  auto b = [&] { return slots[static_cast<size_t>(instruction.b())]; };
-  switch (instruction.op()) {
-  case CountOp::Constant:
-    return {instruction.value(), instruction.value()};
-  case CountOp::Input:
-    return {0, program.inputs[static_cast<size_t>(instruction.a())]->bound};
+  switch (op) {
   case CountOp::Add:
-    return {static_cast<Wide>(a().low) + b().low, static_cast<Wide>(a().high) + b().high};
+    return {static_cast<Wide>(a.low) + b.low, static_cast<Wide>(a.high) + b.high};
   case CountOp::Subtract:
-    return {static_cast<Wide>(a().low) - b().high, static_cast<Wide>(a().high) - b().low};
+    return {static_cast<Wide>(a.low) - b.high, static_cast<Wide>(a.high) - b.low};
   case CountOp::Multiply:
-    return multiply(a(), b());
+    return multiply(a, b);
   case CountOp::FloorDivide:
-    return divide(a(), b(), floorDivide);
+    return divide(a, b, floorDivide);
   case CountOp::CeilDivide:
-    return divide(a(), b(), ceilDivide);
+    return divide(a, b, ceilDivide);
   case CountOp::Minimum:
-    return {std::min(a().low, b().low), std::min(a().high, b().high)};
+    return {std::min(a.low, b.low), std::min(a.high, b.high)};
   case CountOp::Maximum:
-    return {std::max(a().low, b().low), std::max(a().high, b().high)};
+    return {std::max(a.low, b.low), std::max(a.high, b.high)};
   case CountOp::Align:
-    return align(a(), b());
+    return align(a, b);
   case CountOp::Equal:
   case CountOp::Less:
     return {0, 1};
-  case CountOp::Select: {
-    Interval c = slots[static_cast<size_t>(instruction.c())];
-    if (a().low > 0 || a().high < 0)
-      return wide(b());
-    if (a().low == 0 && a().high == 0)
+  case CountOp::Select:
+    if (a.low > 0 || a.high < 0)
+      return wide(b);
+    if (a.low == 0 && a.high == 0)
       return wide(c);
-    return {std::min(b().low, c.low), std::max(b().high, c.high)};
+    return {std::min(b.low, c.low), std::max(b.high, c.high)};
+  default:
+    return {0, 0};
   }
-  }
-  return {0, 0};
 }
 
 bool fits(WideInterval x) { return x.low >= -Wide(greatestCount) && x.high <= Wide(greatestCount); }
@@ -88,39 +84,165 @@ void clip(Interval &x, int64_t maximum) {
   x.low = std::min(x.low, x.high);
 }
 
+/// The bounds of all slots, one instruction after another.
+class Bounding {
+public:
+  /// `limits`: the greatest value of each slot in the steps that are looked at.
+  Bounding(const Program &program, std::vector<int64_t> limits)
+      : program(program), limits(std::move(limits)), sumLimits(program.slots(), greatestCount) {
+    bounds.slots.resize(program.slots());
+    bounds.sums.resize(program.slots());
+    limitVectors();
+  }
+
+  SlotBounds run() {
+    for (const Program::Instruction &each : program.instructions()) {
+      uint32_t end = each.first + each.width;
+      if (each.op == CountOp::ExclusiveScan)
+        setScan(each);
+      else
+        for (uint32_t slot = each.first; slot != end; ++slot)
+          set(slot, boundsOf(each, slot - each.first));
+      sumUp(each.first, end);
+    }
+    return std::move(bounds);
+  }
+  /// A slot that may reach 2^62 or more.
+  std::optional<uint32_t> overflown() const { return firstOverflow; }
+
+private:
+  /// A limit of the greatest element holds for all, one of the sum for the sum.
+  void limitVectors() {
+    for (const Program::Instruction &each : program.instructions()) {
+      uint32_t vector = each.operands[0];
+      if (each.op == CountOp::Greatest)
+        for (uint32_t i = 0; i != each.widths[0]; ++i)
+          limits[vector + i] = std::min(limits[vector + i], limits[each.first]);
+      if (each.op == CountOp::Sum)
+        sumLimits[vector] = std::min(sumLimits[vector], limits[each.first]);
+    }
+  }
+
+  void set(uint32_t slot, WideInterval value) {
+    if (!fits(value) && !firstOverflow)
+      firstOverflow = slot;
+    // Clipping only shrinks operands, but a clipped low end may widen a difference; stay within the range anyway.
+    value.low = std::clamp(value.low, -Wide(greatestCount), Wide(greatestCount));
+    value.high = std::clamp(value.high, -Wide(greatestCount), Wide(greatestCount));
+    bounds.slots[slot] = narrow(value);
+    clip(bounds.slots[slot], limits[slot]);
+  }
+
+  /// Elements of what has no negative ones are at most the sum.
+  void sumUp(uint32_t first, uint32_t end) {
+    Wide high = 0;
+    bool isNegative = false;
+    for (uint32_t slot = first; slot != end; ++slot) {
+      high += bounds.slots[slot].high;
+      isNegative |= bounds.slots[slot].low < 0;
+    }
+    if (!isNegative && high > sumLimits[first]) {
+      high = std::max<int64_t>(sumLimits[first], 0);
+      for (uint32_t slot = first; slot != end; ++slot)
+        clip(bounds.slots[slot], static_cast<int64_t>(high));
+    }
+    bounds.sums[first] = static_cast<int64_t>(std::min<Wide>(high, greatestCount));
+  }
+
+  WideInterval boundsOf(const Program::Instruction &each, uint32_t element) const {
+    auto operand = [&](uint32_t place) {
+      return bounds.slots[each.operands[place] + (each.widths[place] == 1 ? 0 : element)];
+    };
+    if (each.op == CountOp::Constant)
+      return {each.value, each.value};
+    if (each.op == CountOp::Input)
+      return {0, program.inputs()[each.operands[0]].bound};
+    if (each.op == CountOp::Sum)
+      return sumOf(each);
+    if (each.op == CountOp::Greatest || each.op == CountOp::Least)
+      return extreme(each);
+    return apply(each.op, operand(0), operand(1), operand(2));
+  }
+
+  std::span<const Interval> elementsOf(const Program::Instruction &each) const {
+    return std::span(bounds.slots).subspan(each.operands[0], each.widths[0]);
+  }
+
+  /// No partial sum of what has no negative elements is more than the whole.
+  Wide greatestSum(const Program::Instruction &each) const {
+    bool isNegative = std::ranges::any_of(elementsOf(each), [](const Interval &element) { return element.low < 0; });
+    return isNegative ? std::numeric_limits<Wide>::max() : Wide(bounds.sums[each.operands[0]]);
+  }
+
+  void setScan(const Program::Instruction &each) {
+    Wide most = greatestSum(each);
+    WideInterval sum{0, 0};
+    uint32_t slot = each.first;
+    for (const Interval &element : elementsOf(each)) {
+      Wide high = std::min(sum.high, most);
+      set(slot++, {std::min(sum.low, high), high});
+      sum.low += element.low;
+      sum.high += element.high;
+    }
+  }
+
+  WideInterval sumOf(const Program::Instruction &each) const {
+    WideInterval sum{0, 0};
+    for (const Interval &element : elementsOf(each)) {
+      sum.low += element.low;
+      sum.high += element.high;
+    }
+    sum.high = std::min(sum.high, greatestSum(each));
+    return {std::min(sum.low, sum.high), sum.high};
+  }
+
+  WideInterval extreme(const Program::Instruction &each) const {
+    bool isGreatest = each.op == CountOp::Greatest;
+    auto pick = [&](Wide a, Wide b) { return isGreatest ? std::max(a, b) : std::min(a, b); };
+    std::span<const Interval> elements = elementsOf(each);
+    WideInterval result{elements[0].low, elements[0].high};
+    for (const Interval &element : elements)
+      result = {pick(result.low, element.low), pick(result.high, element.high)};
+    return result;
+  }
+
+  const Program &program;
+  std::vector<int64_t> limits, sumLimits;
+  SlotBounds bounds;
+  std::optional<uint32_t> firstOverflow;
+};
+
+/// What a slot may be on a rank that means any element of a vector.
+Interval anyElement(const Program &program, const SlotBounds &bounds, uint32_t slot) {
+  Interval all = bounds.slots[slot];
+  for (uint32_t i = 1; i != program.maker(slot).width; ++i) {
+    all.low = std::min(all.low, bounds.slots[slot + i].low);
+    all.high = std::max(all.high, bounds.slots[slot + i].high);
+  }
+  return all;
+}
+
 } // namespace
 
-Result<std::vector<Interval>> slotBounds(const schema::CountProgramT &program) {
-  std::vector<Interval> slots(program.instructions.size());
-  for (size_t i = 0; i != slots.size(); ++i) {
-    WideInterval bounds = apply(program, program.instructions[i], slots);
-    if (!fits(bounds))
-      return Status::error(2110, "expected count slot {} within 62 bits but it may reach 2^62 or more", i);
-    slots[i] = narrow(bounds);
-  }
-  return slots;
+Result<SlotBounds> slotBounds(const Program &program) {
+  Bounding bounding(program, std::vector<int64_t>(program.slots(), greatestCount));
+  SlotBounds bounds = bounding.run();
+  if (std::optional<uint32_t> slot = bounding.overflown())
+    return Status::error(2110, "expected count slot {} within 62 bits but it may reach 2^62 or more", *slot);
+  return bounds;
 }
 
-std::vector<Interval> variantBounds(const schema::CountProgramT &program, const schema::VariantT &variant) {
-  std::vector<int64_t> limits(program.instructions.size(), greatestCount);
-  for (const auto &check : program.checks)
-    limits[check->slot] = std::min(limits[check->slot], std::max(check->bound, -greatestCount));
+SlotBounds variantBounds(const Program &program, const schema::VariantT &variant) {
+  std::vector<int64_t> limits(program.slots(), greatestCount);
+  for (const Program::Check &check : program.checks())
+    limits[check.slot] = std::min(limits[check.slot], std::max(check.bound, -greatestCount));
   for (const schema::SlotBound &bound : variant.bounds)
     limits[bound.slot()] = std::min(limits[bound.slot()], std::max(bound.maximum(), -greatestCount));
-  std::vector<Interval> slots(program.instructions.size());
-  for (size_t i = 0; i != slots.size(); ++i) {
-    // Clipping only shrinks operands, but a clipped low end may widen a difference; stay within the range anyway.
-    WideInterval bounds = apply(program, program.instructions[i], slots);
-    bounds.low = std::max(bounds.low, -Wide(greatestCount));
-    bounds.high = std::min(bounds.high, Wide(greatestCount));
-    slots[i] = narrow(bounds);
-    clip(slots[i], limits[i]);
-  }
-  return slots;
+  return Bounding(program, std::move(limits)).run();
 }
 
-Result<Interval> amountBounds(const schema::AmountT &amount, std::span<const Interval> slots, const schema::MeshT &mesh,
-                              std::span<const int32_t> row) {
+Result<Interval> amountBounds(const schema::AmountT &amount, const Program &program, const SlotBounds &bounds,
+                              const schema::MeshT &mesh, std::span<const int32_t> row) {
   // Sums at run time go term by term; bounding the sum of magnitudes bounds every one of them.
   Wide low = amount.constant, high = amount.constant;
   Wide magnitude = amount.constant < 0 ? -Wide(amount.constant) : Wide(amount.constant);
@@ -130,7 +252,11 @@ Result<Interval> amountBounds(const schema::AmountT &amount, std::span<const Int
       position = {row[term.axis()], row[term.axis()]};
     else if (term.position() != schema::Position::One)
       position = {0, static_cast<int64_t>(mesh.axes[term.axis()]->size) - 1};
-    Interval size = term.slot() < 0 ? Interval{1, 1} : slots[static_cast<size_t>(term.slot())];
+    Interval size{1, 1};
+    if (term.slot() >= 0 && term.index() == schema::Element::Fixed)
+      size = bounds.slots[static_cast<size_t>(term.slot())];
+    else if (term.slot() >= 0)
+      size = anyElement(program, bounds, static_cast<uint32_t>(term.slot()));
     WideInterval product = multiply(position, size);
     if (!fits(product))
       return Status::error(2110, "expected an amount within 62 bits but a term may reach 2^62 or more");

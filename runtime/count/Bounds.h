@@ -7,12 +7,7 @@
 #ifndef MUSTER_RUNTIME_COUNT_BOUNDS_H
 #define MUSTER_RUNTIME_COUNT_BOUNDS_H
 
-#include "runtime/schema/plan_generated.h"
-#include "runtime/status/Status.h"
-
-#include <cstdint>
-#include <span>
-#include <vector>
+#include "runtime/count/CountProgram.h"
 
 namespace muster::count {
 
@@ -22,21 +17,26 @@ struct Interval {
   int64_t high = 0;
 };
 
-inline constexpr int64_t greatestCount = int64_t(1) << 62;
+struct SlotBounds {
+  std::vector<Interval> slots;
+  /// By first slot of a vector: the greatest sum of its elements, which may be less than the sum of the greatest
+  /// elements: a check or a variant bounds it.
+  std::vector<int64_t> sums;
+};
 
-/// Bounds of every slot of `program` when each input is in [0, bound]. Operands and enumerators must have been checked.
-/// Errors: E2110 where a slot may leave +-2^62.
-Result<std::vector<Interval>> slotBounds(const schema::CountProgramT &program);
+/// Bounds of every slot of `program` when each value of the record is in [0, bound]. Errors: E2110 where a slot may
+/// leave +-2^62.
+Result<SlotBounds> slotBounds(const Program &program);
 
-/// Bounds of every slot in steps that pass the program's capacity checks and fit `variant`. A slot that those rule out
-/// altogether (its least value is above a bound) has its bound as its only value.
-std::vector<Interval> variantBounds(const schema::CountProgramT &program, const schema::VariantT &variant);
+/// Bounds of every slot in steps that pass the program's capacity checks and fit `variant`, whose slots must have been
+/// checked. A slot that those rule out altogether (its least value is above a bound) has its bound as its only value.
+SlotBounds variantBounds(const Program &program, const schema::VariantT &variant);
 
 /// Bounds of an amount whose own and peer coordinates are anything on the mesh, with the columns of `row`. Slots, axes
 /// and columns must have been checked.
 /// Errors: E2110 where it may leave +-2^62.
-Result<Interval> amountBounds(const schema::AmountT &amount, std::span<const Interval> slots, const schema::MeshT &mesh,
-                              std::span<const int32_t> row = {});
+Result<Interval> amountBounds(const schema::AmountT &amount, const Program &program, const SlotBounds &bounds,
+                              const schema::MeshT &mesh, std::span<const int32_t> row = {});
 
 } // namespace muster::count
 

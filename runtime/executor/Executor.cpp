@@ -24,7 +24,6 @@ struct Core {
   comm::Control *control = nullptr;               // the same object
   std::vector<std::vector<device::Arena>> states; // [own rank][state]
   std::shared_ptr<const kernels::MatmulLibrary> matmuls;
-  std::vector<std::vector<SizeLists>> sizes; // [entry][variant]
   std::vector<int64_t> slots;
   RunState run;
   std::vector<std::unique_ptr<Team>> teams;
@@ -135,7 +134,7 @@ Status PlanExecutor::makeShmGroup() {
   options.group = chosen.group;
   options.rank = chosen.rank;
   options.ranks = loaded->ranks();
-  options.recordFields = static_cast<uint32_t>(loaded->root().counts->inputs.size());
+  options.recordFields = loaded->counts().recordLength();
   options.arenaBytes = facts.arenaBytes;
   options.deadlineMs = chosen.deadlineMs;
   std::copy(loaded->digest().begin(), loaded->digest().end(), options.agreement.planDigest.begin());
@@ -215,9 +214,12 @@ Status PlanExecutor::bindAll(uint32_t index) {
                 }};
   for (uint32_t entry = 0; entry != root.entries.size(); ++entry) {
     team->variants.emplace_back();
+    team->sizes.emplace_back();
+    for (const auto &variant : root.entries[entry]->variants)
+      team->sizes.back().push_back(makeSizeLists(*loaded, *variant, rank));
     for (uint32_t variant = 0; variant != root.entries[entry]->variants.size(); ++variant) {
       MUSTER_ASSIGN_OR_RETURN(PreparedVariant prepared, prepareVariant(*loaded, *root.entries[entry]->variants[variant],
-                                                                       core->sizes[entry][variant], view));
+                                                                       team->sizes[entry][variant], view));
       team->variants.back().push_back(std::move(prepared));
     }
   }
@@ -226,12 +228,7 @@ Status PlanExecutor::bindAll(uint32_t index) {
 }
 
 Status PlanExecutor::prepare() {
-  for (const auto &entry : loaded->root().entries) {
-    core->sizes.emplace_back();
-    for (const auto &variant : entry->variants)
-      core->sizes.back().push_back(makeSizeLists(*variant));
-  }
-  core->slots.resize(loaded->root().counts->instructions.size());
+  core->slots.resize(loaded->counts().slots());
   core->run.slots = core->slots.data();
   core->run.transport = core->transport.get();
   core->run.isTraced = chosen.trace;
@@ -320,7 +317,7 @@ Status PlanExecutor::beginOwn(uint32_t entry, std::span<const int64_t> record) {
   const schema::PlanT &root = loaded->root();
   if (entry >= root.entries.size())
     return Status::error(2418, "expected an entry below {} but got {}", root.entries.size(), entry);
-  MUSTER_RETURN_IF_ERROR(count::evaluate(*root.counts, record, core->slots));
+  MUSTER_RETURN_IF_ERROR(loaded->counts().evaluate(record, core->slots));
   std::optional<uint32_t> variant = count::chooseVariant(*root.entries[entry], core->slots);
   if (!variant)
     return Status::error(2412, "expected a variant of {} with room for this step but none of {} has",
@@ -331,9 +328,8 @@ Status PlanExecutor::beginOwn(uint32_t entry, std::span<const int64_t> record) {
     MUSTER_RETURN_IF_ERROR(port.resize(core->slots));
   for (PortShape &port : ports[entry].results)
     MUSTER_RETURN_IF_ERROR(port.resize(core->slots));
-  SizeLists &sizes = core->sizes[entry][*variant];
-  for (size_t i = 0; i != sizes.slots.size(); ++i)
-    sizes.values[i] = core->slots[sizes.slots[i]];
+  for (auto &team : core->teams)
+    team->fillSizes(entry, *variant, core->slots);
   return Status::ok();
 }
 

@@ -8,17 +8,21 @@
 
 namespace muster::executor {
 
-SizeLists makeSizeLists(const schema::VariantT &variant) {
+SizeLists makeSizeLists(const plan::LoadedPlan &plan, const schema::VariantT &variant, uint32_t rank) {
+  std::vector<uint32_t> own = plan.coordinates(rank);
   SizeLists lists;
   std::map<std::vector<uint32_t>, uint32_t> places;
   for (const auto &step : variant.steps) {
     const schema::LaunchT *launch = step->action.AsLaunch();
     uint32_t place = 0;
     if (launch) {
-      auto [found, isNew] = places.try_emplace(launch->sizes, static_cast<uint32_t>(lists.slots.size()));
+      std::vector<uint32_t> slots = launch->sizes;
+      for (size_t i = 0; i != launch->size_elements.size(); ++i)
+        slots[i] = plan.counts().slotOf(slots[i], schema::Element(launch->size_elements[i]), own, {});
+      auto [found, isNew] = places.try_emplace(slots, static_cast<uint32_t>(lists.slots.size()));
       place = found->second;
       if (isNew)
-        lists.slots.insert(lists.slots.end(), launch->sizes.begin(), launch->sizes.end());
+        lists.slots.insert(lists.slots.end(), slots.begin(), slots.end());
     }
     lists.place.push_back(place);
   }
@@ -104,7 +108,8 @@ Amount Preparation::fold(const schema::AmountT &amount, const std::vector<uint32
     if (term.slot() < 0)
       folded.constant += coefficient;
     else if (coefficient != 0) {
-      out.terms.push_back({coefficient, static_cast<uint32_t>(term.slot())});
+      out.terms.push_back(
+          {coefficient, plan.counts().slotOf(static_cast<uint32_t>(term.slot()), term.index(), own, peer)});
       ++folded.termCount;
     }
   }

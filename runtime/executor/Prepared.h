@@ -105,14 +105,14 @@ struct PreparedVariant {
   }
 };
 
-/// The sizes of a variant's launches, equal on all ranks: distinct slot lists one behind the other, filled once a step.
+/// The sizes of a variant's launches on a rank: distinct slot lists one behind the other, filled once a step.
 struct SizeLists {
   std::vector<uint32_t> slots;
   std::vector<int64_t> values;
   /// Place of each launch's list in `values`, by step (launches only).
   std::vector<uint32_t> place;
 };
-SizeLists makeSizeLists(const schema::VariantT &variant);
+SizeLists makeSizeLists(const plan::LoadedPlan &plan, const schema::VariantT &variant, uint32_t rank);
 
 /// Where things are on the rank that is prepared.
 struct RankView {

@@ -204,8 +204,18 @@ int64_t boxBytes(std::span<const BoxDim> dims, int64_t bytes) {
 
 } // namespace
 
+int64_t Team::pulledBytes(const PreparedVariant &variant, const PreparedTransfer &transfer) const {
+  BoxDim dims[ShareLimits::greatestDims];
+  int64_t bytes = 0;
+  for (uint32_t i = 0; i != transfer.pullCount; ++i)
+    if (int count = readBox(variant, transfer, variant.pulls[transfer.firstPull + i], state.slots, dims); count >= 0)
+      bytes += boxBytes(std::span(dims, static_cast<size_t>(count)), transfer.elementBytes);
+  return bytes;
+}
+
 void Team::copy(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer) {
   BoxDim dims[ShareLimits::greatestDims];
+  int64_t allBytes = -1;
   for (uint32_t i = 0; i != transfer.pullCount; ++i) {
     const Pull &pull = variant.pulls[transfer.firstPull + i];
     int count = readBox(variant, transfer, pull, state.slots, dims);
@@ -214,13 +224,14 @@ void Team::copy(Worker &worker, const PreparedVariant &variant, const PreparedTr
     std::span<const BoxDim> box(dims, static_cast<size_t>(count));
     int64_t from = variant.evaluate(variant.amounts[pull.firstAmount], state.slots) * transfer.elementBytes;
     int64_t to = variant.evaluate(variant.amounts[pull.firstAmount + 1], state.slots) * transfer.elementBytes;
-    // Peers' boxes are alike.
-    int64_t bytes = boxBytes(box, transfer.elementBytes);
-    if (bytes > wholeBytes)
+    if (boxBytes(box, transfer.elementBytes) > wholeBytes) {
+      if (allBytes < 0)
+        allBytes = pulledBytes(variant, transfer);
       copyBox(pull.source + from, transfer.destination + to, box, transfer.elementBytes, worker.index, workerCount,
-              storesFor(static_cast<uint64_t>(bytes) * transfer.pullCount));
-    else if (i % workerCount == worker.index)
+              storesFor(static_cast<uint64_t>(allBytes)));
+    } else if (i % workerCount == worker.index) {
       copyBox(pull.source + from, transfer.destination + to, box, transfer.elementBytes, 0, 1);
+    }
   }
 }
 
@@ -241,6 +252,12 @@ void Team::reduce(Worker &worker, const PreparedVariant &variant, const Prepared
     reduceBox(sources, to, box, transfer.element, transfer.reduction, worker.index, workerCount);
   else if (worker.index == 0)
     reduceBox(sources, to, box, transfer.element, transfer.reduction, 0, 1);
+}
+
+void Team::fillSizes(uint32_t entry, uint32_t variant, std::span<const int64_t> slots) {
+  SizeLists &lists = sizes[entry][variant];
+  for (size_t i = 0; i != lists.slots.size(); ++i)
+    lists.values[i] = slots[lists.slots[i]];
 }
 
 void Team::runTransfer(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer) {

@@ -95,6 +95,9 @@ public:
   const std::vector<std::unique_ptr<Worker>> &workers() const { return members; }
   /// The variants of this rank: [entry][variant]. Filled before start.
   std::vector<std::vector<PreparedVariant>> variants;
+  /// The sizes of their launches. Caller's thread, between runs: filled from the slots of a step.
+  std::vector<std::vector<SizeLists>> sizes;
+  void fillSizes(uint32_t entry, uint32_t variant, std::span<const int64_t> slots);
 
 private:
   void work(Worker &worker, std::optional<uint32_t> cpu);
@@ -103,6 +106,8 @@ private:
   bool meet(Worker &worker, const Op &op);
   bool awaitPeers(const PreparedVariant &variant, const Op &op);
   void runTransfer(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);
+  /// Bytes of all boxes of a transfer on this rank.
+  int64_t pulledBytes(const PreparedVariant &variant, const PreparedTransfer &transfer) const;
   void copy(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);
   void reduce(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);
 

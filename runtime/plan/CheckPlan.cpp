@@ -10,8 +10,6 @@
 
 namespace muster::plan {
 
-using schema::CountOp;
-
 std::optional<uint64_t> packedBytes(schema::ElementType element, const std::vector<int64_t> &shape,
                                     schema::Packing packing) {
   uint64_t size = elementBytes(element);
@@ -44,12 +42,26 @@ std::optional<uint32_t> rankCount(const schema::MeshT &mesh) {
   return static_cast<uint32_t>(ranks);
 }
 
-Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what,
-                   uint32_t columns) {
+Status checkSlot(const count::Program &counts, int64_t slot, schema::Element element, bool allowPeer,
+                 const char *what) {
+  if (slot < 0 || slot >= int64_t(counts.slots()))
+    return Status::error(2102, "expected a count slot below {} in {} but got {}", counts.slots(), what, slot);
+  if (element > schema::Element::Peer)
+    return Status::error(2101, "expected an element up to 2 in {} but got {}", what, int(element));
+  if (element == schema::Element::Fixed)
+    return Status::ok();
+  if (element == schema::Element::Peer && !allowPeer)
+    return Status::error(2101, "expected no element of a peer in {} but got one", what);
+  if (!counts.isVector(static_cast<uint32_t>(slot)))
+    return Status::error(2126, "expected the first slot of a vector in {} but got slot {}", what, slot);
+  return Status::ok();
+}
+
+Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, const count::Program &counts,
+                   bool allowPeer, const char *what, uint32_t columns) {
   for (const schema::Term &term : amount.terms) {
-    if (term.slot() < -1 || (term.slot() >= 0 && static_cast<size_t>(term.slot()) >= plan.counts->instructions.size()))
-      return Status::error(2102, "expected a count slot below {} in {} but got {}", plan.counts->instructions.size(),
-                           what, term.slot());
+    if (term.slot() != -1)
+      MUSTER_RETURN_IF_ERROR(checkSlot(counts, term.slot(), term.index(), allowPeer, what));
     if (term.position() > schema::Position::Listed)
       return Status::error(2101, "expected a position up to 3 in {} but got {}", what, int(term.position()));
     if (term.position() == schema::Position::Listed) {
@@ -76,43 +88,6 @@ Status checkMesh(const schema::MeshT &mesh) {
     return Status::error(2103, "expected between 1 and {} ranks in mesh {} but its axes say otherwise", greatestRanks,
                          mesh.name);
   return Status::ok();
-}
-
-/// Number of slot operands of an operation; -1 for an unknown one.
-int operandsOf(CountOp op) {
-  if (op > CountOp::Select)
-    return -1;
-  if (op == CountOp::Constant || op == CountOp::Input)
-    return 0;
-  return op == CountOp::Select ? 3 : 2;
-}
-
-Status checkCounts(const schema::CountProgramT &counts) {
-  for (const auto &input : counts.inputs)
-    if (input->bound < 0 || input->bound > count::greatestCount)
-      return Status::error(2109, "expected a bound in [0, 2^62] for {} of the step record but got {}", input->name,
-                           input->bound);
-  for (size_t i = 0; i != counts.instructions.size(); ++i) {
-    const schema::CountInstruction &instruction = counts.instructions[i];
-    int operands = operandsOf(instruction.op());
-    if (operands < 0)
-      return Status::error(2101, "expected a count operation up to {} in instruction {} but got {}",
-                           int(CountOp::Select), i, int(instruction.op()));
-    if (instruction.op() == CountOp::Input &&
-        (instruction.a() < 0 || static_cast<size_t>(instruction.a()) >= counts.inputs.size()))
-      return Status::error(2109, "expected a field below {} in count instruction {} but got {}", counts.inputs.size(),
-                           i, instruction.a());
-    const int32_t slots[] = {instruction.a(), instruction.b(), instruction.c()};
-    for (int operand = 0; operand != operands; ++operand)
-      if (slots[operand] < 0 || static_cast<size_t>(slots[operand]) >= i)
-        return Status::error(2109, "expected a slot below {} as operand {} of count instruction {} but got {}", i,
-                             operand, i, slots[operand]);
-  }
-  for (const auto &check : counts.checks)
-    if (check->slot >= counts.instructions.size())
-      return Status::error(2102, "expected a count slot below {} in the check of {} but got {}",
-                           counts.instructions.size(), check->name, check->slot);
-  return count::slotBounds(counts).status();
 }
 
 /// Every rank has a part, and parts are numbered in the order of their first rank, so that none is missing.
@@ -205,7 +180,8 @@ Status checkSections(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileB
   return Status::ok();
 }
 
-Status checkPort(const schema::PlanT &plan, const schema::EntryT &entry, const schema::PortT &port) {
+Status checkPort(const schema::PlanT &plan, const count::Program &counts, const schema::EntryT &entry,
+                 const schema::PortT &port) {
   if (!elementBytes(port.element))
     return Status::error(2101, "expected an element type up to 8 for port {} of entry {} but got {}", port.name,
                          entry.name, int(port.element));
@@ -214,9 +190,9 @@ Status checkPort(const schema::PlanT &plan, const schema::EntryT &entry, const s
                          port.name, entry.name, port.dims.size());
   std::vector<bool> used(plan.mesh->axes.size());
   for (const auto &dim : port.dims) {
-    MUSTER_RETURN_IF_ERROR(checkAmount(*dim->size, plan, false, "the size of a port"));
+    MUSTER_RETURN_IF_ERROR(checkAmount(*dim->size, plan, counts, false, "the size of a port"));
     for (const schema::Term &term : dim->size->terms)
-      if (term.position() != schema::Position::One)
+      if (term.position() != schema::Position::One || term.index() != schema::Element::Fixed)
         return Status::error(2121, "expected a size without coordinates for port {} of entry {} but got one with",
                              port.name, entry.name);
     for (uint8_t axis : dim->axes) {
@@ -229,14 +205,14 @@ Status checkPort(const schema::PlanT &plan, const schema::EntryT &entry, const s
   return Status::ok();
 }
 
-Status checkEntry(const schema::PlanT &plan, const schema::EntryT &entry) {
+Status checkEntry(const schema::PlanT &plan, const count::Program &counts, const schema::EntryT &entry) {
   for (const auto *ports : {&entry.inputs, &entry.results})
     for (const auto &port : *ports)
-      MUSTER_RETURN_IF_ERROR(checkPort(plan, entry, *port));
+      MUSTER_RETURN_IF_ERROR(checkPort(plan, counts, entry, *port));
   if (entry.variants.empty())
     return Status::error(2121, "expected at least 1 variant of entry {} but got 0", entry.name);
   for (const auto &variant : entry.variants)
-    MUSTER_RETURN_IF_ERROR(checkVariant(plan, entry, *variant));
+    MUSTER_RETURN_IF_ERROR(checkVariant(plan, counts, entry, *variant));
   return Status::ok();
 }
 
@@ -252,9 +228,10 @@ Status checkMatmulRows(const schema::PlanT &plan) {
 
 } // namespace
 
-Status checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes) {
+Result<count::Program> checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes) {
   MUSTER_RETURN_IF_ERROR(checkMesh(*plan.mesh));
-  MUSTER_RETURN_IF_ERROR(checkCounts(*plan.counts));
+  MUSTER_ASSIGN_OR_RETURN(count::Program counts, count::Program::make(*plan.counts, *plan.mesh));
+  MUSTER_RETURN_IF_ERROR(count::slotBounds(counts).status());
   MUSTER_RETURN_IF_ERROR(checkWeightGroups(plan, *rankCount(*plan.mesh)));
   MUSTER_RETURN_IF_ERROR(checkWeights(plan));
   MUSTER_RETURN_IF_ERROR(checkStates(plan));
@@ -263,8 +240,8 @@ Status checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes
   if (plan.entries.empty())
     return Status::error(2121, "expected at least 1 entry but got 0");
   for (const auto &entry : plan.entries)
-    MUSTER_RETURN_IF_ERROR(checkEntry(plan, *entry));
-  return Status::ok();
+    MUSTER_RETURN_IF_ERROR(checkEntry(plan, counts, *entry));
+  return counts;
 }
 
 } // namespace muster::plan

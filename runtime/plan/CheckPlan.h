@@ -7,6 +7,7 @@
 #ifndef MUSTER_RUNTIME_PLAN_CHECKPLAN_H
 #define MUSTER_RUNTIME_PLAN_CHECKPLAN_H
 
+#include "runtime/count/CountProgram.h"
 #include "runtime/schema/plan_generated.h"
 #include "runtime/status/Status.h"
 
@@ -22,10 +23,12 @@ inline constexpr uint32_t greatestSteps = 16384;
 inline constexpr uint32_t greatestBoxDims = 16;
 inline constexpr uint32_t greatestPortDims = 16;
 
-/// Checks `plan`, whose file has `fileBytes` bytes, the flatbuffer ending at `planEnd`; then every variant. Errors:
-/// E2101 unknown enumerator, E2102 index, E2103 mesh, E2104 section, E2105 weight, E2106 state, E2109 and E2110 counts,
+/// Checks `plan`, whose file has `fileBytes` bytes, the flatbuffer ending at `planEnd`; then every variant. Returns its
+/// count program. Errors:
+/// E2101 unknown enumerator, E2102 index, E2103 mesh, E2104 section, E2105 weight, E2106 state, E2109, E2110 and E2126
+/// counts,
 /// E2121 entry, E2124 matmul rows, and those of CheckVariant.h.
-Status checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes);
+Result<count::Program> checkPlan(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileBytes);
 
 /// Bytes of `shape` in `packing`; nullopt where the element is unknown, a dimension is negative, the packing does not
 /// fit the rank, or the size exceeds 2^62.
@@ -37,8 +40,11 @@ std::optional<uint32_t> rankCount(const schema::MeshT &mesh);
 
 /// Slots, axes and positions of `amount` exist. `allowPeer`: Peer may be used. `what` names it in the error (E2102,
 /// E2101).
-Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, bool allowPeer, const char *what,
-                   uint32_t columns = 0);
+Status checkAmount(const schema::AmountT &amount, const schema::PlanT &plan, const count::Program &counts,
+                   bool allowPeer, const char *what, uint32_t columns = 0);
+
+/// That `slot` is one, and what `element` says of it: Own (or Peer) of the first slot of a vector.
+Status checkSlot(const count::Program &counts, int64_t slot, schema::Element element, bool allowPeer, const char *what);
 
 } // namespace muster::plan
 

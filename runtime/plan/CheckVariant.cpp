@@ -9,6 +9,7 @@
 #include "runtime/schema/Elements.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace muster::plan {
 
@@ -19,11 +20,26 @@ namespace {
 
 using Wide = __int128;
 
+/// The amounts of one side of a transfer, source or destination.
+struct BoxSide {
+  const schema::AmountT *offset;
+  std::vector<const schema::AmountT *> strides;
+};
+
+/// Rows of a vector of counts that stand at their scan: at most as many rows as the sum, whichever element is meant.
+/// The offset has a term k * scan(v)[e], and dim `dim` of the box has extent v[e] and stride k > 0.
+struct ScannedRows {
+  size_t dim = 0, term = 0;
+  int64_t stride = 0;
+  int64_t rows = 0;
+};
+
 /// Checks one variant; holds what every check needs.
 class VariantCheck {
 public:
-  VariantCheck(const schema::PlanT &plan, const schema::EntryT &entry, const schema::VariantT &variant)
-      : plan(plan), entry(entry), variant(variant) {}
+  VariantCheck(const schema::PlanT &plan, const count::Program &counts, const schema::EntryT &entry,
+               const schema::VariantT &variant)
+      : plan(plan), counts(counts), entry(entry), variant(variant) {}
 
   Status run();
 
@@ -43,6 +59,8 @@ private:
   Status checkTransfer(const schema::TransferT &transfer);
   Status checkGroup(const schema::TransferT &transfer) const;
   Status checkBox(const schema::TransferT &transfer) const;
+  std::optional<ScannedRows> findScannedRows(const schema::TransferT &transfer, const BoxSide &side) const;
+  bool isNeverNegative(const count::Program::Instruction &scan) const;
   /// For one row of the sources.
   Status checkBoxAt(const schema::TransferT &transfer, std::span<const int32_t> row) const;
   Status checkReduction(const schema::TransferT &transfer) const;
@@ -53,9 +71,10 @@ private:
   Access accessOf(const schema::Binding &binding) const;
 
   const schema::PlanT &plan;
+  const count::Program &counts;
   const schema::EntryT &entry;
   const schema::VariantT &variant;
-  std::vector<Interval> slots;
+  count::SlotBounds slots;
   uint32_t current = 0;
 };
 
@@ -63,10 +82,10 @@ std::string VariantCheck::place() const { return stepName(plan, variant, current
 
 Status VariantCheck::checkBounds() {
   for (const schema::SlotBound &limit : variant.bounds)
-    if (limit.slot() >= plan.counts->instructions.size())
+    if (limit.slot() >= counts.slots())
       return Status::error(2102, "expected a count slot below {} in the bounds of variant {} but got {}",
-                           plan.counts->instructions.size(), variant.name, limit.slot());
-  slots = count::variantBounds(*plan.counts, variant);
+                           counts.slots(), variant.name, limit.slot());
+  slots = count::variantBounds(counts, variant);
   return Status::ok();
 }
 
@@ -136,8 +155,8 @@ Status VariantCheck::checkBinding(const schema::Binding &binding) const {
 }
 
 Status VariantCheck::bound(const schema::AmountT &amount, bool allowPeer, const char *what, Interval &result) const {
-  MUSTER_RETURN_IF_ERROR(checkAmount(amount, plan, allowPeer, what));
-  MUSTER_ASSIGN_OR_RETURN(result, count::amountBounds(amount, slots, *plan.mesh));
+  MUSTER_RETURN_IF_ERROR(checkAmount(amount, plan, counts, allowPeer, what));
+  MUSTER_ASSIGN_OR_RETURN(result, count::amountBounds(amount, counts, slots, *plan.mesh));
   return Status::ok();
 }
 
@@ -190,10 +209,13 @@ Status VariantCheck::checkLaunch(const schema::LaunchT &launch) {
       if (j != i)
         MUSTER_RETURN_IF_ERROR(checkApart(launch.bindings[i], launch.bindings[j], true));
   }
-  for (uint32_t slot : launch.sizes)
-    if (slot >= plan.counts->instructions.size())
-      return Status::error(2102, "expected a count slot below {} in {} but got {}", plan.counts->instructions.size(),
-                           place(), slot);
+  if (!launch.size_elements.empty() && launch.size_elements.size() != launch.sizes.size())
+    return Status::error(2126, "expected an element for each of {} sizes in {} but got {}", launch.sizes.size(),
+                         place(), launch.size_elements.size());
+  for (size_t i = 0; i != launch.sizes.size(); ++i) {
+    auto element = launch.size_elements.empty() ? schema::Element::Fixed : schema::Element(launch.size_elements[i]);
+    MUSTER_RETURN_IF_ERROR(checkSlot(counts, launch.sizes[i], element, false, place().c_str()));
+  }
   Interval grid;
   return launch.grid ? bound(*launch.grid, false, "a grid", grid) : Status::ok();
 }
@@ -296,28 +318,66 @@ Status VariantCheck::checkBox(const schema::TransferT &transfer) const {
   return Status::ok();
 }
 
+std::optional<ScannedRows> VariantCheck::findScannedRows(const schema::TransferT &transfer, const BoxSide &side) const {
+  for (size_t at = 0; at != side.offset->terms.size(); ++at) {
+    const schema::Term &offset = side.offset->terms[at];
+    if (offset.slot() < 0 || offset.index() == schema::Element::Fixed || offset.position() != schema::Position::One ||
+        offset.coefficient() <= 0)
+      continue;
+    const count::Program::Instruction &scan = counts.maker(static_cast<uint32_t>(offset.slot()));
+    if (scan.op != schema::CountOp::ExclusiveScan)
+      continue;
+    for (size_t dim = 0; dim != transfer.box.size(); ++dim) {
+      const schema::AmountT &extent = *transfer.box[dim]->extent, &stride = *side.strides[dim];
+      if (extent.constant == 0 && extent.terms.size() == 1 && extent.terms[0].coefficient() == 1 &&
+          extent.terms[0].position() == schema::Position::One && extent.terms[0].index() == offset.index() &&
+          extent.terms[0].slot() == static_cast<int32_t>(scan.operands[0]) && stride.terms.empty() &&
+          stride.constant == offset.coefficient() && isNeverNegative(scan))
+        return ScannedRows{dim, at, stride.constant, slots.sums[scan.operands[0]]};
+    }
+  }
+  return std::nullopt;
+}
+
+bool VariantCheck::isNeverNegative(const count::Program::Instruction &scan) const {
+  std::span<const Interval> elements = std::span(slots.slots).subspan(scan.operands[0], scan.widths[0]);
+  return std::all_of(elements.begin(), elements.end(), [](const Interval &element) { return element.low >= 0; });
+}
+
 Status VariantCheck::checkBoxAt(const schema::TransferT &transfer, std::span<const int32_t> row) const {
   auto bound = [&](const schema::AmountT &amount, const char *what, Interval &result) -> Status {
-    MUSTER_RETURN_IF_ERROR(checkAmount(amount, plan, true, what, transfer.columns));
-    MUSTER_ASSIGN_OR_RETURN(result, count::amountBounds(amount, slots, *plan.mesh, row));
+    MUSTER_RETURN_IF_ERROR(checkAmount(amount, plan, counts, true, what, transfer.columns));
+    MUSTER_ASSIGN_OR_RETURN(result, count::amountBounds(amount, counts, slots, *plan.mesh, row));
     return Status::ok();
   };
-  Interval source, destination;
-  MUSTER_RETURN_IF_ERROR(bound(*transfer.source_offset, "a source offset", source));
-  MUSTER_RETURN_IF_ERROR(bound(*transfer.destination_offset, "a destination offset", destination));
-  Reach from{source.low, source.high}, to{destination.low, destination.high};
-  bool isEmpty = false;
+  BoxSide sides[2] = {{transfer.source_offset.get(), {}}, {transfer.destination_offset.get(), {}}};
   for (const auto &dim : transfer.box) {
-    Interval extent, sourceStride, destinationStride;
-    MUSTER_RETURN_IF_ERROR(bound(*dim->extent, "a box extent", extent));
-    MUSTER_RETURN_IF_ERROR(bound(*dim->source_stride, "a source stride", sourceStride));
-    MUSTER_RETURN_IF_ERROR(bound(*dim->destination_stride, "a destination stride", destinationStride));
+    sides[0].strides.push_back(dim->source_stride.get());
+    sides[1].strides.push_back(dim->destination_stride.get());
+  }
+  Reach reaches[2];
+  bool isEmpty = false;
+  for (size_t i = 0; i != 2; ++i) {
+    const BoxSide &side = sides[i];
+    Interval offset;
+    MUSTER_RETURN_IF_ERROR(bound(*side.offset, i == 0 ? "a source offset" : "a destination offset", offset));
+    std::vector<Interval> extents(transfer.box.size()), strides(transfer.box.size());
+    for (size_t dim = 0; dim != transfer.box.size(); ++dim) {
+      MUSTER_RETURN_IF_ERROR(bound(*transfer.box[dim]->extent, "a box extent", extents[dim]));
+      MUSTER_RETURN_IF_ERROR(
+          bound(*side.strides[dim], i == 0 ? "a source stride" : "a destination stride", strides[dim]));
+      isEmpty |= extents[dim].high <= 0;
+    }
+    std::optional<ScannedRows> rows = findScannedRows(transfer, side);
+    if (rows) {
+      schema::AmountT rest = *side.offset;
+      rest.terms.erase(rest.terms.begin() + static_cast<ptrdiff_t>(rows->term));
+      MUSTER_RETURN_IF_ERROR(bound(rest, "an offset", offset));
+    }
+    reaches[i] = {offset.low, offset.high};
     // Products of two values up to 2^62 fit 128 bits, and so do the sums of a few of them.
-    isEmpty |= extent.high <= 0;
-    if (isEmpty)
-      continue;
-    from.add(sourceStride, extent.high);
-    to.add(destinationStride, extent.high);
+    for (size_t dim = 0; dim != transfer.box.size() && !isEmpty; ++dim)
+      reaches[i].add(strides[dim], rows && rows->dim == dim ? std::max<int64_t>(rows->rows, 1) : extents[dim].high);
   }
   Wide width = elementBytes(transfer.element);
   auto checkReach = [&](const Reach &reach, const schema::Binding &binding, const char *what) {
@@ -329,8 +389,8 @@ Status VariantCheck::checkBoxAt(const schema::TransferT &transfer, std::span<con
                          "expected elements of the {} of {} within {} bytes but it may touch [{}, {}] of {} bytes each",
                          what, place(), lengthOf(binding), shown(reach.low), shown(reach.high), int(width));
   };
-  MUSTER_RETURN_IF_ERROR(checkReach(from, *transfer.source, "source"));
-  return checkReach(to, *transfer.destination, "destination");
+  MUSTER_RETURN_IF_ERROR(checkReach(reaches[0], *transfer.source, "source"));
+  return checkReach(reaches[1], *transfer.destination, "destination");
 }
 
 Status VariantCheck::checkReduction(const schema::TransferT &transfer) const {
@@ -341,7 +401,7 @@ Status VariantCheck::checkReduction(const schema::TransferT &transfer) const {
     amounts.insert(amounts.end(), {dim->extent.get(), dim->source_stride.get(), dim->destination_stride.get()});
   for (const schema::AmountT *amount : amounts)
     for (const schema::Term &term : amount->terms)
-      if (term.position() == schema::Position::Peer)
+      if (term.position() == schema::Position::Peer || term.index() == schema::Element::Peer)
         return Status::error(2117, "expected the same box for all peers of the reduction in {} but it varies", place());
   return Status::ok();
 }
@@ -438,8 +498,9 @@ Status VariantCheck::run() {
 
 } // namespace
 
-Status checkVariant(const schema::PlanT &plan, const schema::EntryT &entry, const schema::VariantT &variant) {
-  return VariantCheck(plan, entry, variant).run();
+Status checkVariant(const schema::PlanT &plan, const count::Program &counts, const schema::EntryT &entry,
+                    const schema::VariantT &variant) {
+  return VariantCheck(plan, counts, entry, variant).run();
 }
 
 } // namespace muster::plan

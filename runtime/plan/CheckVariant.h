@@ -18,6 +18,7 @@
 #ifndef MUSTER_RUNTIME_PLAN_CHECKVARIANT_H
 #define MUSTER_RUNTIME_PLAN_CHECKVARIANT_H
 
+#include "runtime/count/CountProgram.h"
 #include "runtime/schema/plan_generated.h"
 #include "runtime/status/Status.h"
 
@@ -25,7 +26,8 @@ namespace muster::plan {
 
 /// Everything else of `plan` must have been checked. Errors as above; E2101 and E2102 for enumerators and indices;
 /// E2122 for more than greatestSteps steps.
-Status checkVariant(const schema::PlanT &plan, const schema::EntryT &entry, const schema::VariantT &variant);
+Status checkVariant(const schema::PlanT &plan, const count::Program &counts, const schema::EntryT &entry,
+                    const schema::VariantT &variant);
 
 } // namespace muster::plan
 

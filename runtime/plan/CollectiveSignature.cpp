@@ -20,6 +20,7 @@ public:
       add(term.slot());
       add(term.axis());
       add(int(term.position()));
+      add(int(term.index()));
     }
     text += '|';
   }

@@ -119,7 +119,7 @@ Result<std::shared_ptr<const LoadedPlan>> loadPlan(const std::string &path, cons
 
   schema::PlanT &plan = loaded->plan;
   MUSTER_RETURN_IF_ERROR(decode(path, bytes.subspan(header.planOffset, header.planBytes), plan));
-  MUSTER_RETURN_IF_ERROR(checkPlan(plan, header.planOffset + header.planBytes, bytes.size()));
+  MUSTER_ASSIGN_OR_RETURN(loaded->countProgram, checkPlan(plan, header.planOffset + header.planBytes, bytes.size()));
   loaded->rankCount = *rankCount(*plan.mesh);
   if (options.inspectOnly)
     return std::shared_ptr<const LoadedPlan>(std::move(loaded));

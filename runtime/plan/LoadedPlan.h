@@ -16,6 +16,7 @@
 #define MUSTER_RUNTIME_PLAN_LOADEDPLAN_H
 
 #include "muster/kernel_abi.h"
+#include "runtime/count/CountProgram.h"
 #include "runtime/plan/MappedFile.h"
 #include "runtime/plan/WeightsFile.h"
 #include "runtime/schema/Container.h"
@@ -59,6 +60,8 @@ public:
 
   /// The decoded flatbuffer. Every index in it was checked.
   const schema::PlanT &root() const { return plan; }
+  /// Its count program.
+  const count::Program &counts() const { return countProgram; }
   const FileFacts &file() const { return facts; }
   /// XXH3-128 of everything behind the file's header, as stored there; two plans are equal iff these are.
   std::span<const uint8_t, 16> digest() const { return std::span<const uint8_t, 16>(digestBytes); }
@@ -97,6 +100,7 @@ private:
   MappedFile mapped;
   uint8_t digestBytes[16] = {};
   schema::PlanT plan;
+  count::Program countProgram;
   uint32_t rankCount = 0;
   bool inspectOnly = false;
   std::optional<WeightsFile> weights;

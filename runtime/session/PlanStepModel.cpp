@@ -67,10 +67,10 @@ std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const sch
   const schema::Term &term = size.terms[0];
   if (term.coefficient() != 1 || term.position() != schema::Position::One || term.slot() < 0)
     return std::nullopt;
-  const schema::CountInstruction &instruction = plan.root().counts->instructions[static_cast<size_t>(term.slot())];
-  if (instruction.op() != schema::CountOp::Input)
+  const count::Program::Instruction &instruction = plan.counts().maker(static_cast<uint32_t>(term.slot()));
+  if (instruction.op != schema::CountOp::Input || !instruction.axes.empty())
     return std::nullopt;
-  return static_cast<uint32_t>(instruction.a());
+  return instruction.operands[0];
 }
 
 Result<std::unique_ptr<PlanStepModel>> PlanStepModel::create(std::shared_ptr<executor::Executor> executor) {

@@ -103,6 +103,14 @@ std::string operation(schema::CountOp op, const std::string &a, const std::strin
     return fmt::format("({} < {})", a, b);
   case schema::CountOp::Select:
     return fmt::format("({} ? {} : {})", a, b, c);
+  case schema::CountOp::ExclusiveScan:
+    return fmt::format("scan({})", a);
+  case schema::CountOp::Sum:
+    return fmt::format("sum({})", a);
+  case schema::CountOp::Greatest:
+    return fmt::format("greatest({})", a);
+  case schema::CountOp::Least:
+    return fmt::format("least({})", a);
   default:
     return "?";
   }
@@ -111,22 +119,31 @@ std::string operation(schema::CountOp op, const std::string &a, const std::strin
 } // namespace
 
 std::string Describe::slot(uint32_t index, int depth) const {
-  const schema::CountInstruction &each = plan.counts->instructions[index];
-  if (each.op() == schema::CountOp::Constant)
-    return fmt::to_string(each.value());
-  if (each.op() == schema::CountOp::Input)
-    return plan.counts->inputs[static_cast<size_t>(each.a())]->name;
+  const count::Program::Instruction &each = counts.maker(index);
+  if (each.first != index)
+    return fmt::format("{}[{}]", slot(each.first, depth), index - each.first);
+  if (each.op == schema::CountOp::Constant)
+    return fmt::to_string(each.value);
+  if (each.op == schema::CountOp::Input)
+    return counts.inputs()[each.operands[0]].name;
   if (depth == 0)
     return fmt::format("#{}", index);
-  bool three = each.op() == schema::CountOp::Select;
-  return operation(each.op(), slot(static_cast<uint32_t>(each.a()), depth - 1),
-                   slot(static_cast<uint32_t>(each.b()), depth - 1),
-                   three ? slot(static_cast<uint32_t>(each.c()), depth - 1) : "");
+  std::string operands[3];
+  for (uint32_t i = 0; i != each.operandCount; ++i)
+    operands[i] = slot(each.operands[i], depth - 1);
+  return operation(each.op, operands[0], operands[1], operands[2]);
 }
 
 std::string Describe::slot(uint32_t index) const { return slot(index, 3); }
 
-std::string Describe::instruction(uint32_t index) const { return slot(index, 1); }
+std::string Describe::instruction(uint32_t index) const {
+  const count::Program::Instruction &each = counts.instructions()[index];
+  std::string text = slot(each.first, 1);
+  std::vector<std::string> axes;
+  for (uint8_t axis : each.axes)
+    axes.push_back(plan.mesh->axes[axis]->name);
+  return axes.empty() ? text : fmt::format("{} on [{}]", text, fmt::join(axes, ", "));
+}
 
 std::string Describe::amount(const schema::AmountT &amount) const {
   std::string text;
@@ -139,6 +156,8 @@ std::string Describe::amount(const schema::AmountT &amount) const {
                            plan.mesh->axes[term.axis()]->name);
     if (term.slot() >= 0)
       factor += (factor.empty() ? "" : " ") + slot(static_cast<uint32_t>(term.slot()));
+    if (term.slot() >= 0 && term.index() != schema::Element::Fixed)
+      factor += term.index() == schema::Element::Own ? "[own]" : "[peer]";
     if (term.coefficient() != 1 || factor.empty())
       factor = fmt::format("{}{}{}", term.coefficient(), factor.empty() ? "" : " ", factor);
     text += (text.empty() ? "" : " + ") + factor;
@@ -190,11 +209,11 @@ uint64_t Describe::transferBytes(const schema::StepT &step, const schema::Varian
   const schema::TransferT *transfer = step.action.AsTransfer();
   if (!transfer)
     return 0;
-  std::vector<count::Interval> slots = count::variantBounds(*plan.counts, variant);
+  count::SlotBounds slots = count::variantBounds(counts, variant);
   auto boxBytes = [&](std::span<const int32_t> row) {
     uint64_t count = elementBytes(transfer->element);
     for (const auto &dim : transfer->box) {
-      Result<count::Interval> extent = count::amountBounds(*dim->extent, slots, *plan.mesh, row);
+      Result<count::Interval> extent = count::amountBounds(*dim->extent, counts, slots, *plan.mesh, row);
       count *= extent.isOk() ? static_cast<uint64_t>(std::max<int64_t>(extent->high, 0)) : 0;
     }
     return count;

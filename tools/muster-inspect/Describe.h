@@ -18,11 +18,11 @@ namespace muster::inspect {
 
 class Describe {
 public:
-  explicit Describe(const plan::LoadedPlan &loaded) : plan(loaded.root()) {}
+  explicit Describe(const plan::LoadedPlan &loaded) : plan(loaded.root()), counts(loaded.counts()) {}
 
-  /// "t", "ceil(t / 16)", "#12" where the expression is long.
+  /// "t", "ceil(t / 16)", "t[own]" of a vector, "#12" where the expression is long.
   std::string slot(uint32_t index) const;
-  /// An instruction of the count program with its operands by slot: "min(#1, #4)".
+  /// An instruction of the count program with its operands by slot: "min(#1, #4)", "scan(#0) on [dp]" of a vector.
   std::string instruction(uint32_t index) const;
   /// "512", "576 t", "64 own(tp) + 3".
   std::string amount(const schema::AmountT &amount) const;
@@ -41,6 +41,7 @@ private:
   std::string slot(uint32_t index, int depth) const;
 
   const schema::PlanT &plan;
+  const count::Program &counts;
 };
 
 std::string_view packingName(schema::Packing packing);

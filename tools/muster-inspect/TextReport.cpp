@@ -201,7 +201,7 @@ void TextReport::counts() {
   if (!options.counts)
     return;
   for (uint32_t i = 0; i != program.instructions.size(); ++i)
-    line("  #{:<4} {}", i, describe.instruction(i));
+    line("  #{:<4} {}", loaded.counts().instructions()[i].first, describe.instruction(i));
 }
 
 void TextReport::entry(const schema::EntryT &entry) {

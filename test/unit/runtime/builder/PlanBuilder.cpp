@@ -25,13 +25,20 @@ AmountPtr amount(int64_t constant) {
 
 AmountPtr amountOf(uint32_t slot, int64_t coefficient, int64_t constant) {
   auto result = amount(constant);
-  result->terms.emplace_back(coefficient, static_cast<int32_t>(slot), uint8_t(0), schema::Position::One);
+  result->terms.emplace_back(coefficient, static_cast<int32_t>(slot), uint8_t(0), schema::Position::One,
+                             schema::Element::Fixed);
+  return result;
+}
+
+AmountPtr amountOfElement(schema::Element element, uint32_t slot, int64_t coefficient) {
+  auto result = amount(0);
+  result->terms.emplace_back(coefficient, static_cast<int32_t>(slot), uint8_t(0), schema::Position::One, element);
   return result;
 }
 
 AmountPtr amountAt(schema::Position position, uint8_t axis, int64_t coefficient, int32_t slot) {
   auto result = amount(0);
-  result->terms.emplace_back(coefficient, slot, axis, position);
+  result->terms.emplace_back(coefficient, slot, axis, position, schema::Element::Fixed);
   return result;
 }
 
@@ -110,22 +117,49 @@ PlanBuilder::PlanBuilder(std::vector<std::pair<std::string, uint32_t>> axes) {
   object = readFile(MUSTER_TEST_KERNELS);
 }
 
-uint32_t PlanBuilder::input(const std::string &name, int64_t bound) {
+uint32_t PlanBuilder::addInstruction(schema::CountInstruction instruction) {
+  uint32_t width = 1;
+  auto widthAt = [&](int32_t slot) {
+    return slot < 0 || static_cast<size_t>(slot) >= widths.size() ? 1 : widths[static_cast<size_t>(slot)];
+  };
+  if (instruction.op() == schema::CountOp::Input && static_cast<size_t>(instruction.a()) < plan.counts->inputs.size())
+    for (uint8_t axis : plan.counts->inputs[static_cast<size_t>(instruction.a())]->axes)
+      width *= axis < plan.mesh->axes.size() ? plan.mesh->axes[axis]->size : 1;
+  else if (instruction.op() == schema::CountOp::ExclusiveScan)
+    width = widthAt(instruction.a());
+  else if (instruction.op() >= schema::CountOp::Add && instruction.op() <= schema::CountOp::Select)
+    width = std::max({widthAt(instruction.a()), widthAt(instruction.b()),
+                      instruction.op() == schema::CountOp::Select ? widthAt(instruction.c()) : 1});
+  plan.counts->instructions.push_back(instruction);
+  uint32_t first = static_cast<uint32_t>(widths.size());
+  widths.push_back(width);
+  widths.resize(first + width);
+  return first;
+}
+
+uint32_t PlanBuilder::input(const std::string &name, int64_t bound, std::vector<uint8_t> axes) {
   auto input = std::make_unique<schema::CountInputT>();
   input->name = name;
   input->bound = bound;
+  input->axes = std::move(axes);
   plan.counts->inputs.push_back(std::move(input));
-  return instruction(schema::CountOp::Input, static_cast<int32_t>(plan.counts->inputs.size()) - 1, 0);
+  return instruction(schema::CountOp::Input, static_cast<int32_t>(plan.counts->inputs.size()) - 1);
 }
 
 uint32_t PlanBuilder::constant(int64_t value) {
-  plan.counts->instructions.emplace_back(value, 0, 0, 0, schema::CountOp::Constant);
-  return static_cast<uint32_t>(plan.counts->instructions.size()) - 1;
+  return addInstruction(schema::CountInstruction(value, 0, 0, 0, schema::CountOp::Constant));
 }
 
 uint32_t PlanBuilder::instruction(schema::CountOp op, int32_t a, int32_t b, int32_t c) {
-  plan.counts->instructions.emplace_back(0, a, b, c, op);
-  return static_cast<uint32_t>(plan.counts->instructions.size()) - 1;
+  return addInstruction(schema::CountInstruction(0, a, b, c, op));
+}
+
+void PlanBuilder::check(uint32_t slot, int64_t bound, const std::string &name) {
+  auto check = std::make_unique<schema::CapacityCheckT>();
+  check->slot = slot;
+  check->bound = bound;
+  check->name = name;
+  plan.counts->checks.push_back(std::move(check));
 }
 
 uint32_t PlanBuilder::weight(const std::string &name, uint64_t n, uint64_t k, schema::Packing packing,

@@ -27,6 +27,8 @@ using AmountPtr = std::unique_ptr<schema::AmountT>;
 AmountPtr amount(int64_t constant);
 /// constant + coefficient * slot.
 AmountPtr amountOf(uint32_t slot, int64_t coefficient = 1, int64_t constant = 0);
+/// coefficient * the own or the peer's element of the vector that begins at `slot`.
+AmountPtr amountOfElement(schema::Element element, uint32_t slot, int64_t coefficient = 1);
 /// coefficient * own or peer coordinate on an axis (* slot where >= 0).
 AmountPtr amountAt(schema::Position position, uint8_t axis, int64_t coefficient, int32_t slot = -1);
 
@@ -63,15 +65,18 @@ public:
   schema::PlanT plan;
   uint32_t ranks() const { return rankCount; }
 
-  /// A field of the step record and the slot that holds it.
-  uint32_t input(const std::string &name, int64_t bound);
+  /// A field of the step record and the (first) slot that holds it; a vector over `axes` where given.
+  uint32_t input(const std::string &name, int64_t bound, std::vector<uint8_t> axes = {});
   uint32_t constant(int64_t value);
-  uint32_t instruction(schema::CountOp op, int32_t a, int32_t b, int32_t c = 0);
+  /// An instruction on slots and its (first) slot.
+  uint32_t instruction(schema::CountOp op, int32_t a, int32_t b = 0, int32_t c = 0);
 
   /// A float weight [n, k], one matrix a rank (one in all where `shared`).
   uint32_t weight(const std::string &name, uint64_t n, uint64_t k, schema::Packing packing,
                   const std::vector<std::vector<float>> &values, bool shared = false);
   uint32_t pagedState(const std::string &name, const std::vector<int64_t> &pageShape);
+  /// At most `bound` in `slot`, in every step.
+  void check(uint32_t slot, int64_t bound, const std::string &name);
   /// A kernel of the object that test/unit/runtime/builder/kernels.c is compiled to.
   uint32_t kernel(const std::string &name, uint32_t bindings, uint32_t sizes);
 
@@ -111,11 +116,13 @@ public:
   std::vector<uint8_t> flatbuffer();
 
 private:
+  uint32_t addInstruction(schema::CountInstruction instruction);
   uint32_t addStep(schema::VariantT &variant, std::unique_ptr<schema::StepT> step, std::vector<uint32_t> waits,
                    std::vector<uint32_t> acknowledgements);
   void writeWeights(const std::string &path);
 
   uint32_t rankCount = 1;
+  std::vector<uint32_t> widths; // of what begins at each count slot; 0 for other elements of a vector
   std::vector<std::byte> object;
   std::vector<std::vector<std::byte>> otherSections; // of the plan, behind the object
   std::vector<std::vector<std::byte>> sections;      // of the weights file: shared, then one a rank

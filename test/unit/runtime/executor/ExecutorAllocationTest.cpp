@@ -87,6 +87,29 @@ TEST(Allocation, NoneInStepsOf500Lengths) {
   }
 }
 
+/// Ranks with other numbers of rows in each step.
+TEST(Allocation, NoneInRaggedSteps) {
+  PlanBuilder builder({{"dp", 3}});
+  buildRagged(builder, 40, 100);
+  executor::ExecutorOptions options;
+  options.workersPerRank = 2;
+  auto executor = create(load(builder.write(scratchFolder(), "ragged")), options);
+  ASSERT_NE(executor, nullptr);
+  std::vector<float> x = randomValues(100 * raggedWidth, 1), y(100 * raggedWidth);
+  bool isFine = true;
+  isCounting = true;
+  for (int64_t step = 0; step != 300; ++step) {
+    int64_t record[] = {step % 41, step % 7, step % 11 == 0 ? 0 : step % 40};
+    isFine &= executor->begin(0, record).isOk();
+    isFine &= executor->setInput(0, x.data(), executor->inputBytes(0)).isOk();
+    isFine &= executor->run().isOk();
+    isFine &= executor->readResult(0, y.data(), executor->resultBytes(0)).isOk();
+  }
+  isCounting = false;
+  EXPECT_TRUE(isFine);
+  EXPECT_EQ(ours, 0);
+}
+
 // The hook works: what allocates is counted.
 TEST(Allocation, HookCounts) {
   ours = 0;

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 using namespace muster;
 using namespace muster::test;
@@ -82,6 +83,47 @@ TEST(Executor, SameBitsAloneAndInBatch) {
     }
   }
 }
+
+class RaggedTest : public testing::TestWithParam<std::tuple<uint32_t, uint32_t, uint64_t>> {};
+
+// Ranks with unequal and with no rows; launches of other sizes on each.
+TEST_P(RaggedTest, EqualsPlainLoops) {
+  auto [ranks, workers, seed] = GetParam();
+  PlanBuilder builder({{"dp", ranks}});
+  int64_t bound = 700, total = 3 * bound / 2;
+  buildRagged(builder, bound, total);
+  ExecutorOptions options;
+  options.workersPerRank = workers;
+  options.delaySeed = seed;
+  auto executor = create(load(builder.write(scratchFolder(), "ragged" + std::to_string(ranks))), options);
+  ASSERT_NE(executor, nullptr);
+  for (uint32_t step = 0; step != 20; ++step) {
+    std::vector<int64_t> rows(ranks);
+    int64_t left = step % 4 == 3 ? total : 17;
+    for (uint32_t rank = 0; rank != ranks; ++rank) {
+      rows[(rank + step) % ranks] = std::min<int64_t>(left, step % 5 == 0 ? 0 : rank % 2 == 0 ? bound : 3);
+      left -= rows[(rank + step) % ranks];
+    }
+    int64_t all = std::accumulate(rows.begin(), rows.end(), int64_t(0));
+    std::vector<float> x = randomValues(static_cast<size_t>(all * raggedWidth), step), expected;
+    for (float value : x) {
+      float sum = 0;
+      for (uint32_t rank = 0; rank != ranks; ++rank)
+        sum += 2.0f * value + 1.0f;
+      expected.push_back(sum);
+    }
+    ASSERT_EQ(runOnce(*executor, rows, x), expected) << "step " << step;
+  }
+  std::vector<int64_t> tooMany(ranks, bound);
+  if (ranks > 1)
+    EXPECT_EQ(executor->begin(0, tooMany).number(), 2411);
+  tooMany.back() = bound + 1;
+  EXPECT_EQ(executor->begin(0, tooMany).number(), 2410);
+}
+
+INSTANTIATE_TEST_SUITE_P(Executor, RaggedTest,
+                         testing::Combine(testing::Values(1u, 2u, 3u, 5u), testing::Values(1u, 2u),
+                                          testing::Values(0u, 7u)));
 
 class RingTest : public testing::TestWithParam<std::tuple<uint32_t, uint32_t, uint64_t>> {};
 
@@ -246,11 +288,7 @@ TEST(Executor, RefusesStepsThatDoNotFit) {
   PlanBuilder builder({{"tp", 3}});
   uint32_t tokens = builder.input("tokens", 64), groups = builder.input("groups", 4);
   builder.instruction(CountOp::FloorDivide, static_cast<int32_t>(tokens), static_cast<int32_t>(groups));
-  auto check = std::make_unique<schema::CapacityCheckT>();
-  check->slot = tokens;
-  check->bound = 48;
-  check->name = "tokens";
-  builder.plan.counts->checks.push_back(std::move(check));
+  builder.check(tokens, 48, "tokens");
   schema::EntryT &entry = builder.addEntry("step");
   std::vector<AmountPtr> dims;
   dims.push_back(amountOf(tokens));

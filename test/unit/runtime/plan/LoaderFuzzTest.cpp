@@ -4,6 +4,7 @@
 // Runs under the sanitizers in the asan preset.
 #include "runtime/plan/LoadedPlan.h"
 
+#include "test/unit/runtime/executor/SmallPlans.h"
 #include "test/unit/runtime/plan/SoundPlan.h"
 
 #include <cstring>
@@ -16,8 +17,8 @@ using namespace muster::test;
 
 namespace {
 
-TEST(LoaderFuzz, TenThousandMutations) {
-  PlanBuilder builder = soundPlan();
+/// Loads 10,000 plans that are `builder`'s but for some bytes; how often each error, and none, was the answer.
+std::map<int, int> mutate(PlanBuilder builder) {
   builder.write(scratchFolder(), "fuzz");
   const std::vector<uint8_t> sound = builder.flatbuffer();
   std::mt19937 random(20260722);
@@ -52,9 +53,23 @@ TEST(LoaderFuzz, TenThousandMutations) {
     options.inspectOnly = round % 8 != 0; // linking is slow, and after all checks
     ++numbers[plan::loadPlan(path, options).status().number()];
   }
-  // Both outcomes, and most rules, must have been met, or this tests nothing.
+  return numbers;
+}
+
+// Both outcomes, and most rules, must have been met, or these test nothing.
+TEST(LoaderFuzz, TenThousandMutations) {
+  std::map<int, int> numbers = mutate(soundPlan());
   EXPECT_GT(numbers[0], 100);
   EXPECT_GT(numbers[2006], 100);
+  EXPECT_GT(numbers.size(), 15u);
+}
+
+TEST(LoaderFuzz, TenThousandMutationsOfVectors) {
+  PlanBuilder builder({{"dp", 3}});
+  buildRagged(builder, 5, 9);
+  std::map<int, int> numbers = mutate(std::move(builder));
+  EXPECT_GT(numbers[0], 100);
+  EXPECT_GT(numbers[2126], 10);
   EXPECT_GT(numbers.size(), 15u);
 }
 

@@ -4,6 +4,7 @@
 #include "runtime/plan/LoadedPlan.h"
 
 #include "runtime/schema/Container.h"
+#include "test/unit/runtime/executor/SmallPlans.h"
 #include "test/unit/runtime/plan/SoundPlan.h"
 
 #include <cstring>
@@ -67,7 +68,7 @@ const Case cases[] = {
      }},
     {"element type", 2101, [](auto &plan) { plan.weights[0]->element = schema::ElementType(9); }},
     {"packing", 2101, [](auto &plan) { plan.weights[0]->packing = schema::Packing(2); }},
-    {"count operation", 2101, [](auto &plan) { plan.counts->instructions[1].mutate_op(schema::CountOp(13)); }},
+    {"count operation", 2101, [](auto &plan) { plan.counts->instructions[1].mutate_op(schema::CountOp(17)); }},
     {"memory", 2101, [](auto &plan) { launchOf(plan, 0).bindings[0].mutate_memory(schema::Memory(3)); }},
     {"reduction", 2101, [](auto &plan) { transferOf(plan, 2).reduction = schema::Reduction(4); }},
     {"section kind", 2101, [](auto &plan) { plan.sections[0]->kind = schema::SectionKind(5); }},
@@ -148,14 +149,16 @@ const Case cases[] = {
      [](auto &plan) {
        transferOf(plan, 4).sources = {0, 1, 2};
        transferOf(plan, 4).source_offset = amount(0);
-       transferOf(plan, 4).source_offset->terms.emplace_back(1, -1, 0, schema::Position::Listed);
+       transferOf(plan, 4).source_offset->terms.emplace_back(1, -1, 0, schema::Position::Listed,
+                                                             schema::Element::Fixed);
      }},
     {"row reaches outside", 2116,
      [](auto &plan) {
        transferOf(plan, 4).columns = 1;
        transferOf(plan, 4).sources = {0, 0, 1, 1 << 20, 2, 0};
        transferOf(plan, 4).source_offset = amount(0);
-       transferOf(plan, 4).source_offset->terms.emplace_back(1, -1, 0, schema::Position::Listed);
+       transferOf(plan, 4).source_offset->terms.emplace_back(1, -1, 0, schema::Position::Listed,
+                                                             schema::Element::Fixed);
      }},
     {"peers read a state", 2117, [](auto &plan) { *transferOf(plan, 4).source = stateBinding(0); }},
     {"reduction varies", 2117,
@@ -201,6 +204,50 @@ const Case cases[] = {
 TEST(Loader, NamesWhatIsBroken) {
   for (const Case &broken : cases) {
     Status status = loadBroken(broken.breakIt);
+    EXPECT_EQ(status.number(), broken.number) << broken.name << ": " << status.text();
+  }
+}
+
+// Rows that ranks have in unequal numbers (buildRagged): boxes stay inside whatever the record says, or the plan is
+// refused.
+TEST(Loader, BoundsRowsAtTheirScan) {
+  using schema::Element;
+  const Case ragged[] = {
+      {"nothing", 0, [](auto &) {}},
+      {"less room than rows in all", 2116, [](auto &plan) { transferOf(plan, 2).destination->mutate_length(128); }},
+      {"more rows in all", 2121, [](auto &plan) { plan.counts->checks[0]->bound = 10; }},
+      {"offset of another rank's rows", 2116,
+       [](auto &plan) { transferOf(plan, 2).destination_offset->terms[0].mutate_index(Element::Own); }},
+      {"extent of another vector", 2116,
+       [](auto &plan) { transferOf(plan, 2).box[0]->extent->terms[0].mutate_slot(3); }},
+      {"a row more", 2116, [](auto &plan) { transferOf(plan, 2).box[0]->extent->constant = 1; }},
+      {"rows twice", 2116, [](auto &plan) { transferOf(plan, 2).box[0]->extent->terms[0].mutate_coefficient(2); }},
+      {"longer stride", 2116, [](auto &plan) { transferOf(plan, 2).box[0]->destination_stride->constant = 6; }},
+      {"longer offset", 2116,
+       [](auto &plan) { transferOf(plan, 2).destination_offset->terms[0].mutate_coefficient(6); }},
+      {"offset behind", 2116, [](auto &plan) { transferOf(plan, 2).destination_offset->constant = 5; }},
+      {"other boxes in a reduction", 2117,
+       [](auto &plan) {
+         for (auto *amount : {transferOf(plan, 3).source_offset.get(), transferOf(plan, 3).box[0]->extent.get()})
+           amount->terms[0].mutate_index(Element::Peer);
+       }},
+      {"size of a peer", 2101, [](auto &plan) { launchOf(plan, 1).size_elements[0] = 2; }},
+      {"unknown element", 2101, [](auto &plan) { launchOf(plan, 1).size_elements[0] = 3; }},
+      {"elements of sizes", 2126, [](auto &plan) { launchOf(plan, 1).size_elements.pop_back(); }},
+      {"element of a scalar", 2126, [](auto &plan) { launchOf(plan, 1).size_elements[1] = 1; }},
+      {"element of an element", 2126, [](auto &plan) { launchOf(plan, 1).sizes[0] = 1; }},
+      {"grid of a peer", 2101, [](auto &plan) { launchOf(plan, 1).grid->terms[0].mutate_index(Element::Peer); }},
+      {"port of one rank", 2121,
+       [](auto &plan) {
+         plan.entries[0]->inputs[0]->dims[0]->size->terms[0] =
+             schema::Term(1, 0, 0, schema::Position::One, Element::Own);
+       }},
+  };
+  for (const Case &broken : ragged) {
+    PlanBuilder builder({{"dp", 3}});
+    buildRagged(builder, 5, 9);
+    broken.breakIt(builder.plan);
+    Status status = loadPlan(builder.write(scratchFolder(), "raggedly"), {}).status();
     EXPECT_EQ(status.number(), broken.number) << broken.name << ": " << status.text();
   }
 }

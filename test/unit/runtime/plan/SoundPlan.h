@@ -22,11 +22,7 @@ inline PlanBuilder soundPlan() {
   uint32_t width = builder.constant(16);
   uint32_t elements =
       builder.instruction(schema::CountOp::Multiply, static_cast<int32_t>(tokens), static_cast<int32_t>(width));
-  auto check = std::make_unique<schema::CapacityCheckT>();
-  check->slot = tokens;
-  check->bound = 16;
-  check->name = "tokens";
-  builder.plan.counts->checks.push_back(std::move(check));
+  builder.check(tokens, 16, "tokens");
   std::vector<float> matrix(256, 0.5f);
   uint32_t weight = builder.weight("w", 16, 16, schema::Packing::RowMajor, {matrix, matrix, matrix});
   builder.weight("shared", 4, 4, schema::Packing::BlockedN64K16, {std::vector<float>(16, 1.0f)}, true);
