@@ -310,6 +310,34 @@ static void inferFunction(func::FuncOp function, MeshAttr mesh, const LayoutScop
   report.isSymbolic |= first->isSymbolic;
 }
 
+/// A program with open sizes is right for all of them, or it is wrong. Where it cannot be said whether a dim has equal
+/// parts, sizes for which it has may refute it. Findings from `first` on are the function's.
+static void refuteInEqualParts(func::FuncOp function, MeshAttr mesh, const AxisDigits &digits,
+                               SymbolTableCollection &symbols, LayoutReport &report, size_t first) {
+  auto own = [&] { return ArrayRef(report.findings).drop_front(first); };
+  auto isOf = [](LayoutFinding::Kind kind) {
+    return [kind](const LayoutFinding &finding) { return finding.kind == kind; };
+  };
+  if (llvm::none_of(own(), isOf(LayoutFinding::Kind::Unknown)) ||
+      llvm::any_of(own(), isOf(LayoutFinding::Kind::Refuted)))
+    return;
+  Outcome<LayoutScope> scope = LayoutScope::make(function, digits, /*inEqualParts=*/true);
+  if (!scope || scope->multiples.empty())
+    return;
+  std::string where = "where " + llvm::join(scope->multiples, " and ");
+  LayoutReport other;
+  inferFunction(function, mesh, *scope, symbols, other, {}, nullptr);
+  if (!other.has(LayoutFinding::Kind::Refuted))
+    return;
+  llvm::erase_if(other.findings,
+                 [](const LayoutFinding &finding) { return finding.kind == LayoutFinding::Kind::Unknown; });
+  for (LayoutFinding &finding : other.findings)
+    if (finding.kind == LayoutFinding::Kind::Refuted)
+      finding.notes.push_back({finding.op->getLoc(), where});
+  report.findings.truncate(first);
+  llvm::append_range(report.findings, other.findings);
+}
+
 LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Operation *)> afterOperation,
                                   LayoutCertificate *certificate) {
   LayoutReport report;
@@ -364,7 +392,9 @@ LayoutReport muster::inferLayouts(ModuleOp module, llvm::function_ref<void(Opera
         report.findings.back().kind = LayoutFinding::Kind::Unknown;
       continue;
     }
+    size_t first = report.findings.size();
     inferFunction(function, mesh, *scope, symbols, report, afterOperation, certificate);
+    refuteInEqualParts(function, mesh, digits.find(mesh)->second, symbols, report, first);
   }
   return report;
 }

@@ -98,7 +98,7 @@ std::optional<Refusal> LayoutScope::learnSizes(LayoutAttr layout, RankedTensorTy
   return std::nullopt;
 }
 
-Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &digits) {
+Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &digits, bool inEqualParts) {
   LayoutScope scope(digits);
   if (!digits.getSymbolic().empty())
     return unknown("a part of axis '" + digits.getSymbolic().str() + "' of symbolic size",
@@ -224,6 +224,18 @@ Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &
   for (StringRef name : open) {
     // A product of names of which all but one are known is no choice; the types settle it where the value is made.
     Size divisor = divisors.lookup(name);
+    if (inEqualParts) {
+      Size multiple = divisor;
+      for (const layout::Axis &axis : scope.universe.axes)
+        multiple *= axis.size;
+      auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
+      auto bound = bounds ? bounds.getAs<IntegerAttr>(name) : IntegerAttr();
+      if (!bound || (multiple.isConcrete() && multiple.getValue() <= bound.getInt())) {
+        divisor = multiple;
+        scope.multiples.push_back("'" + name.str() + "' is a multiple of " +
+                                  multiple.print(scope.universe.symbols.getNames()));
+      }
+    }
     std::string symbolName =
         divisor.isOne() ? name.str() : name.str() + "/" + divisor.print(scope.universe.symbols.getNames());
     std::optional<Size> symbol = scope.universe.symbols.add(symbolName);

@@ -26,12 +26,17 @@ namespace muster {
 /// The spaces, axes and symbols of one function, and the values of its declared layouts.
 class LayoutScope {
 public:
-  /// `digits` gives the axes of the function's mesh. The signature is read at once; refusals name the dim.
-  static layout::Outcome<LayoutScope> make(mlir::func::FuncOp function, const AxisDigits &digits);
+  /// `digits` gives the axes of the function's mesh. The signature is read at once; refusals name the dim. With
+  /// `inEqualParts` a rank's part of each dim that no type fixes is a multiple of all ranks, as far as `muster.bounds`
+  /// leave room; which these are is in `multiples`.
+  static layout::Outcome<LayoutScope> make(mlir::func::FuncOp function, const AxisDigits &digits,
+                                           bool inEqualParts = false);
 
   layout::Universe universe;
   /// What the symbols stand for beyond what facts and layouts say: the proof holds where these hold.
   std::vector<std::string> assumptions;
+  /// "'t' is a multiple of 9".
+  std::vector<std::string> multiples;
 
   /// What a rank holds of a value with this layout. Names are the function's.
   layout::Outcome<layout::Value> valueOf(LayoutAttr layout, mlir::RankedTensorType local) {

@@ -6,6 +6,7 @@
 #include "dialects/NN/IR/NNDialect.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -69,9 +70,10 @@ bool Runner::chooseMesh() {
   return mesh && !ShapedType::isDynamic(mesh.getRankCount()) && mesh.getRankCount() > 1 && mesh.getRankCount() <= 64;
 }
 
-/// Multiplications of one rank, about; open sizes are at most `open`.
-static int64_t estimateWork(func::FuncOp function, int64_t open) {
-  constexpr int64_t most = int64_t(1) << 40, pointCost = 20;
+/// Multiplications of one rank in a function, about; open sizes are at most `open`.
+static int64_t estimateWork(func::FuncOp function, int64_t open, int depth = 0) {
+  constexpr int64_t most = int64_t(1) << 40, pointCost = 20, loopCost = 64;
+  constexpr int mostDepth = 8;
   int64_t work = 0;
   auto product = [&](ArrayRef<int64_t> sizes, int64_t first) {
     for (int64_t size : sizes) {
@@ -81,15 +83,21 @@ static int64_t estimateWork(func::FuncOp function, int64_t open) {
     return first;
   };
   function.walk([&](Operation *op) {
+    int64_t own = 0;
     if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
-      work += product(linalgOp.getStaticLoopRanges(), pointCost);
-      return;
+      own = product(linalgOp.getStaticLoopRanges(), pointCost);
+    } else if (auto call = dyn_cast<func::CallOp>(op)) {
+      auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr());
+      own = !callee || depth == mostDepth ? most : estimateWork(callee, open, depth + 1);
+    } else {
+      auto matmul = dyn_cast<nn::MatmulOp>(op);
+      for (mlir::Value result : op->getResults())
+        if (auto type = dyn_cast<RankedTensorType>(result.getType()))
+          own += product(type.getShape(), matmul ? matmul.getWeight().getType().getDimSize(1) : 1);
     }
-    for (mlir::Value result : op->getResults())
-      if (auto type = dyn_cast<RankedTensorType>(result.getType())) {
-        auto matmul = dyn_cast<nn::MatmulOp>(op);
-        work += product(type.getShape(), matmul ? matmul.getWeight().getType().getDimSize(1) : 1);
-      }
+    for (auto loop = op->getParentOfType<scf::ForOp>(); loop; loop = loop->getParentOfType<scf::ForOp>())
+      own = product(loopCost, own);
+    work = std::min(most, work + own);
   });
   return work;
 }

@@ -13,7 +13,8 @@
 //
 // Not every number has such a meaning. Where one may say more of the mesh than a shape does, nothing is tried at all:
 // blocks that travel in a ring, chunk orders, conditions on coordinates, ranges that integers are compared with, parts
-// cut out of what was gathered and joined in another order, dims of one element that go away, loops.
+// cut out of what was gathered and joined in another order, dims of one element that go away, loops over more than
+// whole tensors.
 
 #ifndef MUSTER_COMPILER_SAMPLING_ONERANKTEXT_H
 #define MUSTER_COMPILER_SAMPLING_ONERANKTEXT_H

@@ -38,29 +38,45 @@ static bool isPart(mlir::Value value) {
   return false;
 }
 
-/// Whether what the function means on one rank follows from its text and shapes alone.
-bool OneRankWriter::isClear() {
-  if (!function.getBody().hasOneBlock())
+/// Whether what a function means on one rank follows from its text and shapes alone.
+bool OneRankWriter::isClear(func::FuncOp own) {
+  if (!own.getBody().hasOneBlock())
     return false;
   auto isClearAttribute = [](Attribute attribute) {
     auto layout = dyn_cast_or_null<LayoutAttr>(attribute);
     return !layout || isContiguous(layout);
   };
-  for (unsigned i = 0; i < function.getNumArguments(); ++i)
-    if (!isClearAttribute(function.getArgAttr(i, attribute::layout)))
+  for (unsigned i = 0; i < own.getNumArguments(); ++i)
+    if (!isClearAttribute(own.getArgAttr(i, attribute::layout)))
       return false;
-  for (unsigned i = 0; i < function.getNumResults(); ++i)
-    if (!isClearAttribute(function.getResultAttr(i, attribute::layout)))
+  for (unsigned i = 0; i < own.getNumResults(); ++i)
+    if (!isClearAttribute(own.getResultAttr(i, attribute::layout)))
       return false;
-  for (auto state : function->getParentOfType<ModuleOp>().getOps<StateOp>())
+  return true;
+}
+
+bool OneRankWriter::isClear() {
+  auto module = function->getParentOfType<ModuleOp>();
+  for (auto state : module.getOps<StateOp>())
     if (!isContiguous(state.getLayout()))
       return false;
-  bool movesParts = false, joinsParts = false;
-  function.walk([&](Operation *op) {
-    movesParts |= isa<AllGatherOp, AllToAllOp, ExchangeOp, RedistributeOp>(op);
-    auto concat = dyn_cast<tensor::ConcatOp>(op);
-    joinsParts |= isa<tensor::InsertSliceOp>(op) || (concat && llvm::any_of(concat.getInputs(), isPart));
-  });
+  bool movesParts = false, joinsParts = false, joins = false, cuts = false, isFlat = true;
+  for (auto own : module.getOps<func::FuncOp>()) {
+    if (own != function && (own.isPublic() || own.isExternal()))
+      continue;
+    if (!isClear(own))
+      return false;
+    own.walk([&](Operation *op) {
+      movesParts |= isa<AllGatherOp, AllToAllOp, ExchangeOp, RedistributeOp>(op);
+      auto concat = dyn_cast<tensor::ConcatOp>(op);
+      joins |= isa<tensor::InsertSliceOp, tensor::ConcatOp>(op);
+      cuts |= isa<tensor::ExtractSliceOp>(op);
+      isFlat &= !isa<func::CallOp, scf::ForOp>(op);
+      joinsParts |= isa<tensor::InsertSliceOp>(op) || (concat && llvm::any_of(concat.getInputs(), isPart));
+    });
+  }
+  // Parts are not followed through calls and loops.
+  joinsParts |= joins && cuts && !isFlat;
   return !(movesParts && joinsParts);
 }
 
@@ -155,11 +171,23 @@ SmallVector<int64_t> OneRankWriter::candidates(int64_t number, int64_t most) con
   return SmallVector<int64_t>(found.begin(), found.end());
 }
 
-Writing OneRankWriter::take(ArrayRef<int64_t> all, int64_t &taken) {
-  if (all.empty())
-    return misfit;
-  taken = all.size() == 1 ? all.front() : all[choices.take(all.size())];
-  return written;
+Writing OneRankWriter::take(ArrayRef<int64_t> all, int64_t &chosen) {
+  auto [known, isNew] = takenAt.try_emplace({current, taken++}, 0);
+  if (isNew && !all.empty())
+    known->second = all.size() == 1 ? all.front() : all[choices.take(all.size())];
+  chosen = known->second;
+  return llvm::is_contained(all, chosen) ? written : misfit;
+}
+
+void OneRankWriter::forward(mlir::Value from, mlir::Value to) {
+  open.erase(to);
+  integers.erase(to);
+  if (isOpen(from))
+    open[to] = open.lookup(from);
+  else if (auto known = integers.find(from); known != integers.end())
+    integers[to] = Integer(known->second);
+  else if (mlir::Value known = map.lookupOrNull(from))
+    map.map(to, known);
 }
 
 //===----------------------------------------------------------------------===//
@@ -167,6 +195,11 @@ Writing OneRankWriter::take(ArrayRef<int64_t> all, int64_t &taken) {
 //===----------------------------------------------------------------------===//
 
 Writing OneRankWriter::write(Operation &op) {
+  constexpr int64_t mostOperations = 20000;
+  if (++count > mostOperations)
+    return unsupported;
+  current = &op;
+  taken = 0;
   return llvm::TypeSwitch<Operation *, Writing>(&op)
       .Case([&](arith::ConstantOp own) { return writeConstant(own); })
       .Case([&](tensor::EmptyOp own) {
@@ -179,6 +212,7 @@ Writing OneRankWriter::write(Operation &op) {
           open[own.getResult(0)] = elements;
           return elements ? written : unsupported;
         }
+        open.erase(own.getResult(0));
         return writeLinalg(own);
       })
       .Case([&](CoordinateOp own) {
@@ -210,13 +244,17 @@ Writing OneRankWriter::write(Operation &op) {
         return written;
       })
       .Case<AllGatherOp, AllToAllOp, AllReduceOp, ReduceScatterOp, SliceOp, BroadcastOp, RedistributeOp, AssertLayoutOp,
-            tensor::CastOp>([&](Operation *own) { return alias(*own, own->getOperand(0)); })
+            tensor::CastOp>([&](Operation *own) {
+        forward(own->getOperand(0), own->getResult(0));
+        return written;
+      })
       .Case([&](ExchangeOp own) {
         // Parts for each rank, in a list: on one rank there is one.
         int64_t local = own.getResult().getType().getShape().front();
         if (isOpen(own.getInput()) || ShapedType::isDynamic(local) || shapeOf(own.getInput()).front() == local)
           return unsupported;
-        return alias(*own, own.getInput());
+        forward(own.getInput(), own.getResult());
+        return written;
       })
       .Case([&](LoadOp own) { return writeLoad(own); })
       .Case([&](tensor::ExpandShapeOp own) { return writeExpand(own); })
@@ -224,6 +262,8 @@ Writing OneRankWriter::write(Operation &op) {
       .Case([&](tensor::ExtractSliceOp own) { return writeSlice(own); })
       .Case([&](tensor::ConcatOp own) { return writeConcat(own); })
       .Case([&](linalg::LinalgOp own) { return writeLinalg(own); })
+      .Case([&](func::CallOp own) { return writeCall(own); })
+      .Case([&](scf::ForOp own) { return writeLoop(own); })
       .Case([&](func::ReturnOp own) { return writeReturn(own); })
       .Default([&](Operation *own) {
         if (isa_and_present<nn::NNDialect>(own->getDialect()))
@@ -236,11 +276,88 @@ Writing OneRankWriter::write(Operation &op) {
       });
 }
 
-Writing OneRankWriter::alias(Operation &op, mlir::Value operand) {
-  if (isOpen(operand))
-    open[op.getResult(0)] = open.lookup(operand);
-  else
-    map.map(op.getResult(0), map.lookup(operand));
+Writing OneRankWriter::writeBody(Block &block) {
+  constexpr int mostDepth = 16;
+  if (depth == mostDepth)
+    return unsupported;
+  ++depth;
+  for (Operation &op : block.without_terminator())
+    if (Result result = write(op); result != written)
+      return result;
+  --depth;
+  return written;
+}
+
+Writing OneRankWriter::writeCall(func::CallOp op) {
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
+  if (!callee || callee.isExternal() || callee.isPublic())
+    return unsupported;
+  Block &body = callee.getBody().front();
+  for (auto [operand, argument] : llvm::zip_equal(op.getOperands(), body.getArguments()))
+    forward(operand, argument);
+  if (Result result = writeBody(body); result != written)
+    return result;
+  for (auto [value, result] : llvm::zip_equal(body.getTerminator()->getOperands(), op.getResults()))
+    forward(value, result);
+  return written;
+}
+
+/// Whether nothing depends on the number of the iteration but which of several whole tensors is taken.
+bool OneRankWriter::takesWholes(mlir::Value number) {
+  return llvm::all_of(number.getUsers(), [&](Operation *user) {
+    auto slice = dyn_cast<tensor::ExtractSliceOp>(user);
+    if (!slice || !slice->getParentOfType<scf::ForOp>())
+      return false;
+    for (auto [dim, offset] : llvm::enumerate(slice.getMixedOffsets())) {
+      if (dyn_cast<mlir::Value>(offset) != number)
+        continue;
+      mlir::Value source = slice.getSource();
+      if (slice.getStaticSizes()[dim] != 1 || isOpen(source) || !map.contains(source) ||
+          shapeOf(source)[dim] != slice.getSourceType().getDimSize(static_cast<unsigned>(dim)))
+        return false;
+    }
+    return true;
+  });
+}
+
+/// Iteration by iteration.
+Writing OneRankWriter::writeLoop(scf::ForOp op) {
+  constexpr int64_t mostIterations = 64;
+  std::optional<Integer> begin = integerOf(op.getLowerBound()), end = integerOf(op.getUpperBound()),
+                         step = integerOf(op.getStep());
+  if (!begin || !end || !step || step->value < 1 || (end->value - begin->value) / step->value > mostIterations ||
+      !takesWholes(op.getInductionVar()))
+    return unsupported;
+  Block &body = *op.getBody();
+  for (auto [init, argument] : llvm::zip_equal(op.getInitArgs(), op.getRegionIterArgs()))
+    forward(init, argument);
+  for (int64_t i = begin->value; i < end->value; i += step->value) {
+    integers[op.getInductionVar()] = {i, false, false};
+    if (Result result = writeBody(body); result != written)
+      return result;
+    // All at once: what is carried may change places.
+    struct Carried {
+      mlir::Value value, elements;
+      std::optional<Integer> integer;
+    };
+    SmallVector<Carried> carried;
+    for (mlir::Value value : body.getTerminator()->getOperands())
+      carried.push_back(
+          {isOpen(value) ? mlir::Value() : map.lookupOrNull(value), open.lookup(value), integerOf(value)});
+    for (auto [own, value, argument] :
+         llvm::zip_equal(carried, body.getTerminator()->getOperands(), op.getRegionIterArgs())) {
+      if (own.integer)
+        return unsupported;
+      bool wasOpen = !own.value;
+      open.erase(argument);
+      if (wasOpen)
+        open[argument] = own.elements;
+      else
+        map.map(argument, own.value);
+    }
+  }
+  for (auto [argument, result] : llvm::zip_equal(op.getRegionIterArgs(), op.getResults()))
+    forward(argument, result);
   return written;
 }
 

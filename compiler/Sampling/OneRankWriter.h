@@ -8,6 +8,7 @@
 #include "compiler/Sampling/OneRankText.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 
 #include <set>
@@ -36,6 +37,7 @@ private:
 
   // The whole.
   bool isClear();
+  bool isClear(mlir::func::FuncOp own);
   void makeSymbols(mlir::ModuleOp module);
   void chooseFactors();
 
@@ -52,9 +54,15 @@ private:
   llvm::SmallVector<int64_t> candidates(int64_t number, int64_t most) const;
   Result take(llvm::ArrayRef<int64_t> candidates, int64_t &taken);
 
+  /// `to` is what `from` is.
+  void forward(mlir::Value from, mlir::Value to);
+
   // Operations.
   Result write(mlir::Operation &op);
-  Result alias(mlir::Operation &op, mlir::Value operand);
+  Result writeBody(mlir::Block &block);
+  Result writeCall(mlir::func::CallOp op);
+  bool takesWholes(mlir::Value number);
+  Result writeLoop(mlir::scf::ForOp op);
   Result writeConstant(mlir::arith::ConstantOp op);
   Result writeInteger(mlir::Operation &op);
   Result writeElementwise(mlir::Operation &op);
@@ -81,6 +89,12 @@ private:
   llvm::DenseMap<std::pair<mlir::Operation *, size_t>, int64_t> tileSizes;
   std::set<std::pair<int64_t, int64_t>> factors; ///< quotients in lowest terms
   int64_t work = 0;
+  /// What was taken for the numbers of an operation, in order: the same in each iteration and call.
+  llvm::DenseMap<std::pair<mlir::Operation *, size_t>, int64_t> takenAt;
+  mlir::Operation *current = nullptr;
+  size_t taken = 0;  ///< of `current`
+  int depth = 0;     ///< of calls and loops
+  int64_t count = 0; ///< operations, each iteration and call counted
 };
 
 } // namespace muster::sampling

@@ -275,7 +275,8 @@ std::optional<Sample> Sampler::run() {
       return std::nullopt;
     sample.arguments.push_back(std::move(*integers));
   }
-  WalkResult loads = function.walk([&](LoadOp load) {
+  // Of all functions: some may be called.
+  WalkResult loads = function->getParentOfType<ModuleOp>().walk([&](LoadOp load) {
     auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(load, load.getWeightAttr());
     if (!weight)
       return WalkResult::interrupt();
