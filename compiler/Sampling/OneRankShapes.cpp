@@ -172,6 +172,10 @@ Writing OneRankWriter::writeSlice(tensor::ExtractSliceOp op) {
       if (Result result = placeTile(op, dim, whole, at, count); result != written)
         return result;
     } else {
+      // Of parts side by side that are divided in different ways no multiple of the number is the same part.
+      int64_t own = local.getDimSize(static_cast<unsigned>(dim));
+      if (offset->isWritten && at != 0 && !ShapedType::isDynamic(own) && whole % own != 0)
+        return unsupported;
       if (size->isWritten)
         if (Result result = take(candidates(count, whole), count); result != written)
           return result;

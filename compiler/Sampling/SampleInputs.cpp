@@ -7,6 +7,8 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace muster;
 using namespace muster::sampling;
@@ -53,12 +55,29 @@ private:
 
 } // namespace
 
+/// An element that the interpreter computes with.
+static bool isUsable(Type type) {
+  auto real = dyn_cast<FloatType>(type);
+  return real ? real.getWidth() <= 64 : type.isIntOrIndex();
+}
+
+/// Cosines or sines of position times 10000^(-j / n), n columns: what programs may take for granted of such a table.
+static Tensor makeRopeTable(RankedTensorType type, bool isCosine) {
+  Tensor table(type.getShape(), type.getElementType());
+  reference::forEachIndex(type.getShape(), [&](ArrayRef<int64_t> index) {
+    double frequency = std::pow(10000.0, -static_cast<double>(index[1]) / static_cast<double>(type.getDimSize(1)));
+    double angle = static_cast<double>(index[0]) * frequency;
+    table.at(index) = reference::Number::ofReal(isCosine ? std::cos(angle) : std::sin(angle));
+  });
+  return table;
+}
+
 bool Sampler::findRoles() {
   for (BlockArgument argument : function.getArguments()) {
     roles.push_back(Role::Any);
     bounds.push_back(0);
     auto type = dyn_cast<RankedTensorType>(argument.getType());
-    if (!type)
+    if (!type || !isUsable(type.getElementType()))
       return false;
     if (isa<FloatType>(type.getElementType()))
       continue;
@@ -286,8 +305,16 @@ std::optional<Sample> Sampler::run() {
       return WalkResult::advance();
     if (!addElements(type.getShape()))
       return WalkResult::interrupt();
-    sample.weights.try_emplace(name,
-                               makeRandom(type.getShape(), type.getElementType(), seed, name, RandomReals::Uniform, 2));
+    if (!isUsable(type.getElementType()))
+      return WalkResult::interrupt();
+    auto generator = weight->getAttrOfType<StringAttr>(attribute::generator);
+    StringRef kind = generator ? generator.getValue() : "";
+    if (kind == "coordinate")
+      return WalkResult::advance(); // the interpreter makes it
+    sample.weights.try_emplace(
+        name, (kind == "rope_cos" || kind == "rope_sin") && type.getRank() == 2
+                  ? makeRopeTable(type, kind == "rope_cos")
+                  : makeRandom(type.getShape(), type.getElementType(), seed, name, RandomReals::Uniform, 2));
     return WalkResult::advance();
   });
   if (loads.wasInterrupted())

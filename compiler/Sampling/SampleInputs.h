@@ -10,6 +10,7 @@
 //   | rows of a table to look up       | rows of the table                                                          |
 //   | what paged attention takes       | a batch of two sequences: ascending positions, pages of its own, each slot |
 //   |                                  | written once                                                               |
+//   | tables of cosines and sines      | those of base 10000                                                        |
 //   | other integers                   | 0, 1 and 2                                                                 |
 
 #ifndef MUSTER_COMPILER_SAMPLING_SAMPLEINPUTS_H

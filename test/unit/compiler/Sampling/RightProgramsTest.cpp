@@ -80,6 +80,12 @@ TEST(RightPrograms, Examples) {
   EXPECT_GE(counts.equal, 5);
 }
 
+TEST(RightPrograms, UnusualForms) {
+  Counts counts = runAll("test/unit/compiler/Sampling/Inputs", /*byName=*/false);
+  EXPECT_EQ(counts.functions, 9);
+  EXPECT_EQ(counts.equal, 5);
+}
+
 TEST(RightPrograms, TestsOfTheVerifier) {
   Counts counts = runAll("test/compiler/Transforms", /*byName=*/false);
   std::printf("%ld functions, %ld equal\n", long(counts.functions), long(counts.equal));
