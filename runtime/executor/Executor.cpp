@@ -7,6 +7,7 @@
 #include "runtime/device/host/Affinity.h"
 #include "runtime/device/host/Arena.h"
 #include "runtime/executor/Ports.h"
+#include "runtime/executor/StepAgreement.h"
 #include "runtime/executor/Team.h"
 #include "runtime/plan/CollectiveSignature.h"
 #include "runtime/plan/MemoryOrder.h"
@@ -34,7 +35,7 @@ constexpr uint32_t roundsOfSpinning = 2000; // about 40 us
 class PlanExecutor final : public Executor {
 public:
   PlanExecutor(std::shared_ptr<const plan::LoadedPlan> plan, const ExecutorOptions &options)
-      : loaded(std::move(plan)), chosen(options), core(std::make_shared<Core>()) {
+      : loaded(std::move(plan)), chosen(options), core(std::make_shared<Core>()), agreement(*loaded) {
     core->plan = loaded;
   }
   ~PlanExecutor() override;
@@ -73,8 +74,8 @@ private:
   Status bindAll(uint32_t team);
   void makePorts();
   void startThreads();
-  Status agree(const comm::StepRecord &record, std::string_view text);
-  Status beginOwn(uint32_t entry, std::span<const int64_t> record);
+  Status checkOwn(uint32_t entry, std::span<const int64_t> record) const;
+  Status beginAgreed(std::string_view text);
   const EntryPorts &current() const { return ports[core->run.entry]; }
   const schema::VariantT &currentVariant() const {
     return *loaded->root().entries[core->run.entry]->variants[core->run.variant];
@@ -90,6 +91,10 @@ private:
   std::shared_ptr<const plan::LoadedPlan> loaded;
   ExecutorOptions chosen;
   std::shared_ptr<Core> core;
+  StepAgreement agreement;
+  std::vector<comm::StepRecord> ownRecords;
+  std::vector<comm::GatheredRecord> allRecords;
+  std::vector<int64_t> agreedRecord;
   std::vector<std::vector<uint32_t>> coordinates; // by rank
   std::vector<EntryPorts> ports;                  // by entry
   std::vector<kernels::MatmulShape> shapes;
@@ -134,7 +139,7 @@ Status PlanExecutor::makeShmGroup() {
   options.group = chosen.group;
   options.rank = chosen.rank;
   options.ranks = loaded->ranks();
-  options.recordFields = loaded->counts().recordLength();
+  options.recordFields = agreement.fieldCount();
   options.arenaBytes = facts.arenaBytes;
   options.deadlineMs = chosen.deadlineMs;
   std::copy(loaded->digest().begin(), loaded->digest().end(), options.agreement.planDigest.begin());
@@ -229,6 +234,9 @@ Status PlanExecutor::bindAll(uint32_t index) {
 
 Status PlanExecutor::prepare() {
   core->slots.resize(loaded->counts().slots());
+  ownRecords.resize(core->transport->ownCount());
+  allRecords.resize(loaded->ranks());
+  agreedRecord.resize(loaded->counts().recordLength());
   core->run.slots = core->slots.data();
   core->run.transport = core->transport.get();
   core->run.isTraced = chosen.trace;
@@ -313,15 +321,63 @@ PlanExecutor::~PlanExecutor() {
 
 // ---- a step
 
-Status PlanExecutor::beginOwn(uint32_t entry, std::span<const int64_t> record) {
-  const schema::PlanT &root = loaded->root();
-  if (entry >= root.entries.size())
-    return Status::error(2418, "expected an entry below {} but got {}", root.entries.size(), entry);
-  MUSTER_RETURN_IF_ERROR(loaded->counts().evaluate(record, core->slots));
-  std::optional<uint32_t> variant = count::chooseVariant(*root.entries[entry], core->slots);
+/// What this process can see of a step without its peers.
+Status PlanExecutor::checkOwn(uint32_t entry, std::span<const int64_t> record) const {
+  if (entry >= loaded->root().entries.size())
+    return Status::error(2418, "expected an entry below {} but got {}", loaded->root().entries.size(), entry);
+  uint32_t fields = agreement.fieldCount();
+  if (record.size() != fields && record.size() != size_t(fields) * core->transport->ownCount())
+    return Status::error(2410, "expected a step record of {} fields but got {}", fields, record.size());
+  return Status::ok();
+}
+
+Status PlanExecutor::begin(uint32_t entry, std::span<const int64_t> record) {
+  MUSTER_RETURN_IF_ERROR(poisoned);
+  // A rank with a bad request says so to its peers, so that all return an error instead of waiting for it.
+  if (Status status = checkOwn(entry, record); !status.isOk())
+    return refuse(status);
+  uint32_t fields = agreement.fieldCount();
+  for (uint32_t i = 0; i != ownRecords.size(); ++i)
+    ownRecords[i] = {exchanges, agreement.planMark(),
+                     entry,     0,
+                     0,         record.subspan(record.size() == fields ? 0 : size_t(i) * fields, fields)};
+  return beginAgreed("");
+}
+
+Status PlanExecutor::refuse(const Status &cause) {
+  MUSTER_RETURN_IF_ERROR(poisoned);
+  for (comm::StepRecord &own : ownRecords)
+    own = {exchanges,
+           agreement.planMark(),
+           0,
+           static_cast<uint32_t>(cause.number()),
+           static_cast<uint32_t>(cause.exitCode()),
+           {}};
+  Status agreed = beginAgreed(std::string_view(cause.text()).substr(6)); // without its number
+  bool isFirst = std::none_of(allRecords.begin(), allRecords.begin() + core->transport->firstOwn(),
+                              [](const comm::GatheredRecord &other) { return other.refusal != 0; });
+  return poisoned.isOk() && isFirst ? cause : agreed;
+}
+
+/// Exchanges the records and, where all ranks agree, begins the step: everything from here on is the same on all ranks.
+/// A rank that is lost poisons this one; what ranks said only ends the step.
+Status PlanExecutor::beginAgreed(std::string_view text) {
+  hasBegun = hasResults = false;
+  if (Status status = core->control->exchange(ownRecords, text, allRecords); !status.isOk())
+    return poison(status);
+  for (const comm::GatheredRecord &other : allRecords)
+    exchanges = std::max(exchanges, other.step);
+  ++exchanges;
+  MUSTER_RETURN_IF_ERROR(agreement.agree(allRecords, agreedRecord));
+  MUSTER_RETURN_IF_ERROR(loaded->counts().evaluate(agreedRecord, core->slots));
+  uint32_t entry = allRecords[0].entry;
+  if (entry >= loaded->root().entries.size())
+    return Status::error(2418, "expected an entry below {} but got {}", loaded->root().entries.size(), entry);
+  const schema::EntryT &chosenEntry = *loaded->root().entries[entry];
+  std::optional<uint32_t> variant = count::chooseVariant(chosenEntry, core->slots);
   if (!variant)
-    return Status::error(2412, "expected a variant of {} with room for this step but none of {} has",
-                         root.entries[entry]->name, root.entries[entry]->variants.size());
+    return Status::error(2412, "expected a variant of {} with room for this step but none of {} has", chosenEntry.name,
+                         chosenEntry.variants.size());
   core->run.entry = entry;
   core->run.variant = *variant;
   for (PortShape &port : ports[entry].inputs)
@@ -330,35 +386,9 @@ Status PlanExecutor::beginOwn(uint32_t entry, std::span<const int64_t> record) {
     MUSTER_RETURN_IF_ERROR(port.resize(core->slots));
   for (auto &team : core->teams)
     team->fillSizes(entry, *variant, core->slots);
-  return Status::ok();
-}
-
-Status PlanExecutor::begin(uint32_t entry, std::span<const int64_t> record) {
-  MUSTER_RETURN_IF_ERROR(poisoned);
-  hasBegun = hasResults = false;
-  // A rank with a bad request says so to its peers, so that all return an error instead of waiting for it.
-  if (Status status = beginOwn(entry, record); !status.isOk())
-    return refuse(status);
-  MUSTER_RETURN_IF_ERROR(agree({exchanges, entry, 0, record}, ""));
   std::fill(isSet.begin(), isSet.end(), uint8_t(0));
   hasBegun = true;
   return Status::ok();
-}
-
-Status PlanExecutor::refuse(const Status &cause) {
-  MUSTER_RETURN_IF_ERROR(poisoned);
-  hasBegun = hasResults = false;
-  Status agreed = agree({exchanges, 0, static_cast<uint32_t>(cause.number()), {}}, cause.text());
-  return poisoned.isOk() ? cause : agreed;
-}
-
-/// Exchanges step records. A rank that is lost poisons this one; records that differ only end the step.
-Status PlanExecutor::agree(const comm::StepRecord &record, std::string_view text) {
-  Status status = core->control->exchange(record, text);
-  ++exchanges;
-  if (status.isOk() || status.number() == 2504)
-    return status;
-  return poison(status);
 }
 
 Status PlanExecutor::setInput(uint32_t input, const void *data, uint64_t bytes) {

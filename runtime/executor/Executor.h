@@ -83,14 +83,16 @@ public:
                                                   const ExecutorOptions &options);
   virtual ~Executor() = default;
 
-  /// Starts a step: evaluates the count program on `record` (one value a field of root().counts->inputs, in order),
-  /// checks capacity and chooses the variant. Collective for shm: ranks compare step, entry and record (E2503 where
-  /// they differ, which poisons). Errors: E2410 record field outside [0, bound], E2411 capacity, E2412 no variant fits,
-  /// E2413 size not divisible by its mesh axes. After an error, or instead of running, begin may be called again.
+  /// Starts a step: gathers the records of all ranks, evaluates the count program on them, checks capacity and chooses
+  /// the variant. `record`: one value a field of root().counts->inputs, in order, the same for all ranks of this
+  /// process, or such a record for each of them, in order. Collective. All ranks return the same: E2503 plans, steps,
+  /// entries or fields differ that must be the same; E2410 a value outside [0, bound]; E2411 capacity; E2412 no variant
+  /// fits; E2413 size not divisible by its mesh axes; E2417 division; or the number with which a rank refused. Then
+  /// nothing was written, and begin may be called again. Only the loss of a rank (E2502, E2505) poisons.
   virtual Status begin(uint32_t entry, std::span<const int64_t> record) = 0;
 
-  /// A rank whose caller has a bad request calls this instead of begin, so that all ranks return an error instead of
-  /// waiting. Returns `cause`; the peers' begin returns E2504 with its text. Local: returns `cause`.
+  /// A rank whose caller has a bad request calls this instead of begin, so that all ranks return the number of `cause`
+  /// instead of waiting; where several refuse, that of the lowest rank. Returns `cause`, or the lower rank's.
   virtual Status refuse(const Status &cause) = 0;
 
   // Between begin and the next begin:

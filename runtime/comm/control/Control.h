@@ -17,15 +17,24 @@
 
 namespace muster::comm {
 
-/// What each rank contributes before a step: everything that must agree, or be known to all, before anything runs.
+/// What a rank contributes before a step: everything that must agree, or be known to all, before anything runs.
 struct StepRecord {
   /// Counts exchanges since the start.
   uint64_t step = 0;
+  /// Tells plans apart.
+  uint64_t plan = 0;
   uint32_t entry = 0;
-  /// 0, or the number of the error with which this rank's caller refused the step.
+  /// 0, or the number and the exit code of the error with which this rank's caller refused the step.
   uint32_t refusal = 0;
-  /// The fields of the plan's step record; empty in a refusal.
+  uint32_t refusalExit = 0;
+  /// The rank's values of the plan's step record; empty in a refusal.
   std::span<const int64_t> fields;
+};
+
+/// A rank's record as others see it. Views are valid until the exchange after the next.
+struct GatheredRecord : StepRecord {
+  /// Explains a refusal.
+  std::string_view text;
 };
 
 class Control {
@@ -36,9 +45,10 @@ public:
   /// Returns when every rank is here. Errors: E2502, E2505, or the cause of an abort.
   virtual Status barrier() = 0;
 
-  /// Every rank contributes its record and returns ok when all agree. `text` explains a refusal. Errors: E2503 names a
-  /// rank whose record differs and the first difference; E2504 a rank refused; E2502, E2505, or the cause of an abort.
-  virtual Status exchange(const StepRecord &own, std::string_view text) = 0;
+  /// Every rank contributes a record; `own` has those of the ranks of this process, `all` (one a rank) receives
+  /// everybody's. What they say is not judged. `text` explains a refusal. Errors: E2502, E2505, or the cause of an
+  /// abort.
+  virtual Status exchange(std::span<const StepRecord> own, std::string_view text, std::span<GatheredRecord> all) = 0;
 
   /// Ends the run for all ranks: waits that go on, and later ones, fail with `cause`. The first cause stays.
   virtual void abort(const Status &cause) = 0;

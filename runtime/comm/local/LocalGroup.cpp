@@ -13,6 +13,12 @@ Result<std::unique_ptr<LocalGroup>> LocalGroup::make(uint32_t ranks, uint64_t ar
   return group;
 }
 
+Status LocalGroup::exchange(std::span<const StepRecord> own, std::string_view text, std::span<GatheredRecord> all) {
+  for (size_t rank = 0; rank != own.size(); ++rank)
+    all[rank] = {own[rank], text};
+  return cause();
+}
+
 void LocalGroup::abort(const Status &cause) {
   std::lock_guard lock(mutex);
   if (first.isOk())

@@ -15,7 +15,7 @@
 
 namespace muster::comm {
 
-/// Control and transport at once. One caller speaks for all ranks, so they agree by construction.
+/// Control and transport at once. One caller speaks for all ranks.
 class LocalGroup final : public Control, public Transport {
 public:
   /// One arena of `arenaBytes` a rank. Errors: E2404.
@@ -23,7 +23,7 @@ public:
 
   uint32_t ranks() const override { return static_cast<uint32_t>(arenas.size()); }
   Status barrier() override { return cause(); }
-  Status exchange(const StepRecord &, std::string_view) override { return cause(); }
+  Status exchange(std::span<const StepRecord> own, std::string_view text, std::span<GatheredRecord> all) override;
   void abort(const Status &cause) override;
   Status cause() const override;
 

@@ -20,7 +20,7 @@ namespace muster::comm {
 namespace {
 
 constexpr uint32_t segmentReady = 0x4d535247; // "MSRG"
-constexpr uint32_t segmentVersion = 1;
+constexpr uint32_t segmentVersion = 2;
 constexpr size_t textBytes = 480;
 
 uint64_t roundUp(uint64_t value) { return (value + 63) / 64 * 64; }
@@ -66,8 +66,10 @@ struct alignas(64) ShmGroup::Block {
 
 struct alignas(64) ShmGroup::Record {
   uint64_t step;
+  uint64_t plan;
   uint32_t entry;
   uint32_t refusal;
+  uint32_t refusalExit;
   char text[textBytes];
 };
 
@@ -268,31 +270,26 @@ Status ShmGroup::barrier() {
 }
 
 // Two records a rank, used in turn: a rank that is one exchange ahead writes the other one, and it cannot be two ahead.
-Status ShmGroup::exchange(const StepRecord &own, std::string_view text) {
+Status ShmGroup::exchange(std::span<const StepRecord> own, std::string_view text, std::span<GatheredRecord> all) {
   MUSTER_RETURN_IF_ERROR(cause());
   uint32_t parity = ++phase & 1;
   Record &mine = record(options.rank, parity);
-  mine.step = own.step;
-  mine.entry = own.entry;
-  mine.refusal = own.refusal;
+  mine.step = own[0].step;
+  mine.plan = own[0].plan;
+  mine.entry = own[0].entry;
+  mine.refusal = own[0].refusal;
+  mine.refusalExit = own[0].refusalExit;
   setText(mine.text, text);
   std::memset(fields(mine), 0, options.recordFields * sizeof(int64_t));
-  std::copy_n(own.fields.begin(), std::min<size_t>(own.fields.size(), options.recordFields), fields(mine));
+  std::copy_n(own[0].fields.begin(), std::min<size_t>(own[0].fields.size(), options.recordFields), fields(mine));
   publish(block(options.rank).phase, phase);
   MUSTER_RETURN_IF_ERROR(awaitPhase(phase, 2502));
-  for (uint32_t rank = 0; rank != options.ranks; ++rank)
-    if (const Record &other = record(rank, parity); other.refusal != 0)
-      return Status::error(2504, "rank {} refused the step: {}", rank, other.text);
-  Record &first = record(0, parity);
-  for (uint32_t rank = 1; rank != options.ranks; ++rank) {
+  for (uint32_t rank = 0; rank != options.ranks; ++rank) {
     Record &other = record(rank, parity);
-    if (other.step != first.step || other.entry != first.entry)
-      return Status::error(2503, "expected step {} of entry {} as on rank 0 on rank {} but got step {} of entry {}",
-                           first.step, first.entry, rank, other.step, other.entry);
-    for (uint32_t i = 0; i != options.recordFields; ++i)
-      if (fields(other)[i] != fields(first)[i])
-        return Status::error(2503, "expected {} in field {} of the step record as on rank 0 on rank {} but got {}",
-                             fields(first)[i], i, rank, fields(other)[i]);
+    std::string_view said(other.text, strnlen(other.text, textBytes));
+    all[rank] = {{other.step, other.plan, other.entry, other.refusal, other.refusalExit,
+                  std::span<const int64_t>(fields(other), options.recordFields)},
+                 said};
   }
   return Status::ok();
 }

@@ -49,7 +49,7 @@ public:
 
   uint32_t ranks() const override { return options.ranks; }
   Status barrier() override;
-  Status exchange(const StepRecord &own, std::string_view text) override;
+  Status exchange(std::span<const StepRecord> own, std::string_view text, std::span<GatheredRecord> all) override;
   void abort(const Status &cause) override;
   Status cause() const override;
 

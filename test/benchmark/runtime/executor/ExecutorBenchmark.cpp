@@ -6,8 +6,12 @@
 //   AllReduce2KB  "us" of one all-reduce of 512 floats, "barrier_us" of a barrier of the same ranks, in batches in
 //   turn:
 //                 medians; "barriers" that one all-reduce costs (median of ratios); both of the least disturbed batch
+//   StepRecord    "us" of an exchange of step records of 7 fields, "barrier_us" of a barrier of the same ranks,
+//   "extra_us"
+//                 their difference: medians of batches in turn; as threads and as processes
 //   EmptySteps    nanoseconds a step of kernels that do nothing, each waiting for the one before; ranks, workers
 #include "runtime/comm/control/Progress.h"
+#include "runtime/comm/shm/ShmGroup.h"
 #include "runtime/device/host/Affinity.h"
 #include "test/benchmark/runtime/executor/Exchange.h"
 #include "test/unit/runtime/executor/SmallPlans.h"
@@ -166,6 +170,90 @@ void AllReduce2KBProcesses(benchmark::State &state) {
   munmap(shared, sizeof(Log));
 }
 BENCHMARK(AllReduce2KBProcesses)->Arg(2)->Arg(3)->UseManualTime()->Iterations(1);
+
+// ---- step records
+
+/// Batches of exchanges and barriers in turn; 0 where every rank saw what the others said.
+int exchangeRecords(uint32_t ranks, uint32_t rank, const std::string &group, Log &log) {
+  constexpr int64_t rounds = 50, fields = 7;
+  comm::ShmOptions options;
+  options.group = group;
+  options.rank = rank;
+  options.ranks = ranks;
+  options.recordFields = fields;
+  options.arenaBytes = 64;
+  auto joined = comm::ShmGroup::join(options);
+  if (!joined)
+    return 1;
+  std::vector<comm::GatheredRecord> all(ranks);
+  std::vector<int64_t> own(fields);
+  for (int batch = 0; batch != batches; ++batch) {
+    auto begin = Clock::now();
+    for (int64_t round = 0; round != rounds; ++round) {
+      std::fill(own.begin(), own.end(), batch * rounds + round + rank);
+      comm::StepRecord record{static_cast<uint64_t>(round), 0, 0, 0, 0, own};
+      if (!(*joined)->exchange({&record, 1}, "", all).isOk())
+        return 2;
+      for (uint32_t other = 0; other != ranks; ++other)
+        if (all[other].fields[fields - 1] != batch * rounds + round + other)
+          return 3;
+    }
+    double exchange = secondsSince(begin) / rounds;
+    begin = Clock::now();
+    for (int64_t round = 0; round != rounds; ++round)
+      if (!(*joined)->barrier().isOk())
+        return 4;
+    if (rank == 0) {
+      log.reduction[batch] = exchange;
+      log.barrier[batch] = secondsSince(begin) / rounds;
+    }
+  }
+  return 0;
+}
+
+void reportRecords(benchmark::State &state, const Log &log) {
+  std::vector<double> exchange(log.reduction, log.reduction + batches), barrier(log.barrier, log.barrier + batches);
+  std::vector<double> extra;
+  for (size_t batch = 0; batch != batches; ++batch)
+    extra.push_back(exchange[batch] - barrier[batch]);
+  state.SetIterationTime(median(exchange));
+  state.counters["us"] = median(exchange) * 1e6;
+  state.counters["barrier_us"] = median(barrier) * 1e6;
+  state.counters["extra_us"] = median(extra) * 1e6;
+}
+
+void StepRecordThreads(benchmark::State &state) {
+  uint32_t ranks = static_cast<uint32_t>(state.range(0));
+  auto log = std::make_unique<Log>();
+  for (auto _ : state) {
+    std::vector<std::thread> threads;
+    std::vector<int> codes(ranks);
+    for (uint32_t rank = 0; rank != ranks; ++rank)
+      threads.emplace_back(
+          [&, rank] { codes[rank] = exchangeRecords(ranks, rank, "records" + std::to_string(getpid()), *log); });
+    for (std::thread &thread : threads)
+      thread.join();
+    if (std::any_of(codes.begin(), codes.end(), [](int code) { return code != 0; }))
+      return state.SkipWithError("wrong records");
+    reportRecords(state, *log);
+  }
+}
+BENCHMARK(StepRecordThreads)->Arg(2)->Arg(16)->UseManualTime()->Iterations(1);
+
+void StepRecordProcesses(benchmark::State &state) {
+  uint32_t ranks = static_cast<uint32_t>(state.range(0));
+  void *shared = mmap(nullptr, sizeof(Log), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  Log &log = *new (shared) Log{};
+  for (auto _ : state) {
+    std::vector<int> codes = runProcesses(
+        ranks, [&](uint32_t rank) { return exchangeRecords(ranks, rank, "records" + std::to_string(getppid()), log); });
+    if (std::any_of(codes.begin(), codes.end(), [](int code) { return code != 0; }))
+      return state.SkipWithError("wrong records");
+    reportRecords(state, log);
+  }
+  munmap(shared, sizeof(Log));
+}
+BENCHMARK(StepRecordProcesses)->Arg(2)->Arg(8)->UseManualTime()->Iterations(1);
 
 // ---- the executor's own cost
 

@@ -271,7 +271,8 @@ TEST(Executor, RefusesBadStepsAndGoesOn) {
   std::vector<float> x = randomValues(3 * features, 1);
   EXPECT_EQ(executor->begin(0, std::vector<int64_t>{38}).number(), 2410);
   EXPECT_EQ(executor->begin(0, std::vector<int64_t>{-1}).number(), 2410);
-  EXPECT_EQ(executor->begin(0, std::vector<int64_t>{1, 1}).number(), 2410);
+  EXPECT_EQ(executor->begin(0, std::vector<int64_t>{1, 1, 1}).number(), 2410);
+  EXPECT_EQ(executor->begin(0, std::vector<int64_t>{1, 2}).number(), 2503);
   EXPECT_EQ(executor->begin(1, std::vector<int64_t>{1}).number(), 2418);
   EXPECT_EQ(executor->run().number(), 2414);
   ASSERT_TRUE(executor->begin(0, std::vector<int64_t>{3}).isOk());

@@ -92,16 +92,64 @@ TEST(Shm, RanksAgreeOnRecordsAndRefusals) {
     std::vector<float> x = randomValues(7 * features, 1);
     if (runOnce(**executor, {7}, x).size() != x.size())
       return 2;
-    // One refuses, both return an error, both go on.
-    Status status =
-        rank == 0 ? (*executor)->begin(0, std::vector<int64_t>{3}) : (*executor)->begin(0, std::vector<int64_t>{99});
-    if (expect(status, rank == 0 ? 2504 : 2410))
+    // One refuses, both return its error, both go on.
+    Status status = rank == 0
+                        ? (*executor)->begin(0, std::vector<int64_t>{3})
+                        : (*executor)->refuse(Status::error(2499, "no tokens").withExitCode(ExitCode::unsupported));
+    if (expect(status, 2499) || status.exitCode() != ExitCode::unsupported ||
+        status.text() != (rank == 0 ? "E2499 rank 1 refused the step: no tokens" : "E2499 no tokens"))
       return 3;
-    if (runOnce(**executor, {7}, x).size() != x.size())
+    // Both refuse: the lower rank's.
+    if (expect((*executor)->refuse(Status::error(rank == 0 ? 2497 : 2498, "no")), 2497))
       return 4;
-    return expect((*executor)->begin(0, std::vector<int64_t>{static_cast<int64_t>(rank) + 1}), 2503);
+    // A record of the wrong length, and one beyond the bounds.
+    if (expect((*executor)->begin(0, std::vector<int64_t>(1 + rank, 3)), 2410) ||
+        expect((*executor)->begin(0, std::vector<int64_t>{99}), 2410) ||
+        expect((*executor)->begin(rank, std::vector<int64_t>{3}), 2418))
+      return 5;
+    // What must be equal and is not.
+    status = (*executor)->begin(0, std::vector<int64_t>{static_cast<int64_t>(rank) + 1});
+    if (expect(status, 2503) ||
+        status.text() != "E2503 expected 1 in tokens of the step record as on rank 0 on rank 1 but got 2")
+      return 6;
+    return runOnce(**executor, {7}, x).size() != x.size() ? 7 : 0;
   };
   EXPECT_EQ(runProcesses(2, body), (std::vector<int>{0, 0}));
+}
+
+// Each process knows its own rows only; those of a group must say the same.
+TEST(Shm, RanksGatherWhatEachKnows) {
+  PlanBuilder builder({{"dp", 3}, {"tp", 2}});
+  buildRagged(builder, 40, 90);
+  std::string path = builder.write(scratchFolder(), "shmragged");
+  auto body = [&](uint32_t rank) {
+    auto executor = join(path, shmOptions("ragged", rank));
+    if (!executor)
+      return 1;
+    auto local = create(load(path), {});
+    for (int64_t step = 0; step != 30; ++step) {
+      const int64_t rows[] = {step % 7, step % 5 == 0 ? 0 : 40, 3 * step % 41};
+      std::vector<int64_t> all;
+      for (uint32_t other = 0; other != 6; ++other)
+        all.push_back(rows[other / 2]);
+      std::vector<float> x =
+          randomValues(static_cast<size_t>((rows[0] + rows[1] + rows[2]) * raggedWidth), static_cast<uint32_t>(step));
+      if (runOnce(**executor, {rows[rank / 2]}, x) != runOnce(*local, all, x))
+        return 2;
+    }
+    Status status = (*executor)->begin(0, std::vector<int64_t>{rank == 3 ? 4 : 5});
+    if (expect(status, 2503) ||
+        status.text() != "E2503 expected 5 in rows of the step record as on rank 2 on rank 3 but got 4")
+      return 3;
+    status = (*executor)->begin(0, std::vector<int64_t>{rank / 2 == 1 ? 41 : 0});
+    if (expect(status, 2410) ||
+        status.text() != "E2410 expected rows of the step record in [0, 40] at position 1 but got 41")
+      return 4;
+    if (expect((*executor)->begin(0, std::vector<int64_t>{31}), 2411))
+      return 5;
+    return testing::Test::HasFailure() ? 6 : 0;
+  };
+  EXPECT_EQ(runProcesses(6, body), std::vector<int>(6, 0));
 }
 
 TEST(Shm, RanksMustHaveTheSamePlan) {
