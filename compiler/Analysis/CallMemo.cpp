@@ -28,7 +28,7 @@ static bool isSameAnchor(const Anchor &a, const Anchor &b) {
 
 static bool isSameDim(const Dim &a, const Dim &b) {
   return isEach(a.digits, b.digits, isSameDigit) && isEach(a.anchors, b.anchors, isSameAnchor) &&
-         isEach(a.segments, b.segments, isSameDim);
+         isEach(a.segments, b.segments, isSameDim) && isEach(a.at, b.at, std::equal_to<>());
 }
 
 static bool isSameHistory(const History *a, const History *b) {
@@ -51,8 +51,8 @@ static bool isSameHistory(const History *a, const History *b) {
 static bool isSameValue(const Value &a, const Value &b) {
   return isEach(a.dims, b.dims, isSameDim) && isEach(a.floats, b.floats, isSameDigit) &&
          isEach(a.pending, b.pending, std::equal_to<>()) && isEach(a.parts, b.parts, std::equal_to<>()) &&
-         a.multiplicity == b.multiplicity && a.isChoice == b.isChoice && a.isUnsettled == b.isUnsettled &&
-         isSameHistory(a.history.get(), b.history.get());
+         isEach(a.at, b.at, std::equal_to<>()) && a.multiplicity == b.multiplicity && a.isChoice == b.isChoice &&
+         a.isUnsettled == b.isUnsettled && isSameHistory(a.history.get(), b.history.get());
 }
 
 static bool isSameOperand(const CallValue &a, const CallValue &b) {

@@ -12,17 +12,24 @@ using layout::Refusal;
 using layout::Size;
 
 /// Of a space of which the value has no digit (another chunk order, another dim) there is no element to show.
-static bool hasSpacesOf(const layout::Value &value, const layout::Value &wanted) {
+static bool hasSpacesOf(const layout::Universe &universe, const layout::Value &value, const layout::Value &wanted) {
   llvm::SmallDenseSet<layout::SpaceId, 8> spaces;
   auto addDigits = [&](const auto &digits) {
     for (const layout::Digit &digit : digits)
-      spaces.insert(digit.space);
+      spaces.insert(layout::rootOf(universe, digit.space));
+  };
+  auto addPlaces = [&](ArrayRef<layout::SpaceId> at) {
+    for (layout::SpaceId space : at)
+      spaces.insert(layout::rootOf(universe, space));
   };
   addDigits(value.floats);
+  addPlaces(value.at);
   for (const layout::Dim &dim : value.dims) {
     addDigits(dim.digits);
-    for (const layout::Dim &segment : dim.segments)
+    for (const layout::Dim &segment : dim.segments) {
       addDigits(segment.digits);
+      addPlaces(segment.at);
+    }
   }
   return llvm::all_of(wanted.dims, [&](const layout::Dim &dim) {
     return llvm::all_of(dim.digits, [&](const layout::Digit &digit) { return spaces.contains(digit.space); });
@@ -34,7 +41,7 @@ static bool hasSpacesOf(const layout::Value &value, const layout::Value &wanted)
 static std::optional<LayoutCounterexample> findDifference(const layout::Universe &universe, const layout::Value &got,
                                                           const layout::Value &wanted) {
   static constexpr int64_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53};
-  if (!hasSpacesOf(got, wanted))
+  if (!hasSpacesOf(universe, got, wanted))
     return std::nullopt;
   layout::Place place;
   for (size_t i = 0; i < universe.symbols.size(); ++i)
@@ -47,7 +54,12 @@ static std::optional<LayoutCounterexample> findDifference(const layout::Universe
     SmallVector<int64_t, 6> values{0};
     int64_t size = evaluate(got.dims[i].localSize());
     for (const layout::Value *value : {&got, &wanted}) {
-      int64_t step = 1;
+      int64_t step = 1, begin = 0;
+      for (const layout::Dim &segment : value->dims[i].segments) {
+        if (begin < size)
+          values.push_back(begin);
+        begin += evaluate(segment.localSize());
+      }
       for (const layout::Digit &digit : llvm::reverse(value->dims[i].digits))
         if (!digit.isMesh()) {
           if (step < size)
@@ -138,6 +150,30 @@ bool FunctionInference::isArgumentMoved(mlir::Value value) {
   return value.getParentBlock() == &entry.getBody().front() && get(value).value.isFull();
 }
 
+/// Parts of dims that are not in their order: what they are together is told place by place, if it can be told.
+std::optional<bool> FunctionInference::checkRanges(Operation *op, mlir::Value value, const layout::Value &declared,
+                                                   const Refusal &refusal, const std::string &what, LayoutAttr layout) {
+  const layout::Value &held = get(value).value;
+  auto isConstant = [&](const layout::Dim &dim) {
+    return llvm::any_of(dim.digits, [&](const layout::Digit &digit) { return constantSpaces.contains(digit.space); });
+  };
+  bool hasConstant = false;
+  for (const layout::Dim &dim : held.dims)
+    hasConstant |= isConstant(dim) || llvm::any_of(dim.segments, isConstant);
+  if (hasConstant || held.isChoice || !held.floats.empty() || reductionDisagreement(scope.universe, held, declared))
+    return std::nullopt;
+  std::optional<LayoutFinding> places = comparePlaces(op, value, declared);
+  if (!places)
+    return true;
+  if (places->kind != LayoutFinding::Kind::Refuted && places->notes.empty())
+    return std::nullopt;
+  places->message = what + places->message + ": expected layout " + layout.getText();
+  places->parting = value.getDefiningOp();
+  places->notes.push_back({value.getLoc(), refusal.message});
+  report.findings.push_back(std::move(*places));
+  return false;
+}
+
 bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what) {
   ++(isa<AssertLayoutOp>(op) ? report.claims : report.results);
   Known known = get(value);
@@ -203,13 +239,24 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     return false;
   }
   std::optional<Refusal> refusal = layout::boundaryDisagreement(scope.universe, known.value, *declared);
+  if (refusal && refusal->kind == Refusal::Kind::Unknown && layout::hasRanges(scope.universe, known.value))
+    if (std::optional<bool> isRight = checkRanges(op, value, *declared, *refusal, what + " ", layout))
+      return *isRight;
   if (refusal && refusal->kind == Refusal::Kind::Unknown)
     if (std::optional<layout::Packed> packed = packedOf(known)) {
       markUncovered("parts side by side that are one declared dim");
       refusal = packedBoundary(*packed, *declared);
     }
-  if (!refusal)
+  if (!refusal) {
+    if (certificate && cutValues.contains(value) && comparePlaces(op, value, *declared))
+      markUncovered("a part of a dim at an offset, by another name");
     return true;
+  }
+  for (const layout::Dim &dim : known.value.dims)
+    for (const layout::Dim &segment : dim.segments)
+      for (const layout::Digit &digit : segment.digits)
+        if (scope.universe.spaces[digit.space].tag == "unwritten")
+          return wrong("has elements that nothing has written: " + print(scope.universe, dim), 1104);
   // Elements of an argument are told apart by the names of its dims, whatever dims the shards are said to stand in.
   if (isArgumentMoved(value) && layout::holdsSame(known.value, *declared)) {
     markUncovered("shards that stand in other dims than declared");
@@ -241,12 +288,19 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
       finding.explanations.push_back({entry.getLoc(), "layout " + layout.getText() + " declared here"});
     // Elements are told apart by the declared names; what consists of other spaces has none.
     bool isNamed = true;
+    auto checkNamed = [&](layout::SpaceId space) {
+      layout::SpaceId root = layout::rootOf(scope.universe, space);
+      isNamed &= llvm::any_of(declared->dims, [&](const layout::Dim &other) {
+        return llvm::any_of(other.digits, [&](const layout::Digit &named) { return named.space == root; });
+      });
+    };
     for (const layout::Dim &dim : known.value.dims)
       for (const layout::Digit &digit : dim.digits)
-        isNamed &= llvm::any_of(declared->dims, [&](const layout::Dim &other) {
-          return llvm::any_of(other.digits, [&](const layout::Digit &named) { return named.space == digit.space; });
-        });
-    if (isNamed)
+        checkNamed(digit.space);
+    llvm::for_each(known.value.at, checkNamed);
+    // Where a part of a dim is may be forgotten.
+    bool isTold = finding.kind == LayoutFinding::Kind::Refuted || !layout::hasRanges(scope.universe, known.value);
+    if (isNamed && isTold)
       finding.counterexample = findDifference(scope.universe, known.value, *declared);
     if (isNamed && !finding.counterexample && finding.kind == LayoutFinding::Kind::Refuted) {
       // Each rank holds what is declared, but the shards stand in other dims: with other sizes it is another program.

@@ -80,6 +80,11 @@ private:
   static constexpr size_t mostShapes = 64; ///< of one reshape
 
   bool collect(mlir::Value own);
+  /// Its digits tell what it is on one rank; what was cut is followed to what it was cut from.
+  bool isKnownWhole(mlir::Value own) const {
+    const Known &known = inference.get(own);
+    return known.kind == Known::Kind::Digits && !layout::hasRanges(inference.scope.universe, known.value);
+  }
   bool choose(size_t step, ArrayRef<int64_t> wanted, const llvm::DenseMap<mlir::Value, Shape> *fixed,
               llvm::function_ref<bool()> visit);
   std::vector<std::pair<Shape, Shape>> candidates(mlir::Value own);
@@ -99,7 +104,7 @@ bool FunctionInference::OneRank::collect(mlir::Value own) {
   if (!seen.insert(own).second)
     return true;
   const Known &known = inference.get(own);
-  if (known.kind == Known::Kind::Digits) {
+  if (isKnownWhole(own)) {
     if (!isPlain(known.value))
       return false;
     Shape shape;
@@ -109,7 +114,7 @@ bool FunctionInference::OneRank::collect(mlir::Value own) {
     return true;
   }
   Operation *op = own.getDefiningOp();
-  if (!op || (known.kind != Known::Kind::Waiting && known.kind != Known::Kind::Pulled))
+  if (!op || known.kind == Known::Kind::Failed || known.kind == Known::Kind::Uniform)
     return false;
   if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
     for (int64_t stride : slice.getStaticStrides())
@@ -241,8 +246,8 @@ bool FunctionInference::OneRank::choose(size_t step, ArrayRef<int64_t> wanted,
 PulledElement FunctionInference::OneRank::pull(SmallVector<int64_t, 4> index) const {
   mlir::Value own = value;
   while (true) {
-    const Known &known = inference.get(own);
-    if (known.kind == Known::Kind::Digits) {
+    if (isKnownWhole(own)) {
+      const Known &known = inference.get(own);
       PulledElement element;
       element.source = own;
       element.positions.assign(inference.scope.universe.spaces.size(), 0);

@@ -72,6 +72,15 @@ std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir
     }
     return std::nullopt;
   }
+  // What was computed of several parts of a dim is at none of its positions.
+  for (size_t i = 0; i < element->isHeld.size(); ++i)
+    if ((*got)[i] != wanted[i] && !element->isHeld[i]) {
+      finding.kind = LayoutFinding::Kind::Unknown;
+      finding.number = 1108;
+      finding.message = "is made of values that have no dim '" + scope.universe.spaces[i].name + "'";
+      finding.missingFact = "a layout that does not name '" + scope.universe.spaces[i].name + "'";
+      return finding;
+    }
   LayoutCounterexample example;
   example.coordinates = nameCoordinates(scope.universe, place);
   example.index = place.index;

@@ -183,7 +183,19 @@ SmallVector<unsigned, 4> muster::segmentsAt(const layout::Value &value, const la
   return segments;
 }
 
+bool muster::isPlainMovement(Operation *op) {
+  if (!op || isa<AllReduceOp, ReduceScatterOp, BroadcastOp, PermuteOp>(op))
+    return false;
+  return isa<tensor::ExtractSliceOp, tensor::ConcatOp, tensor::InsertSliceOp>(op) || movedOperand(op);
+}
+
 std::optional<PulledElement> FunctionInference::pull(mlir::Value value, layout::Place place) {
+  CutElement cut;
+  std::optional<PulledElement> element = pullWhole(value, std::move(place), cut);
+  return element ? element : cut.element;
+}
+
+std::optional<PulledElement> FunctionInference::pullWhole(mlir::Value value, layout::Place place, CutElement &cut) {
   Follower follower(scope.universe, place);
   auto offsetAt = [&](OpFoldResult offset) -> std::optional<int64_t> {
     if (std::optional<Size> size = sizeOf(offset))
@@ -192,18 +204,41 @@ std::optional<PulledElement> FunctionInference::pull(mlir::Value value, layout::
   };
   while (true) {
     const Known &known = get(value);
-    if (known.kind == Known::Kind::Digits)
-      return PulledElement{layout::plainPositionsAt(scope.universe, known.value, place), value,
-                           segmentsAt(known.value, place)};
-    if (known.packed && !known.packed->isCut) {
+    if (known.kind == Known::Kind::Digits) {
+      PulledElement element{layout::plainPositionsAt(scope.universe, known.value, place), value,
+                            segmentsAt(known.value, place)};
+      if (!scope.universe.ranges.empty())
+        element.isHeld = layout::spacesAt(scope.universe, known.value, place);
+      if (!layout::hasRanges(scope.universe, known.value))
+        return element;
+      // What was cut is told by what it was cut from, if it was only moved since; else by the parts of one tensor.
+      if (!cut.element || (known.isOneTensor && !cut.isOneTensor)) {
+        for (auto [dim, segment] : llvm::zip(known.value.dims, element.segments))
+          if (known.isOneTensor && layout::areDisjointRanges(scope.universe, dim))
+            segment = 0; // its positions tell
+        cut = {std::move(element), known.isOneTensor};
+      }
+      if (!isPlainMovement(value.getDefiningOp()))
+        return std::nullopt;
+    } else if (known.packed && !known.packed->isCut) {
       auto [part, index] = layout::placeIn(*known.packed, place.index[known.packed->dim]);
       SmallVector<unsigned, 4> segments(place.index.size(), 0);
       segments[known.packed->dim] = static_cast<unsigned>(part);
+      layout::Place before = place;
       place.index[known.packed->dim] = index;
-      return PulledElement{layout::plainPositionsAt(scope.universe, known.packed->parts[part], place), value, segments};
-    }
-    if (known.kind != Known::Kind::Waiting && known.kind != Known::Kind::Pulled)
+      PulledElement element{layout::plainPositionsAt(scope.universe, known.packed->parts[part], place), value,
+                            segments};
+      if (!scope.universe.ranges.empty())
+        element.isHeld = layout::spacesAt(scope.universe, known.packed->parts[part], place);
+      auto hasRanges = [&](const layout::Value &own) { return layout::hasRanges(scope.universe, own); };
+      if (llvm::none_of(known.packed->parts, hasRanges))
+        return element;
+      if (!cut.element)
+        cut.element = std::move(element);
+      place = std::move(before);
+    } else if (known.kind != Known::Kind::Waiting && known.kind != Known::Kind::Pulled) {
       return std::nullopt;
+    }
     Operation *op = value.getDefiningOp();
     if (!op)
       return std::nullopt;

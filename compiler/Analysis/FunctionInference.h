@@ -13,6 +13,7 @@
 #include "compiler/Layout/Evaluate.h"
 #include "compiler/Layout/GroupedHeads.h"
 #include "compiler/Layout/Movement.h"
+#include "compiler/Layout/Ranges.h"
 #include "compiler/Layout/Readings.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
@@ -31,6 +32,14 @@ struct PulledElement {
   llvm::SmallVector<int64_t, 4> positions;
   mlir::Value source;
   llvm::SmallVector<unsigned, 4> segments;
+  /// By space, whether the position is known; empty where all are.
+  llvm::SmallVector<bool, 8> isHeld = {};
+};
+
+/// Of what holds parts of dims (Ranges.h): the element as such, and whether the parts are known to be of one tensor.
+struct CutElement {
+  std::optional<PulledElement> element;
+  bool isOneTensor = false;
 };
 
 /// What places that were compared have shown.
@@ -79,7 +88,13 @@ private:
   void checkClaim(AssertLayoutOp op);
   /// True where the value holds what the layout says; else a finding was reported, here or before.
   bool checkBoundary(mlir::Operation *op, mlir::Value value, LayoutAttr layout, const std::string &what);
+  /// The same of parts of dims that no list of digits compares; nullopt where places do not tell, either.
+  std::optional<bool> checkRanges(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
+                                  const layout::Refusal &refusal, const std::string &what, LayoutAttr layout);
   bool isArgumentMoved(mlir::Value value);
+  /// Whether the result is made of parts of dims at offsets. Certificates have no map of such: their reader goes back
+  /// to what was cut, place by place, and what is computed of it is not covered.
+  bool isCut(mlir::Operation &op);
   /// The certificate's reader has no rule for what was just judged.
   void markUncovered(llvm::StringRef why);
   void inferCall(mlir::func::CallOp op);
@@ -116,6 +131,13 @@ private:
   layout::Dim constantDim(const layout::Size &size, const std::string &name, const std::string &tag = {});
   /// The segments between two local positions; nullopt where one of them would be cut.
   std::optional<std::vector<layout::Dim>> segmentsIn(const layout::Dim &dim, int64_t begin, int64_t end);
+  /// What a value holds between two local positions of a dim, a value for each of its segments. False where one of them
+  /// cannot be cut there.
+  bool addPieces(const layout::Value &value, unsigned dim, int64_t begin, int64_t end,
+                 std::vector<layout::Value> &parts);
+  /// A number for the tensor that a value is moved from: parts of one tensor have the same, and so have what one
+  /// function computes of them. Two numbers may be of one tensor all the same.
+  uint64_t tensorOf(mlir::Value value, unsigned depth = 0);
   /// Result known place by place only: sizes of the result from those of the operands. False where they are not known.
   bool inferPulled(mlir::Operation *op, const std::string &reason);
 
@@ -160,7 +182,14 @@ private:
   /// The positions at a place, followed back to a value of known digits. Nullopt where an operation on the way is no
   /// movement.
   std::optional<PulledElement> pull(mlir::Value value, layout::Place place);
+  /// Back to a value that is not made of parts of dims; nullopt, and `cut`, where what was cut was computed with.
+  std::optional<PulledElement> pullWhole(mlir::Value value, layout::Place place, CutElement &cut);
   llvm::SmallVector<layout::Size, 4> shapeOf(mlir::Value value);
+
+  // SettlePlaces.cpp
+  /// The digits of a value that was cut at places which ranks compute, if it has any: they are read off a few places
+  /// and hold at all.
+  std::optional<layout::Value> settle(mlir::Value value);
 
   // ComparePlaces.cpp
   /// What is declared against what is followed back, place by place.
@@ -262,6 +291,10 @@ private:
   /// Iterations that a loop may have to be followed, and operations in all of them together.
   static constexpr int64_t mostTrips = 64, mostFollowed = int64_t(1) << 16;
   int64_t followed = 0;
+  /// Values of which isCut was true; only where there is a certificate.
+  llvm::DenseSet<mlir::Value> cutValues;
+  /// What tensorOf answered, and what loops carry; the former is forgotten with each iteration.
+  llvm::DenseMap<mlir::Value, uint64_t> tensors, carriedTensors;
   /// Regions and calls around the operation that is judged. The walk is recursive, and a stack is 8 MB.
   unsigned nesting = 0;
   static constexpr unsigned mostNesting = 400;
@@ -291,6 +324,9 @@ llvm::SmallVector<unsigned, 4> segmentsAt(const layout::Value &value, const layo
 
 /// Whether a number is the constant zero.
 bool isZeroNumber(mlir::Value number);
+
+/// Whether elements of the result are elements of operands, of places that can be told.
+bool isPlainMovement(mlir::Operation *op);
 
 /// The tensor that an operation moves as a whole (reshapes, transpositions, collectives that add nothing up); null for
 /// others.

@@ -132,7 +132,7 @@ std::optional<Packed> FunctionInference::takeParts(const Packed &packed, int64_t
       local.count = to - from;
       local.stride = 1;
       local.home.reset();
-      piece.pieceOf = whole.pieceOf.value_or(local.space);
+      piece.pieceOf = whole.pieceOf.value_or(layout::rootOf(scope.universe, local.space));
       bool isConstant = constantSpaces.contains(local.space);
       local.space = scope.universe.addSpace(std::move(piece));
       if (isConstant)
@@ -206,8 +206,10 @@ std::optional<layout::Value> FunctionInference::joinParts(const Packed &packed) 
     size += packed.partSize(i);
   }
   auto [known, isNew] = joined.try_emplace(parts, 0);
-  if (isNew)
+  if (isNew) {
     known->second = scope.universe.addSpace({name, Size(size)});
+    scope.universe.spaces[known->second].isJoined = true;
+  }
   return layout::asWhole(scope.universe, packed, known->second);
 }
 
@@ -590,6 +592,9 @@ std::optional<Refusal> FunctionInference::packedBoundary(const Packed &packed, c
     SmallVector<layout::Digit, 4> digits;
     llvm::append_range(digits, part.dims[packed.dim].digits);
     llvm::append_range(digits, part.floats);
+    for (layout::SpaceId space : part.at)
+      if (named.contains(layout::rootOf(scope.universe, space)))
+        return open;
     for (const layout::Digit &digit : digits) {
       if (isDeclaredHere(digit))
         continue;
@@ -599,6 +604,8 @@ std::optional<Refusal> FunctionInference::packedBoundary(const Packed &packed, c
                                          print(scope.universe, wanted.segments[i]))
                         : open;
       std::optional<layout::SpaceId> whole = scope.universe.spaces[digit.space].pieceOf;
+      if (scope.universe.spaces[digit.space].range)
+        whole = layout::rootOf(scope.universe, digit.space);
       bool isNamedPiece = whole && (named.contains(*whole) || scope.universe.spaces[*whole].isBound);
       if (scope.universe.spaces[digit.space].isBound || isNamedPiece)
         return open;

@@ -85,9 +85,13 @@ std::optional<Known> FunctionInference::join(const Known &a, const Known &b) {
     return isPart ? std::optional<Known>(other) : std::nullopt;
   }
   // What is known place by place is known of one value only.
-  if (a.kind != Kind::Digits || b.kind != Kind::Digits || !layout::isSame(a.value, b.value))
+  if (a.kind != Kind::Digits || b.kind != Kind::Digits)
     return std::nullopt;
-  return a;
+  Known both = a;
+  llvm::erase_if(both.value.at, [&](layout::SpaceId space) { return !llvm::is_contained(b.value.at, space); });
+  layout::Value other = b.value;
+  other.at = both.value.at;
+  return layout::isSame(both.value, other) ? std::optional(std::move(both)) : std::nullopt;
 }
 
 std::string FunctionInference::describe(const Known &known) const {
@@ -108,7 +112,9 @@ std::string FunctionInference::describe(const Known &known) const {
 void FunctionInference::reportDisagreement(Operation *op, const Known &a, const Known &b, const std::string &what) {
   // Two values of which places are known, and a constant beside a sum, may be right all the same.
   auto isDigits = [](const Known &known) { return known.kind == Known::Kind::Digits; };
-  bool isWrong = isDigits(a) && isDigits(b);
+  // So may different parts of one dim.
+  bool isWrong = isDigits(a) && isDigits(b) && !layout::hasRanges(scope.universe, a.value) &&
+                 !layout::hasRanges(scope.universe, b.value);
   Refusal refusal{isWrong ? Refusal::Kind::Wrong : Refusal::Kind::Unknown, what, isWrong ? "" : "both with one layout"};
   reportRefusal(op, refusal, 1106);
 }
@@ -164,8 +170,8 @@ void FunctionInference::settleLoop(scf::ForOp op) {
         return reportDisagreement(op, before, after,
                                   "carried value " + std::to_string(i) + " enters the loop as " + describe(before) +
                                       " and leaves an iteration as " + describe(after));
-      bool isSame =
-          both->kind == before.kind && both->isZero == before.isZero && both->isUnwritten == before.isUnwritten;
+      bool isSame = both->kind == before.kind && both->value.at.size() == before.value.at.size() &&
+                    both->isZero == before.isZero && both->isUnwritten == before.isUnwritten;
       if (isSame)
         continue;
       isSettled = false;
@@ -190,8 +196,11 @@ bool FunctionInference::followLoop(scf::ForOp op, int64_t lower, int64_t step, i
     return llvm::any_of(llvm::drop_begin(report.findings, findings),
                         [](const LayoutFinding &finding) { return finding.kind != LayoutFinding::Kind::Assumed; });
   };
-  for (auto [argument, init] : llvm::zip(op.getRegionIterArgs(), op.getInitArgs()))
+  for (auto [argument, init] : llvm::zip(op.getRegionIterArgs(), op.getInitArgs())) {
     pass(init, argument);
+    carriedTensors[argument] = tensorOf(init);
+  }
+  tensors.clear();
   bool isCheap = true;
   for (int64_t trip = 0; trip < trips && isCheap && !hasFinding(); ++trip) {
     loopIndices[op.getInductionVar()] = lower + trip * step;
@@ -201,9 +210,14 @@ bool FunctionInference::followLoop(scf::ForOp op, int64_t lower, int64_t step, i
     isCheap = followed <= mostFollowed;
     // All at once: what is carried may change places.
     std::vector<CallValue> next;
-    for (mlir::Value value : yield.getOperands())
+    SmallVector<uint64_t, 4> nextTensors;
+    for (mlir::Value value : yield.getOperands()) {
       next.push_back({get(value), divergenceOf(value)});
-    for (auto [argument, value] : llvm::zip(op.getRegionIterArgs(), next)) {
+      nextTensors.push_back(tensorOf(value));
+    }
+    tensors.clear();
+    for (auto [argument, value, tensor] : llvm::zip(op.getRegionIterArgs(), next, nextTensors)) {
+      carriedTensors[argument] = tensor;
       set(argument, std::move(value.known));
       if (value.divergence)
         divergent[argument] = value.divergence;
@@ -212,12 +226,17 @@ bool FunctionInference::followLoop(scf::ForOp op, int64_t lower, int64_t step, i
     }
   }
   loopIndices.erase(op.getInductionVar());
+  markUncovered("a loop that was followed iteration by iteration");
   if (hasFinding() || !isCheap) {
     fail(op);
     return isCheap;
   }
-  for (auto [result, argument] : llvm::zip(op.getResults(), op.getRegionIterArgs()))
+  for (auto [result, argument] : llvm::zip(op.getResults(), op.getRegionIterArgs())) {
     pass(argument, result);
+    carriedTensors[result] = carriedTensors[argument];
+  }
+  for (BlockArgument argument : op.getRegionIterArgs())
+    carriedTensors.erase(argument);
   return true;
 }
 
@@ -227,6 +246,10 @@ void FunctionInference::inferLoop(scf::ForOp op) {
       return;
   size_t findings = report.findings.size(), maps = certificate ? certificate->size() : 0;
   int64_t operations = report.operations, claims = report.claims;
+  for (mlir::Value value : op.getResults())
+    carriedTensors.erase(value);
+  for (BlockArgument argument : op.getRegionIterArgs())
+    carriedTensors.erase(argument);
   settleLoop(op);
   if (llvm::all_of(llvm::drop_begin(report.findings, findings),
                    [](const LayoutFinding &finding) { return finding.kind == LayoutFinding::Kind::Assumed; }))

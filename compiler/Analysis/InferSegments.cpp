@@ -6,6 +6,7 @@
 #include "compiler/Layout/NormalForm.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 using namespace muster;
@@ -66,6 +67,95 @@ std::optional<std::vector<layout::Dim>> FunctionInference::segmentsIn(const layo
   return taken;
 }
 
+uint64_t FunctionInference::tensorOf(mlir::Value value, unsigned depth) {
+  if (auto carried = carriedTensors.find(value); carried != carriedTensors.end())
+    return carried->second;
+  auto [known, isNew] = tensors.try_emplace(value, 0);
+  if (!isNew)
+    return known->second;
+  Operation *op = value.getDefiningOp();
+  // What is not looked into is a tensor of its own, in each iteration of a loop that is followed another.
+  bool isFollowed = llvm::any_of(loopIndices, [&](const auto &index) {
+    mlir::Value induction = index.first;
+    Operation *loop = induction.getParentBlock()->getParentOp();
+    return loop->isAncestor(value.getParentBlock()->getParentOp());
+  });
+  uint64_t number = llvm::hash_combine(value.getAsOpaquePointer(), isFollowed ? followed + 1 : 0);
+  constexpr unsigned deepest = 500;
+  if (depth < deepest && op) {
+    if (mlir::Value moved = isa<AllReduceOp, ReduceScatterOp>(op) ? mlir::Value() : movedOperand(op)) {
+      number = tensorOf(moved, depth + 1);
+    } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+      number = tensorOf(slice.getSource(), depth + 1);
+    } else if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
+      uint64_t own = tensorOf(insert.getSource(), depth + 1);
+      if (get(insert.getDest()).kind == Known::Kind::Uniform || own == tensorOf(insert.getDest(), depth + 1))
+        number = own;
+    } else if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
+      uint64_t own = tensorOf(concat.getInputs().front(), depth + 1);
+      if (llvm::all_of(concat.getInputs(), [&](mlir::Value input) { return tensorOf(input, depth + 1) == own; }))
+        number = own;
+    } else if (!isa<scf::ForOp, scf::IfOp, func::CallOp, AssertLayoutOp>(op)) {
+      // One function of the same operands.
+      llvm::hash_code function = llvm::hash_value(op->getResults().size());
+      llvm::DenseMap<mlir::Value, size_t> own;
+      op->walk<WalkOrder::PreOrder>([&](Operation *inner) {
+        function = llvm::hash_combine(function, inner->getName().getAsOpaquePointer(),
+                                      inner->getAttrDictionary().getAsOpaquePointer());
+        if (inner != op)
+          for (mlir::Value operand : inner->getOperands())
+            function = llvm::hash_combine(function, own.lookup(operand));
+        for (Region &region : inner->getRegions())
+          for (BlockArgument argument : region.getArguments())
+            own.try_emplace(argument, own.size() + 1);
+        for (mlir::Value result : inner->getResults())
+          own.try_emplace(result, own.size() + 1);
+      });
+      SetVector<mlir::Value> taken;
+      getUsedValuesDefinedAbove(op->getRegions(), taken);
+      for (mlir::Value operand : llvm::concat<mlir::Value>(SmallVector<mlir::Value, 4>(op->getOperands()),
+                                                           SmallVector<mlir::Value, 4>(taken.getArrayRef()))) {
+        const Known &given = get(operand);
+        // Of unwritten elements nothing is read.
+        bool isUnwritten =
+            isa<RankedTensorType>(operand.getType()) && given.kind == Known::Kind::Uniform && given.isUnwritten;
+        function = llvm::hash_combine(function, isUnwritten ? 0 : tensorOf(operand, depth + 1));
+      }
+      number = function;
+    }
+  } else if (depth < deepest && loopIndices.contains(value)) {
+    number = llvm::hash_combine(loopIndices.lookup(value));
+  }
+  tensors[value] = number;
+  return number;
+}
+
+bool FunctionInference::addPieces(const layout::Value &value, unsigned dim, int64_t begin, int64_t end,
+                                  std::vector<layout::Value> &parts) {
+  int64_t position = 0;
+  for (const layout::Dim &segment : segmentsOf(value.dims[dim])) {
+    int64_t length = segment.localSize().getValue(), from = std::max(begin, position),
+            to = std::min(end, position + length);
+    layout::Value part = value;
+    part.dims[dim] = segment;
+    part.dims[dim].at.clear();
+    llvm::append_range(part.at, segment.at);
+    if (from < to && to - from < length) {
+      if (auto constant = segmentsIn(segment, from - position, to - position); constant && constant->size() == 1) {
+        part.dims[dim] = constant->front();
+      } else if (auto taken = layout::takeRange(scope.universe, part, dim, from - position, to - from, 1)) {
+        part = std::move(*taken);
+      } else {
+        return false;
+      }
+    }
+    if (from < to)
+      parts.push_back(std::move(part));
+    position += length;
+  }
+  return true;
+}
+
 //===----------------------------------------------------------------------===//
 // Operations
 //===----------------------------------------------------------------------===//
@@ -107,15 +197,22 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
     std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]),
                         stride = sizeOf(op.getMixedStrides()[dim]);
     Size whole = value.dims[dim].localSize();
+    if (offset && offset->isZero() && size && *size == whole && stride && stride->isOne())
+      continue;
+    bool isConcrete = offset && size && stride && offset->isConcrete() && size->isConcrete() && stride->isConcrete();
+    if (isConcrete && !value.dims[dim].isSegmented() && !isConstantPart(value, dim))
+      if (std::optional<layout::Value> taken =
+              layout::takeRange(scope.universe, value, dim, offset->getValue(), size->getValue(), stride->getValue())) {
+        value = std::move(*taken);
+        continue;
+      }
     if (!offset || !size || !stride || !stride->isOne()) {
       // Where each rank can tell its own place, the elements are followed back.
       if (!inferPulled(op, "this slice takes a part of " + print(scope.universe, value.dims[dim])))
         unsupported("a slice of unknown offset or size, or with a stride");
       return;
     }
-    if (offset->isZero() && *size == whole)
-      continue;
-    if (!value.dims[dim].isSegmented()) {
+    if (!value.dims[dim].isSegmented() && !isConstantPart(value, dim)) {
       if (!inferPulled(op, "this slice takes a part of " + print(scope.universe, value.dims[dim])))
         unsupported("a slice of unknown offset or size, or with a stride");
       return;
@@ -131,6 +228,8 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
       return;
     }
     value.dims[dim] = joinSegments(std::move(*taken));
+    llvm::append_range(value.at, value.dims[dim].at);
+    value.dims[dim].at.clear();
     value.history.reset(); // it tells of the dim that this is a part of
   }
   setOrReport(op, op.getResult(), dropDims(std::move(value), dropped), 1104);
@@ -163,6 +262,7 @@ Outcome<layout::Value> FunctionInference::dropDims(layout::Value value, const ll
 
 void FunctionInference::inferConcat(tensor::ConcatOp op) {
   unsigned dim = static_cast<unsigned>(op.getDim());
+  SmallVector<mlir::Value, 4> operands(op.getInputs());
   auto symbolic = [&] {
     Refusal refusal{Refusal::Kind::Unknown, "a concatenation of symbolic sizes", "concrete sizes"};
     reportRefusal(op, refusal, 1108);
@@ -175,7 +275,7 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
     if ((known.kind == Known::Kind::Waiting || known.kind == Known::Kind::Pulled)) {
       if (!inferPulled(op, known.reason))
         return symbolic();
-      if (std::optional<layout::Packed> packed = concatenate(SmallVector<mlir::Value, 4>(op.getInputs()), dim))
+      if (std::optional<layout::Packed> packed = concatenate(operands, dim))
         if (std::optional<Known> joined = knownOf(std::move(*packed), op, true))
           set(op.getResult(), std::move(*joined));
       return;
@@ -184,43 +284,53 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
   }
   if (isUniform)
     return set(op.getResult(), Known(get(op.getInputs().front())));
+  auto isOneTensor = [&](size_t a, size_t b) { return tensorOf(operands[a]) == tensorOf(operands[b]); };
+  // What was cut and is whole again.
+  std::vector<layout::Value> cut;
+  for (mlir::Value operand : operands)
+    if (const Known &known = get(operand); known.kind == Known::Kind::Digits)
+      if (std::optional<layout::Value> plain = layout::plainValue(scope.universe, known.value);
+          plain && layout::hasRanges(scope.universe, *plain))
+        cut.push_back(std::move(*plain));
+  if (cut.size() == operands.size())
+    if (std::optional<layout::Value> joined = layout::joinAlong(scope.universe, cut, dim, isOneTensor);
+        joined && !joined->dims[dim].isSegmented())
+      return set(op.getResult(), std::move(*joined));
   // Each part keeps its history.
   bool hasMoved = llvm::any_of(op.getInputs(), [&](mlir::Value operand) {
     const Known &known = get(operand);
     return known.kind == Known::Kind::Digits && layout::hasMoved(known.value);
   });
   if (hasMoved)
-    if (std::optional<layout::Packed> packed = concatenate(SmallVector<mlir::Value, 4>(op.getInputs()), dim))
+    if (std::optional<layout::Packed> packed = concatenate(operands, dim))
       if (std::optional<Known> joined = knownOf(std::move(*packed), op, true))
         return set(op.getResult(), std::move(*joined));
-  std::optional<layout::Value> result;
-  std::vector<layout::Dim> segments;
+  std::vector<layout::Value> parts;
   for (mlir::Value operand : op.getInputs()) {
     const layout::Value *input = digitsOf(op, operand);
     if (!input)
       return;
     if (!input->dims[dim].localSize().isConcrete())
       return symbolic();
-    for (layout::Dim &segment : segmentsOf(input->dims[dim]))
-      segments.push_back(std::move(segment));
-    layout::Value rest = *input;
-    rest.dims[dim] = layout::Dim();
-    if (result && !layout::isSame(rest, *result)) {
-      std::string why = "this concatenates values that differ in more than dim " + std::to_string(dim);
-      if (std::optional<layout::Packed> packed = concatenate(SmallVector<mlir::Value, 4>(op.getInputs()), dim))
-        if (std::optional<Known> joined = knownOf(std::move(*packed), op, true))
-          return set(op.getResult(), std::move(*joined));
-      if (!inferPulled(op, why)) {
-        Refusal refusal{Refusal::Kind::Unknown, why, "operands that are reduced and spread alike"};
-        reportRefusal(op, refusal, 1108);
-      }
-      return;
-    }
-    result = std::move(rest);
+    parts.push_back(*input);
   }
-  result->dims[dim] = joinSegments(std::move(segments));
-  result->history.reset(); // it tells of the parts
-  set(op.getResult(), std::move(*result));
+  if (std::optional<layout::Value> joined = layout::joinAlong(scope.universe, parts, dim, isOneTensor)) {
+    Known known;
+    known.kind = Known::Kind::Digits;
+    known.isOneTensor = joined->dims[dim].isSegmented() && layout::hasRanges(scope.universe, joined->dims[dim]);
+    for (size_t i = 1; i < operands.size(); ++i)
+      known.isOneTensor = known.isOneTensor && isOneTensor(0, i);
+    known.value = std::move(*joined);
+    return set(op.getResult(), std::move(known));
+  }
+  if (std::optional<layout::Packed> packed = concatenate(operands, dim))
+    if (std::optional<Known> joined = knownOf(std::move(*packed), op, true))
+      return set(op.getResult(), std::move(*joined));
+  std::string why = "this concatenates values that differ in more than dim " + std::to_string(dim);
+  if (!inferPulled(op, why)) {
+    Refusal refusal{Refusal::Kind::Unknown, why, "operands that are reduced and spread alike"};
+    reportRefusal(op, refusal, 1108);
+  }
 }
 
 /// One part of a dim is overwritten: segments before it, the source, segments behind it.
@@ -266,10 +376,18 @@ void FunctionInference::inferInsertSlice(tensor::InsertSliceOp op) {
     return unsupported(source.reason);
   if (into.kind != Known::Kind::Digits && into.kind != Known::Kind::Uniform)
     return unsupported(into.reason);
+  for (Known *known : {&source, &into})
+    if (known->kind == Known::Kind::Digits && layout::hasMoved(known->value)) {
+      std::optional<layout::Value> plain = layout::plainValue(scope.universe, known->value);
+      if (!plain)
+        return unsupported("this inserts a value, or into one, of which the dims are not known");
+      known->value = std::move(*plain);
+    }
   // A constant takes the dims of the other, and may be a part of a sum if it is zero.
   auto adopt = [&](Known &constant, const layout::Value &other, Size size) {
     bool isPart = constant.isUnwritten || constant.isZero || other.isFull();
     constant.value = other;
+    constant.value.at.clear();
     constant.value.dims[*partial] =
         constant.isUnwritten ? constantDim(size, "unwritten", "unwritten") : constantDim(size, "constant");
     return isPart;
@@ -281,23 +399,23 @@ void FunctionInference::inferInsertSlice(tensor::InsertSliceOp op) {
     isPart = adopt(source, into.value, Size(end - begin));
   if (!isPart)
     return unsupported("this puts a constant beside parts of a sum");
-  layout::Value rest = into.value, other = source.value;
-  rest.dims[*partial] = other.dims[*partial] = layout::Dim();
-  if (!layout::isSame(rest, other))
-    return unsupported("this inserts a value that differs in more than dim " + std::to_string(*partial));
-  const layout::Dim &whole = into.value.dims[*partial];
-  if (!whole.localSize().isConcrete())
+  if (!into.value.dims[*partial].localSize().isConcrete())
     return unsupported("this inserts into a dim of symbolic size");
-  auto before = segmentsIn(whole, 0, begin), behind = segmentsIn(whole, end, whole.localSize().getValue());
-  if (!before || !behind)
-    return unsupported("this overwrites a part of " + print(scope.universe, whole));
-  std::vector<layout::Dim> segments = std::move(*before);
-  for (layout::Dim &segment : segmentsOf(source.value.dims[*partial]))
-    segments.push_back(std::move(segment));
-  segments.insert(segments.end(), behind->begin(), behind->end());
-  layout::Value result = std::move(into.value);
-  result.dims[*partial] = joinSegments(std::move(segments));
-  set(op.getResult(), std::move(result));
+  std::vector<layout::Value> parts;
+  int64_t whole = into.value.dims[*partial].localSize().getValue();
+  if (!addPieces(into.value, *partial, 0, begin, parts))
+    return unsupported("this overwrites a part of " + print(scope.universe, into.value.dims[*partial]));
+  size_t own = parts.size();
+  parts.push_back(source.value);
+  if (!addPieces(into.value, *partial, end, whole, parts))
+    return unsupported("this overwrites a part of " + print(scope.universe, into.value.dims[*partial]));
+  auto isOneTensor = [&](size_t a, size_t b) {
+    return (a != own && b != own) || tensorOf(op.getSource()) == tensorOf(op.getDest());
+  };
+  std::optional<layout::Value> joined = layout::joinAlong(scope.universe, parts, *partial, isOneTensor);
+  if (!joined)
+    return unsupported("this inserts a value that differs in more than dim " + std::to_string(*partial));
+  set(op.getResult(), std::move(*joined));
 }
 
 /// Padding is a segment of one number in front or behind.

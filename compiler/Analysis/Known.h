@@ -27,6 +27,8 @@ struct Known {
   llvm::SmallVector<layout::Size, 4> shape;
   /// Of Pulled: values side by side of which each is known; null where places are all that is known.
   std::shared_ptr<const layout::Packed> packed;
+  /// Of Digits with segments: they are parts of one tensor.
+  bool isOneTensor = false;
   /// Of Uniform: the number is zero.
   bool isZero = false;
   /// Of Uniform: nothing has written the elements (tensor.empty); they may be overwritten, not read.

@@ -71,6 +71,11 @@ const layout::Value *FunctionInference::digitsOf(Operation *op, mlir::Value valu
   }
   case Known::Kind::Waiting:
   case Known::Kind::Pulled: {
+    if (std::optional<layout::Value> settled = settle(value)) {
+      markUncovered("offsets that ranks compute");
+      set(value, std::move(*settled));
+      return &get(value).value;
+    }
     Refusal refusal{Refusal::Kind::Misaligned, known.reason,
                     "sizes for which this reshape has its boundaries between digits"};
     reportRefusal(op, refusal, 1108);
@@ -206,6 +211,19 @@ void FunctionInference::run() {
   inferBlock(entry.getBody().front());
 }
 
+bool FunctionInference::isCut(Operation &op) {
+  auto isKnownCut = [&](mlir::Value value) { return cutValues.contains(value); };
+  bool takesCut = llvm::any_of(op.getOperands(), isKnownCut);
+  if (takesCut && !isPlainMovement(&op) && !isa<func::ReturnOp>(op))
+    markUncovered("what is computed of a part of a dim at an offset");
+  for (mlir::Value result : op.getResults()) {
+    const Known &known = get(result);
+    if (takesCut || (known.kind == Known::Kind::Digits && layout::hasRanges(scope.universe, known.value)))
+      cutValues.insert(result);
+  }
+  return op.getNumResults() == 1 && isKnownCut(op.getResult(0));
+}
+
 void FunctionInference::inferBlock(Block &block) {
   for (Operation &op : block)
     if (live.contains(&op)) {
@@ -213,8 +231,9 @@ void FunctionInference::inferBlock(Block &block) {
       infer(&op);
       if (afterOperation)
         afterOperation(&op);
+      bool isOfParts = certificate && isCut(op);
       SmallVector<Known, 1> results;
-      if (certificate && !isa<func::CallOp, AssertLayoutOp>(op))
+      if (certificate && !isOfParts && !isa<func::CallOp, AssertLayoutOp>(op))
         for (mlir::Value result : op.getResults())
           results.push_back(isa<RankedTensorType>(result.getType()) ? get(result) : Known());
       if (!results.empty())

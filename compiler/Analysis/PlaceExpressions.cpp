@@ -221,12 +221,12 @@ PlaceQuestion FunctionInference::askPresburger(mlir::Value value, const layout::
   std::optional<SmallVector<Expression, 8>> wanted = place.positionsOf(declared), got;
   while (wanted && place.isBounded) {
     const Known &known = get(value);
-    if (known.kind == Known::Kind::Digits) {
+    if (known.kind == Known::Kind::Digits && !layout::hasRanges(scope.universe, known.value)) {
       got = place.positionsOf(known.value);
       break;
     }
     Operation *op = value.getDefiningOp();
-    if (!op || (known.kind != Known::Kind::Waiting && known.kind != Known::Kind::Pulled))
+    if (!op || known.kind == Known::Kind::Failed || known.kind == Known::Kind::Uniform)
       return {};
     if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
       llvm::SmallBitVector dropped = slice.getDroppedDims();

@@ -2,6 +2,7 @@
 #include "compiler/Layout/Boundary.h"
 
 #include "compiler/Layout/Compare.h"
+#include "compiler/Layout/Ranges.h"
 #include "compiler/Layout/Readings.h"
 
 #include "llvm/ADT/DenseSet.h"
@@ -48,6 +49,9 @@ static std::optional<Refusal> dimBoundary(const Universe &universe, const Dim &d
   for (const Digit &digit : declared.digits)
     if (digit.isMesh() && dim.digits.empty())
       return Refusal::wrong(where);
+  for (const Digit &digit : dim.digits)
+    if (named.contains(rootOf(universe, digit.space)))
+      return Refusal{Refusal::Kind::Unknown, where, "dims of other names than those that were sliced"};
   if (std::optional<Refusal> refusal = disagreement(universe, dim, declared)) {
     refusal->message = where;
     return refusal;

@@ -2,6 +2,7 @@
 #include "compiler/Layout/Compare.h"
 
 #include "compiler/Layout/NormalForm.h"
+#include "compiler/Layout/Ranges.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -90,6 +91,28 @@ bool isDuplicates(const Dim &dim) {
          llvm::all_of(dim.digits, [](const Digit &digit) { return !digit.isMesh() && digit.stride.isZero(); });
 }
 
+/// Whether the digit tells positions above or below the digit of which the range took a part, of which it is itself, or
+/// of what the range is a part of.
+static bool isBeside(const Universe &universe, const Digit &digit, const Range &range) {
+  int64_t own = universe.spaces[digit.space].range ? universe.spaces[digit.space].range->taken : range.count;
+  if (!digit.stride.isConcrete() || !digit.count.isConcrete())
+    return false;
+  int64_t stride = digit.stride.getValue();
+  return stride * digit.count.getValue() <= range.below || stride % (range.below * own) == 0;
+}
+
+/// Whether two digits of different parts of one space say where those parts are, or are different places of it.
+static bool meetElsewhere(const Universe &universe, const Digit &a, const Digit &b) {
+  if (a.space == b.space || rootOf(universe, a.space) != rootOf(universe, b.space))
+    return false;
+  const std::optional<Range> &first = universe.spaces[a.space].range, &second = universe.spaces[b.space].range;
+  const Range &range = first ? *first : *second;
+  bool isOfOne = (!first || first->of == (second ? second->of : b.space)) &&
+                 (!second || second->of == (first ? first->of : a.space)) &&
+                 (!first || !second || (first->below == second->below && first->count == second->count));
+  return !isOfOne || !isBeside(universe, a, range) || !isBeside(universe, b, range);
+}
+
 std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, const Dim &b) {
   if ((isDuplicates(a) || isDuplicates(b)) && a.localSize() == b.localSize())
     return std::nullopt;
@@ -101,6 +124,16 @@ std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, cons
   }
   if (!a.isSegmented() && !b.isSegmented() && sameDigits(a.digits, b.digits))
     return std::nullopt;
+  // Other positions of one space may be meant to meet (a shift), or not.
+  auto open = [&](const std::string &what) {
+    return Refusal{Refusal::Kind::Unknown, what + ": " + print(universe, a) + " and " + print(universe, b),
+                   "that these positions are meant to meet (slices of the same offset, or dims of other names)"};
+  };
+  if (hasRanges(universe, a) && hasRanges(universe, b))
+    for (const Digit &own : a.digits)
+      for (const Digit &other : b.digits)
+        if (meetElsewhere(universe, own, other))
+          return open("different parts of '" + universe.spaces[rootOf(universe, own.space)].name + "' meet");
   Outcome<FlatDim> left = flatten(universe, a);
   if (!left)
     return left.getRefusal();
@@ -116,6 +149,8 @@ std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, cons
   bool tagsDiffer = left->tags.size() != right->tags.size();
   for (size_t i = 0; !tagsDiffer && i < left->tags.size(); ++i)
     tagsDiffer = left->tags[i].first != right->tags[i].first || !(left->tags[i].second == right->tags[i].second);
+  if (tagsDiffer && (hasRanges(universe, a) || hasRanges(universe, b)))
+    return open("a part of each rank's part meets positions of another order");
   if (tagsDiffer)
     return Refusal{Refusal::Kind::Wrong, "the positions have different orders: " + both, ""};
   if (!sameDigits(left->local, right->local) || !sameDigits(left->mesh, right->mesh))

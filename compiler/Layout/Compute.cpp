@@ -4,6 +4,7 @@
 #include "compiler/Layout/Compare.h"
 #include "compiler/Layout/History.h"
 #include "compiler/Layout/NormalForm.h"
+#include "compiler/Layout/Ranges.h"
 #include "compiler/Layout/Readings.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -46,6 +47,12 @@ private:
   }
   std::string nameOf(int64_t iterator) const { return "'" + rule.names[static_cast<size_t>(iterator)] + "'"; }
 
+  /// A part of a dim, or parts side by side: names tell less of it.
+  bool isMade(const Dim &dim) const {
+    return hasRanges(universe, dim) ||
+           llvm::any_of(dim.digits, [&](const Digit &digit) { return universe.spaces[digit.space].isJoined; });
+  }
+
   /// One dim for each iterator; all that walk it agree.
   std::optional<Refusal> unifyIterators() {
     dims.resize(rule.iterators.size());
@@ -66,8 +73,9 @@ private:
           refusal->message = "operands do not agree along " + nameOf(iterator) + ": " + refusal->message;
           return refusal;
         }
-        bool isBetter =
-            isDuplicates(known) != isDuplicates(dim) ? isDuplicates(known) : dim.digits.size() < known.digits.size();
+        bool isBetter = isDuplicates(known) != isDuplicates(dim) ? isDuplicates(known)
+                        : isMade(known) != isMade(dim)           ? isMade(known)
+                                                                 : dim.digits.size() < known.digits.size();
         if (isBetter)
           known = dim;
       }
@@ -236,6 +244,12 @@ private:
       if (std::optional<Refusal> refusal = checkEntire(dims[i]))
         return refusal;
       for (const Digit &digit : dims[i].digits)
+        if (universe.spaces[digit.space].range && universe.spaces[digit.space].range->isNested)
+          return Refusal{Refusal::Kind::Unknown,
+                         "takes together a part of each rank's part of '" +
+                             universe.spaces[rootOf(universe, digit.space)].name + "': " + print(universe, dims[i]),
+                         "which elements of the dim are meant on one rank (slice a dim that is whole on every rank)"};
+      for (const Digit &digit : dims[i].digits)
         if (digit.isMesh())
           newPending.push_back({digit.count, digit.axis, digit.weight, reductionOf(kind)});
     }
@@ -258,13 +272,16 @@ private:
   std::optional<Refusal> checkEntire(const Dim &dim) {
     for (const Digit &digit : dim.digits) {
       const Space &space = universe.spaces[digit.space];
-      if (!space.isBound)
+      if (!space.isBound && !universe.spaces[rootOf(universe, digit.space)].isBound)
         continue;
       Size held = 1;
       for (const Digit &other : dim.digits)
         if (other.space == digit.space)
           held *= other.count;
       bool isRun = digit.stride.isOne() && llvm::is_contained(space.runs, digit.count) && held == digit.count;
+      if (!(held == space.size) && !isRun && space.range)
+        return Refusal{Refusal::Kind::Unknown, "consumes a part of " + space.name + ", a dim that the result declares",
+                       "all of it, or a dim of another name"};
       if (!(held == space.size) && !isRun)
         return Refusal::wrong("consumes " + held.print(universe.symbols.getNames()) + " of the " +
                               space.size.print(universe.symbols.getNames()) + " positions of '" + space.name +
@@ -329,6 +346,16 @@ private:
       common.multiplicity = common.multiplicity * operands[i].multiplicity;
     }
     common.pending.append(newPending.begin(), newPending.end());
+    for (const Value &operand : operands)
+      for (SpaceId space : operand.at)
+        if (!llvm::is_contained(common.at, space))
+          common.at.push_back(space);
+    // Operands at different places of one space are at none together.
+    llvm::SmallVector<SpaceId, 0> all = common.at;
+    llvm::erase_if(common.at, [&](SpaceId space) {
+      return llvm::any_of(
+          all, [&](SpaceId other) { return other != space && rootOf(universe, other) == rootOf(universe, space); });
+    });
     llvm::SmallVector<Value, 1> results;
     for (const auto &iterators : rule.results) {
       Value result = common; // what was loose has found its place

@@ -7,43 +7,92 @@ namespace muster::layout {
 
 static int64_t valueOf(const Size &size, const Place &place) { return size.evaluate(place.symbols).value_or(0); }
 
-static void addMesh(const Digit &digit, const Place &place, llvm::SmallVectorImpl<int64_t> &positions) {
-  int64_t coordinate = place.coordinates[digit.axis];
-  int64_t own = coordinate / valueOf(digit.weight, place) % valueOf(digit.count, place);
-  positions[digit.space] += own * valueOf(digit.stride, place);
-}
+namespace {
 
-static void addDim(const Dim &dim, const Place &place, int64_t index, llvm::SmallVectorImpl<int64_t> &positions) {
-  for (const Dim &segment : dim.segments) {
-    int64_t size = valueOf(segment.localSize(), place);
-    if (index < size)
-      return addDim(segment, place, index, positions);
-    index -= size;
+/// Positions by space, and which spaces the value has digits of at the place.
+struct Positions {
+  explicit Positions(size_t spaces) : at(spaces, 0), isHeld(spaces, false) {}
+  llvm::SmallVector<int64_t, 4> at;
+  llvm::SmallVector<bool, 8> isHeld;
+
+  void add(SpaceId space, int64_t position) {
+    at[space] += position;
+    isHeld[space] = true;
   }
-  for (const Digit &digit : llvm::reverse(dim.digits)) {
-    if (digit.isMesh()) {
-      addMesh(digit, place, positions);
-      continue;
+  void addMesh(const Digit &digit, const Place &place) {
+    int64_t coordinate = place.coordinates[digit.axis];
+    int64_t own = coordinate / valueOf(digit.weight, place) % valueOf(digit.count, place);
+    add(digit.space, own * valueOf(digit.stride, place));
+  }
+  void addDim(const Dim &dim, const Place &place, int64_t index) {
+    for (SpaceId space : dim.at)
+      add(space, 0);
+    for (const Dim &segment : dim.segments) {
+      int64_t size = valueOf(segment.localSize(), place);
+      if (index < size)
+        return addDim(segment, place, index);
+      index -= size;
     }
-    int64_t count = valueOf(digit.count, place);
-    positions[digit.space] += index % count * valueOf(digit.stride, place);
-    index /= count;
+    for (const Digit &digit : llvm::reverse(dim.digits)) {
+      if (digit.isMesh()) {
+        addMesh(digit, place);
+        continue;
+      }
+      int64_t count = valueOf(digit.count, place);
+      add(digit.space, index % count * valueOf(digit.stride, place));
+      index /= count;
+    }
   }
-}
+  /// Positions of ranges as positions of what they are a part of. A range comes behind what it is a part of.
+  void leaveRanges(const Universe &universe) {
+    if (universe.ranges.empty())
+      return;
+    for (size_t i = universe.spaces.size(); i-- > 0;) {
+      const std::optional<Range> &range = universe.spaces[i].range;
+      if (!range || !isHeld[i])
+        continue;
+      int64_t low = at[i] % range->below, middle = at[i] / range->below;
+      int64_t own = range->first + middle % range->taken * range->step;
+      add(range->of, (middle / range->taken * range->count + own) * range->below + low);
+      at[i] = 0;
+    }
+  }
+};
+
+} // namespace
 
 llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Dim &dim, const Place &place, int64_t index) {
-  llvm::SmallVector<int64_t, 4> positions(universe.spaces.size(), 0);
-  addDim(dim, place, index, positions);
-  return positions;
+  Positions positions(universe.spaces.size());
+  positions.addDim(dim, place, index);
+  positions.leaveRanges(universe);
+  return positions.at;
 }
 
 llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Value &value, const Place &place) {
-  llvm::SmallVector<int64_t, 4> positions(universe.spaces.size(), 0);
+  Positions positions(universe.spaces.size());
   for (size_t i = 0; i < value.dims.size(); ++i)
-    addDim(value.dims[i], place, place.index[i], positions);
+    positions.addDim(value.dims[i], place, place.index[i]);
   for (const Digit &digit : value.floats)
-    addMesh(digit, place, positions);
-  return positions;
+    positions.addMesh(digit, place);
+  for (SpaceId space : value.at)
+    positions.add(space, 0);
+  positions.leaveRanges(universe);
+  return positions.at;
+}
+
+llvm::SmallVector<bool, 8> spacesAt(const Universe &universe, const Value &value, const Place &place) {
+  Positions positions(universe.spaces.size());
+  for (size_t i = 0; i < value.dims.size(); ++i)
+    positions.addDim(value.dims[i], place, place.index[i]);
+  for (const Digit &digit : value.floats)
+    positions.addMesh(digit, place);
+  for (SpaceId space : value.at)
+    positions.add(space, 0);
+  positions.leaveRanges(universe);
+  for (size_t i = 0; i < universe.spaces.size(); ++i)
+    if (universe.spaces[i].twin && positions.isHeld[i])
+      positions.isHeld[*universe.spaces[i].twin] = true;
+  return positions.isHeld;
 }
 
 llvm::SmallVector<int64_t, 4> plainPositionsAt(const Universe &universe, const Value &value, const Place &place) {
@@ -52,10 +101,8 @@ llvm::SmallVector<int64_t, 4> plainPositionsAt(const Universe &universe, const V
     const Space &space = universe.spaces[i];
     if (!space.twin)
       continue;
-    bool holds = llvm::any_of(value.dims, [&](const Dim &dim) {
-      return llvm::any_of(dim.digits, [&](const Digit &digit) { return digit.space == i; });
-    });
-    if (holds)
+    // Position 0 of a chunk order is position 0: where the value has no digit of it, nothing is added.
+    if (positions[i] != 0)
       positions[*space.twin] +=
           zigZagPosition(positions[i], valueOf(space.size, place), valueOf(space.zigZagParts, place));
     positions[i] = 0;

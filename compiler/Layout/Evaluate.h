@@ -26,6 +26,9 @@ llvm::SmallVector<int64_t, 4> plainPositionsAt(const Universe &universe, const V
 /// The positions that one dim names at a local index, by space id.
 llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Dim &dim, const Place &place, int64_t index);
 
+/// Spaces, by number, of which the value has positions at a place: of others nothing is known there.
+llvm::SmallVector<bool, 8> spacesAt(const Universe &universe, const Value &value, const Place &place);
+
 } // namespace muster::layout
 
 #endif // MUSTER_COMPILER_LAYOUT_EVALUATE_H

@@ -14,6 +14,11 @@ std::optional<Refusal> groupedHeadsDisagreement(const Universe &universe, const 
   if (!kv)
     return kv.getRefusal();
   std::string both = print(universe, queryHeads) + " and " + print(universe, kvHeads);
+  auto isPartOfParts = [&](const Digit &digit) {
+    return universe.spaces[digit.space].range && universe.spaces[digit.space].range->isNested;
+  };
+  if (llvm::any_of(queryHeads.digits, isPartOfParts) || llvm::any_of(kvHeads.digits, isPartOfParts))
+    return Refusal{Refusal::Kind::Unknown, "a part of each rank's heads: " + both, "slices of whole groups of heads"};
   std::optional<Size> group = divide(query->extent, kv->extent);
   std::optional<Size> localGroup = divide(queryHeads.localSize(), kvHeads.localSize());
   if (!group || !localGroup)

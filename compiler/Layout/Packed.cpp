@@ -29,6 +29,8 @@ std::optional<Packed> unpack(const Value &value) {
     for (const Dim &segment : value.dims[dim].segments) {
       Value part = value;
       part.dims[dim] = segment;
+      part.dims[dim].at.clear();
+      llvm::append_range(part.at, segment.at);
       part.history.reset(); // it tells of the dim that this is a part of
       normalise(part);
       packed.parts.push_back(std::move(part));
@@ -49,6 +51,10 @@ static std::optional<Value> restOf(const Packed &packed) {
     rest.dims[packed.dim] = Dim();
     rest.history.reset();
     isChoice |= part.isChoice;
+    if (common) { // where all of them are
+      llvm::erase_if(rest.at, [&](SpaceId space) { return !llvm::is_contained(common->at, space); });
+      common->at = rest.at;
+    }
     if (common && !isSame(rest, *common))
       return std::nullopt;
     common = std::move(rest);
@@ -64,13 +70,31 @@ std::optional<Value> asSegments(const Packed &packed) {
   for (const Value &part : packed.parts) {
     if (part.dims[packed.dim].isSegmented())
       return std::nullopt;
-    value->dims[packed.dim].segments.push_back(part.dims[packed.dim]);
+    Dim segment = part.dims[packed.dim];
+    llvm::copy_if(part.at, std::back_inserter(segment.at),
+                  [&](SpaceId space) { return !llvm::is_contained(value->at, space); });
+    value->dims[packed.dim].segments.push_back(std::move(segment));
   }
   return value;
 }
 
+/// The same where positions of the other dims agree, by the names of the first part.
+static std::optional<Value> agreedRestOf(const Universe &universe, const Packed &packed) {
+  Packed alike = packed;
+  const Value &first = packed.parts.front();
+  for (Value &part : alike.parts)
+    for (unsigned dim = 0; dim < part.dims.size(); ++dim) {
+      if (dim == packed.dim)
+        continue;
+      if (part.dims[dim].isSegmented() || hasMoved(part) || disagreement(universe, first.dims[dim], part.dims[dim]))
+        return std::nullopt;
+      part.dims[dim] = first.dims[dim];
+    }
+  return restOf(alike);
+}
+
 std::optional<Value> asWhole(const Universe &universe, const Packed &packed, SpaceId space) {
-  std::optional<Value> value = restOf(packed);
+  std::optional<Value> value = agreedRestOf(universe, packed);
   if (!value || packed.blocks != 1)
     return std::nullopt;
   Digit digit;

@@ -29,6 +29,7 @@ Outcome<Value> reshape(const Universe &universe, const Value &value, llvm::Array
   result.dims.resize(shape.size());
   result.floats = value.floats;
   copyReduction(value, result);
+  result.at = value.at;
   result.isChoice = value.isChoice;
   for (const DimGroup &group : *groups) {
     if (group.isOneSided())

@@ -89,18 +89,23 @@ void copyReduction(const Value &from, Value &to) {
   to.multiplicity = from.multiplicity;
 }
 
+static bool isSamePlace(llvm::ArrayRef<SpaceId> a, llvm::ArrayRef<SpaceId> b) {
+  return a.size() == b.size() && llvm::all_of(a, [&](SpaceId space) { return llvm::is_contained(b, space); });
+}
+
 bool isSame(const Value &a, const Value &b) {
   auto equal = [](llvm::ArrayRef<Digit> x, llvm::ArrayRef<Digit> y) {
     return x.size() == y.size() &&
            std::equal(x.begin(), x.end(), y.begin(), [](const Digit &p, const Digit &q) { return p.names(q); });
   };
-  if (a.dims.size() != b.dims.size() || !equal(a.floats, b.floats) || !isReducedAlike(a, b))
+  if (a.dims.size() != b.dims.size() || !equal(a.floats, b.floats) || !isReducedAlike(a, b) || !isSamePlace(a.at, b.at))
     return false;
   for (size_t i = 0; i < a.dims.size(); ++i) {
     if (!equal(a.dims[i].digits, b.dims[i].digits) || a.dims[i].segments.size() != b.dims[i].segments.size())
       return false;
     for (size_t s = 0; s < a.dims[i].segments.size(); ++s)
-      if (!equal(a.dims[i].segments[s].digits, b.dims[i].segments[s].digits))
+      if (!equal(a.dims[i].segments[s].digits, b.dims[i].segments[s].digits) ||
+          !isSamePlace(a.dims[i].segments[s].at, b.dims[i].segments[s].at))
         return false;
   }
   return true;
@@ -124,6 +129,8 @@ std::string print(const Universe &universe, const Dim &dim) {
     text += (text.size() > 1 ? " | " : "") + print(universe, segment);
   for (const Digit &digit : dim.digits)
     text += print(universe, digit);
+  for (SpaceId space : dim.at)
+    text += " at " + universe.spaces[space].name;
   return text + "]";
 }
 
@@ -134,6 +141,8 @@ std::string print(const Universe &universe, const Value &value) {
     text += (text.empty() ? "" : " ") + print(universe, dim);
   if (value.dims.empty())
     text = "scalar";
+  for (SpaceId space : value.at)
+    text += " at " + universe.spaces[space].name;
   for (const Digit &digit : value.floats)
     text += " float" + print(universe, digit);
   for (const Pending &pending : value.pending)

@@ -40,6 +40,8 @@
 
 #include "llvm/ADT/SmallVector.h"
 
+#include <array>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +52,15 @@ using SpaceId = uint32_t;
 using AxisId = uint32_t;
 /// Axes over which something is divided or exchanged, outer to inner; a position is its coordinates read in that order.
 using Group = llvm::ArrayRef<AxisId>;
+
+/// A part of a space, of which values first, first + step, ... of a digit (count : below @of) were taken: position
+/// (h * taken + v) * below + l of it is position (h * count + first + v * step) * below + l of the space.
+struct Range {
+  SpaceId of;
+  int64_t below, count, first, step, taken;
+  /// Of each rank's part a part: positions are not in the order that one rank alone has.
+  bool isNested = false;
+};
 
 /// A named index set. A tag says that positions are not the plain order (a chunk order, a batch, padding); spaces with
 /// different tags never agree by position.
@@ -68,6 +79,10 @@ struct Space {
   /// Positions of a piece of this space, counted from the piece's own beginning.
   std::optional<SpaceId> pieceOf = {};
   Size zigZagParts = 1;
+  /// Made of parts side by side: nothing else has its positions by name.
+  bool isJoined = false;
+  /// What a slice took of another space (Ranges.h).
+  std::optional<Range> range = {};
 };
 
 /// The zig-zag (dual-chunk) order over `parts` parts: 2 * parts chunks, of which part r holds chunk r and then chunk
@@ -90,6 +105,8 @@ struct Universe {
   std::vector<Axis> axes;
   std::vector<Space> spaces;
   Symbols symbols;
+  /// Ranges of spaces by what they took.
+  std::map<std::array<int64_t, 7>, SpaceId> ranges;
 
   SpaceId addSpace(Space space) {
     spaces.push_back(std::move(space));
@@ -173,6 +190,8 @@ struct Dim {
   /// Parts side by side (packed q, k and v), each a dim of its own; `digits` is empty then. Operations carry a
   /// segmented dim, compare it segment by segment, or take whole segments out of it.
   std::vector<Dim> segments;
+  /// Of a segment: ranges of one position, where its elements are besides those of the value.
+  llvm::SmallVector<SpaceId, 0> at;
 
   bool isSegmented() const { return !segments.empty(); }
   /// Whether an anchor says that the mesh digit may be a shard of this dim.
@@ -215,6 +234,9 @@ struct Value {
   /// Axis::parts, and are reduced by an operation that reduces that dim.
   llvm::SmallVector<Pending, 0> parts;
   Ratio multiplicity;
+  /// Ranges of one position: where the elements are in spaces of which no digit is left. It is known of a value that
+  /// was sliced, and may be forgotten.
+  llvm::SmallVector<SpaceId, 0> at;
   /// An operation had several readings of different results, and one was taken: a later refusal says nothing.
   bool isChoice = false;
   /// How the value moved since its mesh digits stood in their dims; null where they do, and where sizes are symbols

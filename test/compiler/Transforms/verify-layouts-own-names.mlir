@@ -31,7 +31,7 @@ func.func @negative_first_rows_of_each_rank(%x: tensor<2x4x7xf32> {muster.layout
 muster.mesh @node <["tp" = 3]>
 func.func @negative_third_of_each_rank(%x: tensor<6x7xf32> {muster.layout = #muster.layout<[r/tp, i]>})
     -> (tensor<2x7xf32> {muster.layout = #muster.layout<[o/tp, i]>}) {
-  // expected-note @+1 {{the maps part here}}
+  // expected-note @+1 {{dim 0 holds [(3 : 2 @r[2, +2) of each 6, tp)(2 : 1 @r[2, +2) of each 6)]}}
   %s = tensor.extract_slice %x[2, 0] [2, 7] [1, 1] : tensor<6x7xf32> to tensor<2x7xf32>
   // expected-error @+2 {{E1104 result holds other elements than on one rank}}
   // expected-note @+1 {{rank (tp=}}

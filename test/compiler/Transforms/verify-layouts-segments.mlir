@@ -46,7 +46,7 @@ muster.mesh @node <["sp" = 3]>
 func.func @negative_insert_elsewhere(%x: tensor<2x6xf32> {muster.layout = #muster.layout<[s/sp, i]>})
     -> (tensor<2x6xf32> {muster.layout = #muster.layout<[s/sp, i]>}) {
   %a = tensor.extract_slice %x[0, 2] [2, 3] [1, 1] : tensor<2x6xf32> to tensor<2x3xf32>
-  // expected-note @+1 {{the maps part here}}
+  // expected-note @+1 {{dim 1 holds [[(3 : 1 @i[0, +3))] | [(3 : 1 @i[2, +3))]], declared [(6 : 1 @i)]}}
   %b = tensor.insert_slice %a into %x[0, 3] [2, 3] [1, 1] : tensor<2x3xf32> into tensor<2x6xf32>
   // expected-error @+2 {{E1104 result holds the wrong elements: expected layout [s/sp, i]}}
   // expected-note @+1 {{rank (sp=0), local index [0, 3]: wanted logical [0, 3] of [s, i], got [0, 2]}}
@@ -181,7 +181,7 @@ func.func @negative_rows_of_another_tensor(%x: tensor<3x5xf32> {muster.layout = 
     %y: tensor<3x5xf32> {muster.layout = #muster.layout<[s, d]>})
     -> (tensor<3x5xf32> {muster.layout = #muster.layout<[s, d]>}) {
   %r = tensor.extract_slice %y[2, 0] [1, 5] [1, 1] : tensor<3x5xf32> to tensor<1x5xf32>
-  // expected-note @+1 {{the maps part here}}
+  // expected-note @+1 {{dim 0 holds [[(2 : 1 @s[0, +2))] | [ at s[2, +1)]], declared [(3 : 1 @s)]}}
   %p = tensor.insert_slice %r into %x[2, 0] [1, 5] [1, 1] : tensor<1x5xf32> into tensor<3x5xf32>
   // expected-error @+2 {{E1108 cannot be proved: result is made of several tensors, here and there}}
   // expected-note @+1 {{what would settle it}}
@@ -199,6 +199,6 @@ func.func @negative_values_in_the_place_of_keys(%q: tensor<4xf32> {muster.layout
   // expected-note @+1 {{dim 0 holds [(2 : 2 @v, tp)(2 : 1 @v)], declared [(2 : 2 @k, tp)(2 : 1 @k)]}}
   %p = tensor.concat dim(0) %q, %v, %k : (tensor<4xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<8xf32>
   // expected-error @+2 {{E1104 result holds the wrong elements}}
-  // expected-note @+1 {{rank (tp=0), local index [7]: wanted logical}}
+  // expected-note @+1 {{rank (tp=1), local index [4]: wanted logical [0, 2, 0] of [q, k, v], got [0, 0, 2]}}
   return %p : tensor<8xf32>
 }
