@@ -306,11 +306,14 @@ void sampling::decideByRunning(LayoutReport &report, const SamplingLimits &limit
     if (isRefuted)
       continue;
     Comparison comparison = compareWithOneRank(function, limits);
-    if (comparison.outcome != Comparison::Outcome::Different)
-      continue;
     auto *unknown = llvm::find_if(report.findings, [&](const LayoutFinding &finding) {
       return isOf(finding) && finding.kind == LayoutFinding::Kind::Unknown;
     });
+    if (comparison.outcome == Comparison::Outcome::Equal)
+      unknown->notes.push_back(
+          {unknown->op->getLoc(), "a run on random data shows no difference from one rank, which proves nothing"});
+    if (comparison.outcome != Comparison::Outcome::Different)
+      continue;
     *unknown = refutationOf(function, *unknown, comparison.difference);
     llvm::erase_if(report.findings, [&](const LayoutFinding &finding) {
       return isOf(finding) && finding.kind == LayoutFinding::Kind::Unknown;

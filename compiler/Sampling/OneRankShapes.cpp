@@ -5,6 +5,8 @@
 
 #include "dialects/NN/IR/NNDialect.h"
 
+#include "mlir/IR/Matchers.h"
+
 using namespace mlir;
 using namespace muster;
 using namespace muster::sampling;
@@ -98,6 +100,34 @@ Writing OneRankWriter::writeCollapse(tensor::CollapseShapeOp op) {
   if (op.getReassociationIndices().empty() && typeOf(op.getSrc()).getNumElements() != 1)
     return unsupported;
   map.map(op.getResult(), reshape(op.getLoc(), map.lookup(op.getSrc()), shape));
+  return written;
+}
+
+Writing OneRankWriter::writeReshape(tensor::ReshapeOp op) {
+  auto source = dyn_cast<RankedTensorType>(op.getSource().getType());
+  if (!source || isOpen(op.getSource()))
+    return unsupported;
+  // A dim of one element on each rank may go away: is each element meant for itself?
+  for (auto [size, local] : llvm::zip_equal(shapeOf(op.getSource()), source.getShape()))
+    if (local == 1 && size > 1)
+      return unsupported;
+  SmallVector<OpFoldResult> sizes;
+  DenseIntElementsAttr numbers;
+  if (matchPattern(op.getShape(), m_Constant(&numbers)))
+    for (const APInt &number : numbers.getValues<APInt>())
+      sizes.push_back(builder.getIndexAttr(number.getSExtValue()));
+  else if (auto elements = op.getShape().getDefiningOp<tensor::FromElementsOp>())
+    sizes.append(elements.getElements().begin(), elements.getElements().end());
+  else
+    return unsupported;
+  Shape shape;
+  SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, static_cast<int64_t>(sizes.size())));
+  int64_t count = typeOf(op.getSource()).getNumElements();
+  if (all.empty() && count != 1)
+    return misfit;
+  if (Result result = cut(all, sizes, count, shape); result != written)
+    return result;
+  map.map(op.getResult(), reshape(op.getLoc(), map.lookup(op.getSource()), shape));
   return written;
 }
 

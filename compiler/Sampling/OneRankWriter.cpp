@@ -60,7 +60,8 @@ bool OneRankWriter::isClear() {
   for (auto state : module.getOps<StateOp>())
     if (!isContiguous(state.getLayout()))
       return false;
-  bool movesParts = false, joinsParts = false, joins = false, cuts = false, isFlat = true;
+  bool movesParts = false, joinsParts = false, cuts = false, isFlat = true;
+  joins = false;
   for (auto own : module.getOps<func::FuncOp>()) {
     if (own != function && (own.isPublic() || own.isExternal()))
       continue;
@@ -249,9 +250,12 @@ Writing OneRankWriter::write(Operation &op) {
         return written;
       })
       .Case([&](ExchangeOp own) {
-        // Parts for each rank, in a list: on one rank there is one.
+        // Of parts that were joined in a list, one for each rank, there is one on one rank.
+        if (isOpen(own.getInput()))
+          return unsupported;
         int64_t local = own.getResult().getType().getShape().front();
-        if (isOpen(own.getInput()) || ShapedType::isDynamic(local) || shapeOf(own.getInput()).front() == local)
+        bool mayBeList = ShapedType::isDynamic(local) || shapeOf(own.getInput()).front() == local;
+        if (joins && mayBeList)
           return unsupported;
         forward(own.getInput(), own.getResult());
         return written;
@@ -259,6 +263,11 @@ Writing OneRankWriter::write(Operation &op) {
       .Case([&](LoadOp own) { return writeLoad(own); })
       .Case([&](tensor::ExpandShapeOp own) { return writeExpand(own); })
       .Case([&](tensor::CollapseShapeOp own) { return writeCollapse(own); })
+      .Case([&](tensor::ReshapeOp own) { return writeReshape(own); })
+      .Case([&](tensor::FromElementsOp own) {
+        bool isShape = llvm::all_of(own->getUsers(), [](Operation *user) { return isa<tensor::ReshapeOp>(user); });
+        return isShape && own.getType().getElementType().isIntOrIndex() ? written : unsupported;
+      })
       .Case([&](tensor::ExtractSliceOp own) { return writeSlice(own); })
       .Case([&](tensor::ConcatOp own) { return writeConcat(own); })
       .Case([&](linalg::LinalgOp own) { return writeLinalg(own); })
@@ -385,6 +394,14 @@ Writing OneRankWriter::writeConstant(arith::ConstantOp op) {
   if (isa<FloatAttr>(op.getValue()))
     return clone(*op, Shape());
   auto elements = dyn_cast<DenseElementsAttr>(op.getValue());
+  bool isShape = llvm::all_of(op->getUsers(), [&](Operation *user) {
+    auto reshape = dyn_cast<tensor::ReshapeOp>(user);
+    return reshape && reshape.getShape() == op.getResult();
+  });
+  if (elements && isShape)
+    return written; // read where it is used
+  if (elements && isa<FloatType>(elements.getElementType()) && !elements.isSplat())
+    return clone(*op, Shape(elements.getType().getShape()));
   if (!elements || !elements.isSplat())
     return unsupported;
   if (auto type = dyn_cast<FloatType>(elements.getElementType())) {

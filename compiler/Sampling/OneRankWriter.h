@@ -70,6 +70,7 @@ private:
   Result cut(llvm::ArrayRef<int64_t> group, llvm::ArrayRef<mlir::OpFoldResult> sizes, int64_t whole, Shape &shape);
   Result writeExpand(mlir::tensor::ExpandShapeOp op);
   Result writeCollapse(mlir::tensor::CollapseShapeOp op);
+  Result writeReshape(mlir::tensor::ReshapeOp op);
   Result writeSlice(mlir::tensor::ExtractSliceOp op);
   Result placeTile(mlir::tensor::ExtractSliceOp op, size_t dim, int64_t whole, int64_t &at, int64_t &count);
   Result writeConcat(mlir::tensor::ConcatOp op);
@@ -89,6 +90,7 @@ private:
   llvm::DenseMap<std::pair<mlir::Operation *, size_t>, int64_t> tileSizes;
   std::set<std::pair<int64_t, int64_t>> factors; ///< quotients in lowest terms
   int64_t work = 0;
+  bool joins = false; ///< parts are put together by concatenation or insertion
   /// What was taken for the numbers of an operation, in order: the same in each iteration and call.
   llvm::DenseMap<std::pair<mlir::Operation *, size_t>, int64_t> takenAt;
   mlir::Operation *current = nullptr;

@@ -71,7 +71,7 @@ Counts runAll(const std::string &folder, bool byName) {
 TEST(RightPrograms, Corpus) {
   Counts counts = runAll("test/corpus/layouts", /*byName=*/true);
   std::printf("%ld functions, %ld equal\n", long(counts.functions), long(counts.equal));
-  EXPECT_GE(counts.equal, 60);
+  EXPECT_GE(counts.equal, 75);
 }
 
 TEST(RightPrograms, Examples) {

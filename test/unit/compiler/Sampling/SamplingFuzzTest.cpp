@@ -146,7 +146,7 @@ struct Block {
 std::vector<Block> chosenBlocks() {
   if (std::optional<uint64_t> programs = numberOf("MUSTER_FUZZ_PROGRAMS"))
     return {{numberOf("MUSTER_FUZZ_SEED").value_or(1), *programs, std::getenv("MUSTER_FUZZ_WIDE") != nullptr}};
-  return {{1, 4000, false, 550, 3400, 1}, {48001, 4000, true, 300, 1400, 1}};
+  return {{1, 4000, false, 740, 3750, 1}, {48001, 4000, true, 510, 2640, 1}};
 }
 
 class SamplingFuzz : public testing::TestWithParam<Block> {};
