@@ -212,16 +212,6 @@ private:
   std::optional<uint32_t> firstOverflow;
 };
 
-/// What a slot may be on a rank that means any element of a vector.
-Interval anyElement(const Program &program, const SlotBounds &bounds, uint32_t slot) {
-  Interval all = bounds.slots[slot];
-  for (uint32_t i = 1; i != program.maker(slot).width; ++i) {
-    all.low = std::min(all.low, bounds.slots[slot + i].low);
-    all.high = std::max(all.high, bounds.slots[slot + i].high);
-  }
-  return all;
-}
-
 } // namespace
 
 Result<SlotBounds> slotBounds(const Program &program) {
@@ -239,6 +229,15 @@ SlotBounds variantBounds(const Program &program, const schema::VariantT &variant
   for (const schema::SlotBound &bound : variant.bounds)
     limits[bound.slot()] = std::min(limits[bound.slot()], std::max(bound.maximum(), -greatestCount));
   return Bounding(program, std::move(limits)).run();
+}
+
+Interval anyElement(const Program &program, const SlotBounds &bounds, uint32_t slot) {
+  Interval all = bounds.slots[slot];
+  for (uint32_t i = 1; i != program.maker(slot).width; ++i) {
+    all.low = std::min(all.low, bounds.slots[slot + i].low);
+    all.high = std::max(all.high, bounds.slots[slot + i].high);
+  }
+  return all;
 }
 
 Result<Interval> amountBounds(const schema::AmountT &amount, const Program &program, const SlotBounds &bounds,

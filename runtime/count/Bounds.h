@@ -32,6 +32,9 @@ Result<SlotBounds> slotBounds(const Program &program);
 /// checked. A slot that those rule out altogether (its least value is above a bound) has its bound as its only value.
 SlotBounds variantBounds(const Program &program, const schema::VariantT &variant);
 
+/// Bounds of any element of the vector that begins at `slot`.
+Interval anyElement(const Program &program, const SlotBounds &bounds, uint32_t slot);
+
 /// Bounds of an amount whose own and peer coordinates are anything on the mesh, with the columns of `row`. Slots, axes
 /// and columns must have been checked.
 /// Errors: E2110 where it may leave +-2^62.

@@ -13,6 +13,7 @@
 #include "runtime/plan/MemoryOrder.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace muster::executor {
 
@@ -50,7 +51,19 @@ public:
   uint64_t inputBytes(uint32_t input) const override { return current().inputs[input].bytes(); }
   std::span<const int64_t> resultDims(uint32_t result) const override { return current().results[result].dims(); }
   uint64_t resultBytes(uint32_t result) const override { return current().results[result].bytes(); }
+  int64_t inputPartDim(uint32_t input, uint32_t rank, uint32_t dim) const override {
+    return current().inputs[input].partDim(dim, coordinates[rank]);
+  }
+  int64_t resultPartDim(uint32_t result, uint32_t rank, uint32_t dim) const override {
+    return current().results[result].partDim(dim, coordinates[rank]);
+  }
+  uint64_t inputPartBytes(uint32_t input, uint32_t rank) const override {
+    return current().inputs[input].partBytes(coordinates[rank]);
+  }
   Status setInput(uint32_t input, const void *data, uint64_t bytes) override;
+  Status setInputPart(uint32_t input, uint32_t rank, const void *data, uint64_t bytes) override;
+  uint32_t firstOwn() const override { return core->transport->firstOwn(); }
+  uint32_t ownCount() const override { return core->transport->ownCount(); }
   Status run() override;
   Status readResult(uint32_t result, void *data, uint64_t bytes) const override;
   const std::byte *rankResult(uint32_t result, uint32_t rank) const override;
@@ -80,6 +93,10 @@ private:
   const schema::VariantT &currentVariant() const {
     return *loaded->root().entries[core->run.entry]->variants[core->run.variant];
   }
+  Status checkInput(uint32_t input, uint64_t expected, uint64_t bytes) const;
+  uint8_t &unset(uint32_t input, uint32_t rank) {
+    return isUnset[size_t(input) * core->transport->ownCount() + rank - core->transport->firstOwn()];
+  }
   bool isOwn(uint32_t rank) const { return rank - core->transport->firstOwn() < core->transport->ownCount(); }
   Status awaitDone(uint32_t number);
   Status awaitPeers();
@@ -98,7 +115,7 @@ private:
   std::vector<std::vector<uint32_t>> coordinates; // by rank
   std::vector<EntryPorts> ports;                  // by entry
   std::vector<kernels::MatmulShape> shapes;
-  std::vector<uint8_t> isSet; // inputs of the current step
+  std::vector<uint8_t> isUnset; // [input][own rank] of the current step
   uint64_t exchanges = 0;
   bool hasBegun = false;
   bool hasResults = false;
@@ -267,7 +284,7 @@ void PlanExecutor::makePorts() {
     mostInputs = std::max(mostInputs, own.inputs.size());
     ports.push_back(std::move(own));
   }
-  isSet.resize(mostInputs);
+  isUnset.resize(mostInputs * core->transport->ownCount());
 }
 
 void PlanExecutor::startThreads() {
@@ -386,8 +403,15 @@ Status PlanExecutor::beginAgreed(std::string_view text) {
     MUSTER_RETURN_IF_ERROR(port.resize(core->slots));
   for (auto &team : core->teams)
     team->fillSizes(entry, *variant, core->slots);
-  std::fill(isSet.begin(), isSet.end(), uint8_t(0));
+  std::fill(isUnset.begin(), isUnset.end(), uint8_t(1));
   hasBegun = true;
+  return Status::ok();
+}
+
+Status PlanExecutor::checkInput(uint32_t input, uint64_t expected, uint64_t bytes) const {
+  if (bytes != expected)
+    return Status::error(2415, "expected {} bytes for input {} but got {}", expected,
+                         loaded->root().entries[core->run.entry]->inputs[input]->name, bytes);
   return Status::ok();
 }
 
@@ -396,14 +420,26 @@ Status PlanExecutor::setInput(uint32_t input, const void *data, uint64_t bytes) 
     return Status::error(2414, "expected an input below {} of a step that has begun but got {}",
                          hasBegun ? current().inputs.size() : 0, input);
   const PortShape &port = current().inputs[input];
-  if (bytes != port.bytes())
-    return Status::error(2415, "expected {} bytes for input {} but got {}", port.bytes(),
-                         loaded->root().entries[core->run.entry]->inputs[input]->name, bytes);
+  MUSTER_RETURN_IF_ERROR(checkInput(input, port.bytes(), bytes));
   uint64_t offset = currentVariant().inputs[input].offset();
-  for (auto &team : core->teams)
+  for (auto &team : core->teams) {
     port.scatter(coordinates[team->rank()], static_cast<const std::byte *>(data),
                  core->transport->arena(team->rank()) + offset);
-  isSet[input] = 1;
+    unset(input, team->rank()) = 0;
+  }
+  return Status::ok();
+}
+
+Status PlanExecutor::setInputPart(uint32_t input, uint32_t rank, const void *data, uint64_t bytes) {
+  if (!hasBegun || input >= current().inputs.size() || !isOwn(rank))
+    return Status::error(2414,
+                         "expected an input below {} of a step that has begun, of a rank of this process, but "
+                         "got {} of rank {}",
+                         hasBegun ? current().inputs.size() : 0, input, rank);
+  MUSTER_RETURN_IF_ERROR(checkInput(input, current().inputs[input].partBytes(coordinates[rank]), bytes));
+  if (bytes != 0)
+    std::memcpy(core->transport->arena(rank) + currentVariant().inputs[input].offset(), data, bytes);
+  unset(input, rank) = 0;
   return Status::ok();
 }
 
@@ -491,8 +527,8 @@ Status PlanExecutor::awaitPeers() {
 Status PlanExecutor::run() {
   MUSTER_RETURN_IF_ERROR(poisoned);
   size_t inputs = hasBegun ? current().inputs.size() : 0;
-  if (!hasBegun ||
-      std::any_of(isSet.begin(), isSet.begin() + static_cast<ptrdiff_t>(inputs), [](uint8_t set) { return !set; }))
+  auto end = isUnset.begin() + static_cast<ptrdiff_t>(inputs * core->transport->ownCount());
+  if (!hasBegun || std::any_of(isUnset.begin(), end, [](uint8_t unset) { return unset != 0; }))
     return Status::error(2414, "expected a step with all of its {} inputs set but got less", inputs);
   RunState &state = core->run;
   state.steps = static_cast<uint32_t>(currentVariant().steps.size());

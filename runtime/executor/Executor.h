@@ -107,9 +107,18 @@ public:
   virtual std::span<const int64_t> resultDims(uint32_t result) const = 0;
   virtual uint64_t resultBytes(uint32_t result) const = 0;
 
+  /// Dimension `dim` of `rank`'s part of an input or a result: the mesh axes of the port divide it, into equal parts or
+  /// into those that the record says.
+  virtual int64_t inputPartDim(uint32_t input, uint32_t rank, uint32_t dim) const = 0;
+  virtual int64_t resultPartDim(uint32_t result, uint32_t rank, uint32_t dim) const = 0;
+  /// Bytes of a rank's part of an input.
+  virtual uint64_t inputPartBytes(uint32_t input, uint32_t rank) const = 0;
+
   /// Copies each rank's part of the logical tensor `data` (row-major, `bytes` long) into its arena. Every input must be
-  /// set before run (E2414). Errors: E2415 wrong number of bytes.
+  /// set before run (E2414), as a whole or each part of the ranks of this process. Errors: E2415 wrong number of bytes.
   virtual Status setInput(uint32_t input, const void *data, uint64_t bytes) = 0;
+  /// Sets the part of a rank of this process (row-major, `bytes` long). Errors: E2414, E2415.
+  virtual Status setInputPart(uint32_t input, uint32_t rank, const void *data, uint64_t bytes) = 0;
 
   /// Runs the variant's steps on all ranks and returns when all of them are done. Collective for shm. Errors: E2502 a
   /// rank did not answer in time (names the rank and the transfer and layer that waited), E2505 a rank's process died.
@@ -118,13 +127,16 @@ public:
   /// Assembles the logical tensor of a result from the ranks' parts. Valid after run until the next begin. For shm,
   /// reads the peers' arenas; not collective.
   virtual Status readResult(uint32_t result, void *data, uint64_t bytes) const = 0;
-  /// `rank`'s part of a result where it lies: row-major, resultDims divided by the port's mesh axes. For shm, any
-  /// rank's.
+  /// `rank`'s part of a result where it lies: row-major, of resultPartDim. For shm, any rank's.
   virtual const std::byte *rankResult(uint32_t result, uint32_t rank) const = 0;
 
   /// The first byte of a state on `rank`; null for shm on other ranks. For sessions that copy or clear pages, between
   /// runs.
   virtual std::byte *state(uint32_t rank, uint32_t index) = 0;
+
+  /// The ranks that this process runs: [firstOwn, firstOwn + ownCount).
+  virtual uint32_t firstOwn() const = 0;
+  virtual uint32_t ownCount() const = 0;
 
   virtual ExecutorStats stats() const = 0;
   /// Writes what was recorded so far as Chrome JSON (Perfetto opens it): a process a rank, a track a worker, a slice a

@@ -17,6 +17,7 @@ PortShape::PortShape(const schema::PortT &port, const schema::MeshT &mesh)
       divides[axis] = true;
     }
     pieces.push_back(count);
+    begins.emplace_back(dim->parts < 0 ? 0 : static_cast<size_t>(count) + 1);
   }
 }
 
@@ -27,7 +28,11 @@ Status PortShape::resize(std::span<const int64_t> slots) {
     int64_t value = size.constant;
     for (const schema::Term &term : size.terms)
       value += term.coefficient() * (term.slot() < 0 ? 1 : slots[static_cast<size_t>(term.slot())]);
-    if (value < 0 || value % pieces[i] != 0)
+    if (!begins[i].empty()) {
+      const int64_t *parts = &slots[static_cast<size_t>(port.dims[i]->parts)];
+      for (size_t part = 0; part + 1 != begins[i].size(); ++part)
+        begins[i][part + 1] = begins[i][part] + parts[part];
+    } else if (value < 0 || value % pieces[i] != 0)
       return Status::error(2413, "expected dimension {} of {} to be a multiple of {} but got {}", i, port.name,
                            pieces[i], value)
           .withExitCode(ExitCode::input);
@@ -43,18 +48,36 @@ struct PortShape::Part {
   int64_t tensorOffset = 0;
 };
 
+PortShape::Range PortShape::rangeOf(size_t dim, std::span<const uint32_t> coordinates) const {
+  size_t position = 0;
+  for (uint8_t axis : port.dims[dim]->axes)
+    position = position * mesh.axes[axis]->size + coordinates[axis];
+  if (!begins[dim].empty())
+    return {begins[dim][position], begins[dim][position + 1] - begins[dim][position]};
+  int64_t size = logical[dim] / pieces[dim];
+  return {static_cast<int64_t>(position) * size, size};
+}
+
+int64_t PortShape::partDim(size_t dim, std::span<const uint32_t> coordinates) const {
+  return rangeOf(dim, coordinates).size;
+}
+
+uint64_t PortShape::partBytes(std::span<const uint32_t> coordinates) const {
+  uint64_t bytes = elementBytes;
+  for (size_t dim = 0; dim != logical.size(); ++dim)
+    bytes *= static_cast<uint64_t>(partDim(dim, coordinates));
+  return bytes;
+}
+
 PortShape::Part PortShape::partOf(std::span<const uint32_t> coordinates) const {
   Part part;
   int64_t tensorStride = 1, partStride = 1;
   for (size_t i = logical.size(); i-- != 0;) {
-    int64_t index = 0;
-    for (uint8_t axis : port.dims[i]->axes)
-      index = index * mesh.axes[axis]->size + coordinates[axis];
-    int64_t extent = logical[i] / pieces[i];
-    part.dims[i] = {extent, tensorStride, partStride};
-    part.tensorOffset += index * extent * tensorStride;
+    Range range = rangeOf(i, coordinates);
+    part.dims[i] = {range.size, tensorStride, partStride};
+    part.tensorOffset += range.begin * tensorStride;
     tensorStride *= logical[i];
-    partStride *= extent;
+    partStride *= range.size;
   }
   return part;
 }

@@ -25,6 +25,9 @@ public:
 
   std::span<const int64_t> dims() const { return logical; }
   uint64_t bytes() const { return sizeBytes; }
+  /// Of the part of the rank at `coordinates`.
+  int64_t partDim(size_t dim, std::span<const uint32_t> coordinates) const;
+  uint64_t partBytes(std::span<const uint32_t> coordinates) const;
 
   /// Copies the part of the rank at `coordinates` out of the logical tensor, or back into it.
   void scatter(std::span<const uint32_t> coordinates, const std::byte *tensor, std::byte *part) const;
@@ -36,12 +39,19 @@ public:
 private:
   struct Part;
   Part partOf(std::span<const uint32_t> coordinates) const;
+  /// Where a rank's part of a dim begins, and how long it is.
+  struct Range {
+    int64_t begin, size;
+  };
+  Range rangeOf(size_t dim, std::span<const uint32_t> coordinates) const;
 
   const schema::PortT &port;
   const schema::MeshT &mesh;
   uint64_t elementBytes;
   std::vector<int64_t> pieces; // of each dimension
-  std::vector<bool> divides;   // by axis: some dimension is divided by it
+  /// Of a dimension in unequal parts: where each begins, and the end of all; empty for others.
+  std::vector<std::vector<int64_t>> begins;
+  std::vector<bool> divides; // by axis: some dimension is divided by it
   std::vector<int64_t> logical;
   uint64_t sizeBytes = 0;
 };

@@ -13,10 +13,7 @@ StepAgreement::StepAgreement(const plan::LoadedPlan &plan) {
     Field field{inputs[i].name, inputs[i].firstValue, {}, {}};
     field.speakers.assign(inputs[i].width, plan.ranks());
     for (uint32_t rank = 0; rank != plan.ranks(); ++rank) {
-      std::vector<uint32_t> coordinates = plan.coordinates(rank);
-      uint32_t position = 0;
-      for (uint8_t axis : plan.root().counts->inputs[i]->axes)
-        position = position * plan.root().mesh->axes[axis]->size + coordinates[axis];
+      uint32_t position = plan.positionOn(plan.root().counts->inputs[i]->axes, rank);
       field.positions.push_back(position);
       field.speakers[position] = std::min(field.speakers[position], rank);
     }

@@ -180,6 +180,27 @@ Status checkSections(const schema::PlanT &plan, uint64_t planEnd, uint64_t fileB
   return Status::ok();
 }
 
+/// A dim in unequal parts: a vector over its axes, and a size that is the vector's sum.
+Status checkParts(const count::Program &counts, const schema::EntryT &entry, const schema::PortT &port,
+                  const schema::PortDimT &dim) {
+  if (dim.parts < 0 || static_cast<uint32_t>(dim.parts) >= counts.slots())
+    return Status::error(2102, "expected a count slot below {} as parts of port {} of entry {} but got {}",
+                         counts.slots(), port.name, entry.name, dim.parts);
+  uint32_t parts = static_cast<uint32_t>(dim.parts);
+  if (!counts.isVector(parts) || counts.maker(parts).axes != dim.axes)
+    return Status::error(2126, "expected parts of port {} of entry {} to be a vector over its axes but got slot {}",
+                         port.name, entry.name, dim.parts);
+  const schema::AmountT &size = *dim.size;
+  bool isSlot =
+      size.constant == 0 && size.terms.size() == 1 && size.terms[0].coefficient() == 1 && size.terms[0].slot() >= 0;
+  const count::Program::Instruction *maker =
+      isSlot ? &counts.maker(static_cast<uint32_t>(size.terms[0].slot())) : nullptr;
+  if (!maker || maker->op != schema::CountOp::Sum || maker->operands[0] != parts)
+    return Status::error(2121, "expected the sum of its parts as a size of port {} of entry {} but got another",
+                         port.name, entry.name);
+  return Status::ok();
+}
+
 Status checkPort(const schema::PlanT &plan, const count::Program &counts, const schema::EntryT &entry,
                  const schema::PortT &port) {
   if (!elementBytes(port.element))
@@ -201,6 +222,8 @@ Status checkPort(const schema::PlanT &plan, const count::Program &counts, const 
                              used.size(), port.name, entry.name, axis);
       used[axis] = true;
     }
+    if (dim->parts != -1)
+      MUSTER_RETURN_IF_ERROR(checkParts(counts, entry, port, *dim));
   }
   return Status::ok();
 }

@@ -111,10 +111,13 @@ Status VariantCheck::checkPorts(const std::vector<std::unique_ptr<schema::PortT>
     for (const auto &dim : ports[i]->dims) {
       Interval size;
       MUSTER_RETURN_IF_ERROR(bound(*dim->size, false, "the size of a port", size));
-      Wide parts = 1;
+      Wide part = std::max<Wide>(size.high, 0);
       for (uint8_t axis : dim->axes)
-        parts *= plan.mesh->axes[axis]->size;
-      bytes *= std::max<Wide>(size.high, 0) / parts;
+        if (dim->parts < 0)
+          part /= plan.mesh->axes[axis]->size;
+      if (dim->parts >= 0)
+        part = std::max<Wide>(count::anyElement(counts, slots, static_cast<uint32_t>(dim->parts)).high, 0);
+      bytes *= part;
       if (bytes > count::greatestCount)
         break;
     }

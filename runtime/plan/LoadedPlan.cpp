@@ -72,6 +72,14 @@ std::optional<uint32_t> LoadedPlan::findEntry(std::string_view name) const {
   return std::nullopt;
 }
 
+uint32_t LoadedPlan::positionOn(std::span<const uint8_t> axes, uint32_t rank) const {
+  std::vector<uint32_t> own = coordinates(rank);
+  uint32_t position = 0;
+  for (uint8_t axis : axes)
+    position = position * plan.mesh->axes[axis]->size + own[axis];
+  return position;
+}
+
 std::optional<uint32_t> LoadedPlan::findRecordField(std::string_view name) const {
   for (uint32_t i = 0; i != plan.counts->inputs.size(); ++i)
     if (plan.counts->inputs[i]->name == name)

@@ -70,6 +70,8 @@ public:
   uint32_t ranks() const { return rankCount; }
   /// Coordinates of `rank` on the mesh's axes, in their order.
   std::vector<uint32_t> coordinates(uint32_t rank) const;
+  /// Position of `rank` on some axes: row-major, the first outermost.
+  uint32_t positionOn(std::span<const uint8_t> axes, uint32_t rank) const;
   /// Index of an entry or of an input of the step record by name.
   std::optional<uint32_t> findEntry(std::string_view name) const;
   std::optional<uint32_t> findRecordField(std::string_view name) const;

@@ -5,6 +5,7 @@
 #include "runtime/session/PlanStepModel.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <fmt/ranges.h>
 
@@ -43,10 +44,49 @@ Status checkInput(const plan::LoadedPlan &plan, const schema::PortT &port, const
   return Status::ok();
 }
 
+/// The values of a field at the positions of its axes.
+Result<std::vector<int64_t>> divide(const count::Program::Input &field, int64_t size,
+                                    std::span<const NamedCounts> counts) {
+  auto given = std::find_if(counts.begin(), counts.end(), [&](auto &each) { return each.field == field.name; });
+  if (given == counts.end()) {
+    std::vector<int64_t> values(field.width, size / field.width);
+    for (int64_t i = 0; i != size % field.width; ++i)
+      ++values[static_cast<size_t>(i)];
+    return values;
+  }
+  if (given->values.size() != field.width ||
+      std::accumulate(given->values.begin(), given->values.end(), int64_t(0)) != size)
+    return Status::error(2432, "expected {} counts of {} with the sum {} but got [{}]", field.width, field.name, size,
+                         fmt::join(given->values, ", "));
+  return given->values;
+}
+
+/// The records of the ranks of this process, one behind the other.
+Result<std::vector<int64_t>> recordsOf(const executor::Executor &executor, std::span<const int64_t> sizes,
+                                       std::span<const NamedCounts> counts) {
+  const plan::LoadedPlan &plan = executor.plan();
+  std::span<const count::Program::Input> fields = plan.counts().inputs();
+  for (const NamedCounts &each : counts) {
+    std::optional<uint32_t> field = plan.findRecordField(each.field);
+    if (!field || plan.root().counts->inputs[*field]->axes.empty())
+      return Status::error(2431, "expected counts of a field that ranks have in unequal numbers but got {}",
+                           each.field);
+  }
+  std::vector<int64_t> records(executor.ownCount() * fields.size());
+  for (size_t i = 0; i != fields.size(); ++i) {
+    const std::vector<uint8_t> &axes = plan.root().counts->inputs[i]->axes;
+    MUSTER_ASSIGN_OR_RETURN(std::vector<int64_t> values, axes.empty() ? Result<std::vector<int64_t>>({sizes[i]})
+                                                                      : divide(fields[i], sizes[i], counts));
+    for (uint32_t rank = 0; rank != executor.ownCount(); ++rank)
+      records[rank * fields.size() + i] = values[plan.positionOn(axes, executor.firstOwn() + rank)];
+  }
+  return records;
+}
+
 } // namespace
 
 Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::string_view entry,
-                                           std::span<const NamedTensor> inputs) {
+                                           std::span<const NamedTensor> inputs, std::span<const NamedCounts> counts) {
   const plan::LoadedPlan &plan = executor.plan();
   std::optional<uint32_t> index = plan.findEntry(entry);
   if (!index) {
@@ -76,7 +116,8 @@ Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::st
       return Status::error(2431, "expected input {} of entry {} but got none of that name", called.inputs[i]->name,
                            entry);
 
-  MUSTER_RETURN_IF_ERROR(executor.begin(*index, record));
+  MUSTER_ASSIGN_OR_RETURN(std::vector<int64_t> records, recordsOf(executor, record, counts));
+  MUSTER_RETURN_IF_ERROR(executor.begin(*index, records));
   for (uint32_t i = 0; i != byPort.size(); ++i) {
     std::span<const int64_t> dims = executor.inputDims(i);
     if (!std::equal(dims.begin(), dims.end(), byPort[i]->dims.begin(), byPort[i]->dims.end()))

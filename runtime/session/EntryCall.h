@@ -22,6 +22,12 @@ struct NamedTensor {
   const void *data = nullptr;
 };
 
+/// How many elements of a dim in unequal parts each position has: the values of field `field` of the step record.
+struct NamedCounts {
+  std::string_view field;
+  std::vector<int64_t> values;
+};
+
 /// What an entry's result is in the step that ran.
 struct ResultShape {
   std::string_view name; // lives as long as the plan
@@ -31,10 +37,12 @@ struct ResultShape {
 };
 
 /// Runs `entry` with `inputs`, each named once, in any order; the step record follows from their dims (a field that no
-/// dim of the entry is equal to is 0). The results can then be read from `executor` by index. Errors: E2431 names,
-/// E2432 element, dims, or two dims that disagree on a field; those of the executor.
+/// dim of the entry is equal to is 0). Dims in unequal parts are divided as `counts` says, else evenly, the first
+/// positions having one more. The results can then be read from `executor` by index. Errors: E2431 names, E2432
+/// element, dims, counts that are not those of a dim, or two dims that disagree on a field; those of the executor.
 Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::string_view entry,
-                                           std::span<const NamedTensor> inputs);
+                                           std::span<const NamedTensor> inputs,
+                                           std::span<const NamedCounts> counts = {});
 
 } // namespace muster::session
 

@@ -67,10 +67,12 @@ std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const sch
   const schema::Term &term = size.terms[0];
   if (term.coefficient() != 1 || term.position() != schema::Position::One || term.slot() < 0)
     return std::nullopt;
-  const count::Program::Instruction &instruction = plan.counts().maker(static_cast<uint32_t>(term.slot()));
-  if (instruction.op != schema::CountOp::Input || !instruction.axes.empty())
+  const count::Program::Instruction *instruction = &plan.counts().maker(static_cast<uint32_t>(term.slot()));
+  if (dim.parts >= 0 && instruction->op == schema::CountOp::Sum)
+    instruction = &plan.counts().maker(instruction->operands[0]);
+  if (instruction->op != schema::CountOp::Input || instruction->axes.empty() != (dim.parts < 0))
     return std::nullopt;
-  return instruction.operands[0];
+  return instruction->operands[0];
 }
 
 Result<std::unique_ptr<PlanStepModel>> PlanStepModel::create(std::shared_ptr<executor::Executor> executor) {
@@ -96,6 +98,8 @@ Status PlanStepModel::bindPorts() {
     std::optional<uint32_t> field = plan.findRecordField(fieldNames[i]);
     if (!field)
       return Status::error(2428, "expected a step record with field {} but got none of that name", fieldNames[i]);
+    if (!plan.root().counts->inputs[*field]->axes.empty())
+      return Status::unsupported(2428, "unsupported step: ranks have {} in unequal numbers", fieldNames[i]);
     fields[i] = *field;
   }
   for (size_t i = 0; i != std::size(expectedInputs); ++i) {

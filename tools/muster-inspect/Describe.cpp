@@ -173,6 +173,8 @@ std::string Describe::port(const schema::PortT &port) const {
     std::string text = amount(*dim->size);
     for (uint8_t axis : dim->axes)
       text += " / " + plan.mesh->axes[axis]->name;
+    if (dim->parts >= 0)
+      text += " as " + slot(static_cast<uint32_t>(dim->parts));
     dims.push_back(std::move(text));
   }
   return fmt::format("{} [{}]", elementName(port.element), fmt::join(dims, ", "));

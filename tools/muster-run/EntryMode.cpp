@@ -7,6 +7,7 @@
 #include "tools/muster-run/Modes.h"
 #include "tools/muster-run/Npy.h"
 
+#include <charconv>
 #include <filesystem>
 
 #include <fmt/ranges.h>
@@ -38,6 +39,26 @@ Status writeResult(const LoadedModel &model, const RunOptions &options, uint32_t
   return writer.close();
 }
 
+/// "t=3,0,5"
+Result<session::NamedCounts> parseCounts(std::string_view text) {
+  size_t equals = text.find('=');
+  session::NamedCounts counts{text.substr(0, equals), {}};
+  bool isFine = equals != std::string_view::npos && equals != 0;
+  for (std::string_view rest = isFine ? text.substr(equals + 1) : ""; isFine;) {
+    std::string_view number = rest.substr(0, rest.find(','));
+    int64_t value = 0;
+    auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    isFine = error == std::errc() && end == number.data() + number.size() && value >= 0;
+    counts.values.push_back(value);
+    if (number.size() == rest.size())
+      break;
+    rest.remove_prefix(number.size() + 1);
+  }
+  if (!isFine)
+    return Status::error(101, "expected --counts such as t=3,0,5 but got {}", text);
+  return counts;
+}
+
 } // namespace
 
 Result<int> runEntry(const RunOptions &options) {
@@ -51,9 +72,14 @@ Result<int> runEntry(const RunOptions &options) {
     MUSTER_ASSIGN_OR_RETURN(arrays[i], readNpy(std::string(text.substr(equals + 1))));
     inputs.push_back({text.substr(0, equals), arrays[i].element, arrays[i].dims, arrays[i].data.data()});
   }
+  std::vector<session::NamedCounts> counts;
+  for (const std::string &text : options.counts) {
+    MUSTER_ASSIGN_OR_RETURN(session::NamedCounts each, parseCounts(text));
+    counts.push_back(std::move(each));
+  }
   MUSTER_ASSIGN_OR_RETURN(LoadedModel model, loadModel(options.plan, options, /*withSteps=*/false));
   MUSTER_ASSIGN_OR_RETURN(std::string entry, chooseEntry(model, options));
-  MUSTER_ASSIGN_OR_RETURN(auto shapes, session::callEntry(*model.executor, entry, inputs));
+  MUSTER_ASSIGN_OR_RETURN(auto shapes, session::callEntry(*model.executor, entry, inputs, counts));
   if (options.talks() && !options.outputDir.empty()) {
     std::error_code error;
     std::filesystem::create_directories(options.outputDir, error);

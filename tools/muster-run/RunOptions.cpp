@@ -65,6 +65,11 @@ void addTensors(CLI::App &app, RunOptions &options) {
       ->group("Tensors")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--counts", options.counts,
+                 "t=3,0,5: how many elements of dims t the ranks have; default: the same, or one more")
+      ->group("Tensors")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--output-dir", options.outputDir, "Write each result to NAME.npy there")->group("Tensors");
 }
 
@@ -108,6 +113,8 @@ Status checkTogether(const RunOptions &options) {
     return Status::error(101, "expected one of --prompt or --prompts, --tokens, --input and --bench but got {}", modes);
   if (!options.logits.empty() && options.tokens.empty())
     return Status::error(101, "expected --tokens with --logits but got none");
+  if (!options.counts.empty() && options.inputs.empty() && options.entry.empty())
+    return Status::error(101, "expected --input with --counts but got none");
   if (!options.outputDir.empty() && options.inputs.empty() && options.entry.empty())
     return Status::error(101, "expected --input with --output-dir but got none");
   if (!options.check.empty() && (options.bench || !options.inputs.empty() || !options.entry.empty()))

@@ -33,6 +33,7 @@ struct RunOptions {
   // Any entry
   std::string entry;
   std::vector<std::string> inputs; // "name=file.npy"
+  std::vector<std::string> counts; // "t=3,0,5"
   std::string outputDir;
 
   // How it runs

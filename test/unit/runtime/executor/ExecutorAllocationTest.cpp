@@ -3,6 +3,7 @@
 // Steps of 500 different lengths allocate nothing, except inside oneDNN's execute, which makes a few small maps of its
 // own in every call (counted apart, and nothing is left of them).
 #include "runtime/kernels/Matmul.h"
+#include "test/unit/runtime/builder/RaggedPlan.h"
 #include "test/unit/runtime/executor/SmallPlans.h"
 
 #include <atomic>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/executor/Executor.h"
 
+#include "test/unit/runtime/builder/RaggedPlan.h"
 #include "test/unit/runtime/executor/SmallPlans.h"
 
 #include <cstring>
@@ -84,14 +85,14 @@ TEST(Executor, SameBitsAloneAndInBatch) {
   }
 }
 
-class RaggedTest : public testing::TestWithParam<std::tuple<uint32_t, uint32_t, uint64_t>> {};
+class RaggedTest : public testing::TestWithParam<std::tuple<uint32_t, uint32_t, uint64_t, bool>> {};
 
 // Ranks with unequal and with no rows; launches of other sizes on each.
 TEST_P(RaggedTest, EqualsPlainLoops) {
-  auto [ranks, workers, seed] = GetParam();
+  auto [ranks, workers, seed, isDivided] = GetParam();
   PlanBuilder builder({{"dp", ranks}});
   int64_t bound = 700, total = 3 * bound / 2;
-  buildRagged(builder, bound, total);
+  buildRagged(builder, bound, total, isDivided);
   ExecutorOptions options;
   options.workersPerRank = workers;
   options.delaySeed = seed;
@@ -123,7 +124,36 @@ TEST_P(RaggedTest, EqualsPlainLoops) {
 
 INSTANTIATE_TEST_SUITE_P(Executor, RaggedTest,
                          testing::Combine(testing::Values(1u, 2u, 3u, 5u), testing::Values(1u, 2u),
-                                          testing::Values(0u, 7u)));
+                                          testing::Values(0u, 7u), testing::Bool()));
+
+// Inputs part by part, as ranks that know nothing of each other's set them.
+TEST(Executor, TakesPartsOfRanks) {
+  PlanBuilder builder({{"dp", 3}, {"tp", 2}});
+  buildRagged(builder, 8, 12, /*isDivided=*/true);
+  auto executor = create(load(builder.write(scratchFolder(), "parts")), {});
+  ASSERT_NE(executor, nullptr);
+  const std::vector<int64_t> rows{4, 4, 0, 0, 7, 7};
+  ASSERT_TRUE(executor->begin(0, rows).isOk());
+  EXPECT_EQ(executor->inputDims(0)[0], 11);
+  std::vector<float> x = randomValues(11 * raggedWidth, 3);
+  const int64_t begins[] = {0, 4, 4};
+  for (uint32_t rank = 0; rank != 6; ++rank) {
+    EXPECT_EQ(executor->inputPartDim(0, rank, 0), rows[rank]);
+    EXPECT_EQ(executor->resultPartDim(0, rank, 0), rows[rank]);
+    uint64_t bytes = static_cast<uint64_t>(rows[rank] * raggedWidth) * 4;
+    EXPECT_EQ(executor->inputPartBytes(0, rank), bytes);
+    EXPECT_EQ(executor->setInputPart(0, rank, x.data(), bytes + 4).number(), 2415);
+    EXPECT_EQ(executor->run().number(), 2414); // not all are set
+    EXPECT_TRUE(executor->setInputPart(0, rank, &x[static_cast<size_t>(begins[rank / 2] * raggedWidth)], bytes).isOk());
+  }
+  EXPECT_EQ(executor->setInputPart(0, 6, x.data(), 0).number(), 2414);
+  EXPECT_EQ(executor->setInputPart(1, 0, x.data(), 0).number(), 2414);
+  ASSERT_TRUE(executor->run().isOk());
+  std::vector<float> y(x.size());
+  ASSERT_TRUE(executor->readResult(0, y.data(), executor->resultBytes(0)).isOk());
+  for (size_t i = 0; i != y.size(); ++i)
+    EXPECT_FLOAT_EQ(y[i], 3 * (2 * x[i] + 1));
+}
 
 class RingTest : public testing::TestWithParam<std::tuple<uint32_t, uint32_t, uint64_t>> {};
 

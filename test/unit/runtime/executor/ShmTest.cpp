@@ -3,6 +3,7 @@
 // Ranks as processes. Children report by exit code; each checks its own results.
 #include "runtime/executor/Executor.h"
 
+#include "test/unit/runtime/builder/RaggedPlan.h"
 #include "test/unit/runtime/executor/SmallPlans.h"
 
 #include <chrono>

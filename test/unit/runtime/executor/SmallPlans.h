@@ -39,12 +39,6 @@ std::vector<double> layerReference(uint32_t ranks, uint64_t hiddenPerRank, const
 void buildRing(PlanBuilder &builder, uint32_t width, uint32_t rounds);
 std::vector<float> ringReference(uint32_t ranks, uint32_t width, uint32_t rounds, const std::vector<float> &x);
 
-/// Rows that ranks of axis dp have in unequal numbers: x [rows, raggedWidth] replicated -> each rank takes its own rows
-/// (up to `bound`) -> affine kernel on as many -> all_gather -> reduce_scatter (sums of equal copies) -> all_gather ->
-/// y replicated. The record has the rows of each rank; a step has up to `total` in all.
-void buildRagged(PlanBuilder &builder, int64_t bound, int64_t total);
-constexpr int64_t raggedWidth = 5;
-
 /// Sleeps x[rank] ms on each rank, then sums over all ranks. Input [ranks] sharded, result [1].
 std::string dawdlePlan(const std::string &name, uint32_t ranks);
 

@@ -4,7 +4,7 @@
 // Runs under the sanitizers in the asan preset.
 #include "runtime/plan/LoadedPlan.h"
 
-#include "test/unit/runtime/executor/SmallPlans.h"
+#include "test/unit/runtime/builder/RaggedPlan.h"
 #include "test/unit/runtime/plan/SoundPlan.h"
 
 #include <cstring>

@@ -4,7 +4,7 @@
 #include "runtime/plan/LoadedPlan.h"
 
 #include "runtime/schema/Container.h"
-#include "test/unit/runtime/executor/SmallPlans.h"
+#include "test/unit/runtime/builder/RaggedPlan.h"
 #include "test/unit/runtime/plan/SoundPlan.h"
 
 #include <cstring>
@@ -248,6 +248,32 @@ TEST(Loader, BoundsRowsAtTheirScan) {
     buildRagged(builder, 5, 9);
     broken.breakIt(builder.plan);
     Status status = loadPlan(builder.write(scratchFolder(), "raggedly"), {}).status();
+    EXPECT_EQ(status.number(), broken.number) << broken.name << ": " << status.text();
+  }
+}
+
+TEST(Loader, ChecksUnequalParts) {
+  auto dimOf = [](schema::PlanT &plan) -> schema::PortDimT & { return *plan.entries[0]->inputs[0]->dims[0]; };
+  const Case parts[] = {
+      {"nothing", 0, [](auto &) {}},
+      {"no slot", 2102, [&](auto &plan) { dimOf(plan).parts = 99; }},
+      {"below none", 2102, [&](auto &plan) { dimOf(plan).parts = -2; }},
+      {"no vector", 2126, [&](auto &plan) { dimOf(plan).parts = 6; }},
+      {"vector over other axes", 2126, [&](auto &plan) { dimOf(plan).axes = {}; }},
+      {"size of another vector", 2121, [&](auto &plan) { dimOf(plan).parts = 3; }},
+      {"size that is no sum", 2121, [&](auto &plan) { dimOf(plan).size->constant = 1; }},
+      {"twice the sum", 2121, [&](auto &plan) { dimOf(plan).size->terms[0].mutate_coefficient(2); }},
+      {"less room than a part", 2121,
+       [](auto &plan) {
+         plan.counts->inputs[0]->bound = 8;
+         plan.counts->checks[0]->bound = 8;
+       }},
+  };
+  for (const Case &broken : parts) {
+    PlanBuilder builder({{"dp", 3}});
+    buildRagged(builder, 5, 9, /*isDivided=*/true);
+    broken.breakIt(builder.plan);
+    Status status = loadPlan(builder.write(scratchFolder(), "parts"), {}).status();
     EXPECT_EQ(status.number(), broken.number) << broken.name << ": " << status.text();
   }
 }
