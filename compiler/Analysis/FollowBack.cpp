@@ -230,9 +230,7 @@ std::optional<PulledElement> FunctionInference::pullWhole(mlir::Value value, lay
                             segments};
       if (!scope.universe.ranges.empty())
         element.isHeld = layout::spacesAt(scope.universe, known.packed->parts[part], place);
-      auto hasRanges = [&](const layout::Value &own) { return layout::hasRanges(scope.universe, own); };
-      if (llvm::none_of(known.packed->parts, hasRanges))
-        return element;
+      // They may be of one tensor, if they were only moved.
       if (!cut.element)
         cut.element = std::move(element);
       place = std::move(before);

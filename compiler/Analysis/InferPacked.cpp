@@ -421,7 +421,8 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyPacked(Operation *o
   // Every operand that walks the iterator has the same parts, or is the same everywhere.
   std::optional<Refusal> mismatch;
   auto isLike = [&](const Packed &own) {
-    bool isAlike = own.parts.size() == model->parts.size() && own.blocks == model->blocks;
+    bool isAlike = own.parts.size() == model->parts.size() && own.blocks == model->blocks &&
+                   own.isInterleaved == model->isInterleaved;
     for (size_t part = 0; isAlike && part < own.parts.size(); ++part)
       isAlike = own.partSize(part) == model->partSize(part);
     return isAlike;
@@ -519,6 +520,7 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyPacked(Operation *o
       Packed result;
       result.dim = static_cast<unsigned>(place - rule.results[r].begin());
       result.blocks = model->blocks;
+      result.isInterleaved = model->isInterleaved;
       result.isCut = isCut;
       for (Known &part : parts)
         result.parts.push_back(std::move(part.value));
@@ -577,8 +579,17 @@ std::optional<Refusal> FunctionInference::packedBoundary(const Packed &packed, c
     const layout::Value &part = packed.parts[i];
     layout::Value own = declared;
     own.dims[packed.dim] = isByPart ? wanted.segments[i] : part.dims[packed.dim];
-    if (std::optional<Refusal> refusal = layout::boundaryDisagreement(scope.universe, part, own))
-      return refusal;
+    if (std::optional<Refusal> refusal = layout::boundaryDisagreement(scope.universe, part, own)) {
+      // A dim beside the parts that is made of the dim that the parts are of: no name says what it should be.
+      // Nor where a declared shard of one element stands, once the dim of parts is another.
+      bool isShared = !declared.floats.empty();
+      for (unsigned dim = 0; dim < part.dims.size() && !isByPart; ++dim)
+        for (const layout::Digit &digit : part.dims[dim].digits)
+          isShared |= dim != packed.dim && !named.contains(digit.space) &&
+                      llvm::any_of(part.dims[packed.dim].digits,
+                                   [&](const layout::Digit &other) { return other.space == digit.space; });
+      return isShared ? open : refusal;
+    }
     // Names bind: what a result names is not positions of another dim, nor is a piece of it.
     auto isDeclaredHere = [&](const layout::Digit &digit) {
       auto isIt = [&](const layout::Digit &other) { return other.space == digit.space; };

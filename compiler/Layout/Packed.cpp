@@ -154,6 +154,8 @@ Outcome<Packed> reshape(const Universe &universe, const Packed &packed, llvm::Ar
       result.dim = static_cast<unsigned>(dim);
       result.blocks = blocks / outer;
       result.isCut = packed.isCut;
+      bool isJoined = productOf(before, group.inBegin, packed.dim) > 1;
+      result.isInterleaved = result.blocks > 1 && (packed.isInterleaved || isJoined);
       for (size_t part = 0; part < packed.parts.size(); ++part) {
         llvm::SmallVector<Size, 4> own(shape);
         own[dim] = result.blocks * (pieceOf(part) / inner);
@@ -186,6 +188,7 @@ std::pair<size_t, int64_t> placeIn(const Packed &packed, int64_t index) {
 PackedDim packedDimOf(const Packed &packed) {
   PackedDim dim;
   dim.blocks = packed.blocks;
+  dim.isInterleaved = packed.isInterleaved;
   for (const Value &part : packed.parts)
     dim.parts.push_back(part.dims[packed.dim]);
   return dim;
@@ -237,7 +240,20 @@ static Outcome<PositionTable> tableOf(const Universe &universe, const PackedDim 
   return table;
 }
 
+static bool hasSameDigits(const PackedDim &a, const PackedDim &b) {
+  auto names = [](const Digit &x, const Digit &y) { return x.names(y); };
+  bool isSame = a.blocks == b.blocks && a.isInterleaved == b.isInterleaved && a.parts.size() == b.parts.size();
+  for (size_t part = 0; isSame && part < a.parts.size(); ++part) {
+    const auto &x = a.parts[part].digits, &y = b.parts[part].digits;
+    isSame = x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), names);
+  }
+  return isSame;
+}
+
 std::optional<Refusal> disagreement(const Universe &universe, const PackedDim &a, const PackedDim &b) {
+  if ((a.isInterleaved || b.isInterleaved) && !hasSameDigits(a, b))
+    return Refusal{Refusal::Kind::Unknown, "blocks of parts side by side beside a dim of another order",
+                   "operands that are packed alike, or one part at a time"};
   Outcome<PositionTable> left = tableOf(universe, a), right = tableOf(universe, b);
   if (!left)
     return left.getRefusal();

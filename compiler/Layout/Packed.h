@@ -31,6 +31,8 @@ struct Packed {
   int64_t blocks = 1;
   /// A part is a piece of what it was: its positions are its own, and names do not tell them.
   bool isCut = false;
+  /// Blocks are of a dim that stood before the parts: one rank has them, too, one after the other.
+  bool isInterleaved = false;
 
   int64_t partSize(size_t part) const { return parts[part].dims[dim].localSize().getValue(); }
   llvm::SmallVector<Size, 4> localShape() const;
@@ -57,10 +59,12 @@ std::pair<size_t, int64_t> placeIn(const Packed &packed, int64_t index);
 struct PackedDim {
   llvm::SmallVector<Dim, 3> parts;
   int64_t blocks = 1;
+  bool isInterleaved = false;
 };
 PackedDim packedDimOf(const Packed &packed);
 
-/// Nullopt where every rank and local index name the same position of the dims as they are on one rank.
+/// Nullopt where every rank and local index name the same position of the dims as they are on one rank. Unknown where
+/// one rank has blocks, unless both have the same digits.
 std::optional<Refusal> disagreement(const Universe &universe, const PackedDim &a, const PackedDim &b);
 
 } // namespace muster::layout

@@ -266,3 +266,69 @@ func.func @negative_piece_beside_shards(%x: tensor<5x7xf32> {muster.layout = #mu
   %sum = muster.all_reduce %z sum on "tp" : tensor<5x3xf32>
   return %sum : tensor<5x3xf32>
 }
+
+// -----
+
+// Rows of two parts, flattened: on one rank, too, each row of one and then that of the other.
+muster.mesh @node <["sp" = 2]>
+func.func @unknown_flattened_parts(%x: tensor<3x5xf32> {muster.layout = #muster.layout<[s/sp, d]>})
+    -> (tensor<30xf32> {muster.layout = #muster.layout<[r/sp]>}) {
+  %a = tensor.concat dim(1) %x, %x : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x10xf32>
+  %b = arith.mulf %a, %a : tensor<3x10xf32>
+  // expected-note @+1 {{the maps part here}}
+  %f = tensor.collapse_shape %b [[0, 1]] : tensor<3x10xf32> into tensor<30xf32>
+  // expected-error @+2 {{E1108 cannot be proved}}
+  // expected-note @+1 {{what would settle it}}
+  return %f : tensor<30xf32>
+}
+
+// -----
+
+// Parts of one dim beside it: which of the dims the result declares they are, no name says.
+muster.mesh @node <["sp" = 2]>
+func.func @unknown_parts_of_the_dim_beside(%x: tensor<4x6xf32> {muster.layout = #muster.layout<[s/sp, d]>})
+    -> (tensor<4x2x6xf32> {muster.layout = #muster.layout<[t/sp, u, v]>}) {
+  %e = tensor.expand_shape %x [[0], [1, 2]] output_shape [4, 2, 3] : tensor<4x6xf32> into tensor<4x2x3xf32>
+  %a = tensor.concat dim(2) %e, %e : (tensor<4x2x3xf32>, tensor<4x2x3xf32>) -> tensor<4x2x6xf32>
+  // expected-note @+1 {{parts side by side that the layout does not tell apart}}
+  %b = arith.mulf %a, %a : tensor<4x2x6xf32>
+  // expected-error @+2 {{E1108 cannot be proved}}
+  // expected-note @+1 {{what would settle it}}
+  return %b : tensor<4x2x6xf32>
+}
+
+// -----
+
+// Two rows of three and three beside what ranks gathered of three and three: pairs that one rank does not make.
+muster.mesh @node <["sp" = 2]>
+func.func @negative_blocks_of_two_sorts(%u: tensor<2x3xf32> {muster.layout = #muster.layout<[n, u]>},
+                                        %v: tensor<2x3xf32> {muster.layout = #muster.layout<[n, v]>},
+                                        %x: tensor<3xf32> {muster.layout = #muster.layout<[x/sp]>},
+                                        %y: tensor<3xf32> {muster.layout = #muster.layout<[y/sp]>})
+    -> (tensor<f32> {muster.layout = #muster.layout<[]>}) {
+  %a = tensor.concat dim(1) %u, %v : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x6xf32>
+  %f = tensor.collapse_shape %a [[0, 1]] : tensor<2x6xf32> into tensor<12xf32>
+  %b = tensor.concat dim(0) %x, %y : (tensor<3xf32>, tensor<3xf32>) -> tensor<6xf32>
+  %g = muster.all_gather %b on "sp" dim 0 : tensor<6xf32> -> tensor<12xf32>
+  // expected-error @+2 {{E1108 cannot be proved: operands do not agree along 'd0': blocks of parts side by side}}
+  // expected-note @+1 {{what would settle it}}
+  %s = arith.mulf %f, %g : tensor<12xf32>
+  %zero = arith.constant dense<0.0> : tensor<f32>
+  %r = linalg.reduce { arith.addf } ins(%s : tensor<12xf32>) outs(%zero : tensor<f32>) dimensions = [0]
+  return %r : tensor<f32>
+}
+
+// -----
+
+// A shard of one element beside parts: where it stands is not told, and no fault.
+muster.mesh @node <["sp" = 2]>
+func.func @unknown_shard_of_one_element(%x: tensor<6x2xf32> {muster.layout = #muster.layout<[d, e]>})
+    -> (tensor<12x1xf32> {muster.layout = #muster.layout<[r, u/sp]>}) {
+  %a = tensor.concat dim(0) %x, %x : (tensor<6x2xf32>, tensor<6x2xf32>) -> tensor<12x2xf32>
+  %n = arith.negf %a : tensor<12x2xf32>
+  // expected-note @+1 {{the maps part here: a dim of parts side by side is needed as one}}
+  %s = muster.slice %n on "sp" dim 1 : tensor<12x2xf32> -> tensor<12x1xf32>
+  // expected-error @+2 {{E1108 cannot be proved}}
+  // expected-note @+1 {{what would settle it}}
+  return %s : tensor<12x1xf32>
+}
