@@ -13,6 +13,7 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/Support/JSON.h"
 
+#include <map>
 #include <set>
 
 namespace muster {
@@ -26,6 +27,10 @@ public:
   void beginFunction(mlir::func::FuncOp function);
   /// The sizes of axes and of the names in the layouts of the last function.
   void addSizes(mlir::func::FuncOp function, const LayoutScope &scope);
+  void addArgument(mlir::Value argument, const layout::Value &value) {
+    if (value.floats.empty())
+      ranks[argument] = onOneRank(nullptr, value);
+  }
   /// What the results of `op` hold, written after the first `at` records: before those of its regions.
   void add(mlir::Operation *op, const layout::Universe &universe, llvm::ArrayRef<Known> results, size_t at);
 
@@ -56,12 +61,18 @@ private:
   llvm::json::Value mapOf(mlir::Operation *op, const layout::Universe &universe, const Known &known);
   llvm::json::Value toJson(const layout::Universe &universe, const layout::Size &size) const;
   llvm::json::Value toJson(const layout::Universe &universe, llvm::ArrayRef<layout::Digit> digits) const;
+  /// What a value holds on one rank: local digits of each dim, of each of its parts.
+  using OnOneRank = std::vector<std::vector<llvm::SmallVector<layout::Digit, 2>>>;
+  OnOneRank onOneRank(mlir::Operation *op, const layout::Value &reading);
   void addAxis(llvm::json::Array &item, const layout::Universe &universe, layout::AxisId id, layout::Size weight) const;
 
   llvm::DenseMap<mlir::Operation *, int64_t> numbers; ///< of operations, in the order of the text
   std::vector<Function> functions;
   std::set<std::pair<const void *, std::string>> freeSizes; ///< of dims of values (isFreeDim)
   llvm::DenseMap<layout::SpaceId, std::string> ownSpaces;   ///< of constants and computed positions
+  llvm::DenseMap<mlir::Value, OnOneRank> ranks;
+  /// Sizes of groups by dims that a reshape made for an exchange: on one rank they are so much smaller.
+  std::map<std::pair<const void *, size_t>, int64_t> made;
 };
 
 } // namespace muster

@@ -200,6 +200,8 @@ void FunctionInference::run() {
       reportRefusal(entry, refusal, 1107);
       continue;
     }
+    if (certificate)
+      certificate->addArgument(entry.getArgument(i), *value);
     set(entry.getArgument(i), std::move(*value));
   }
   // Copies stand in the first space, which is one that the signature names.

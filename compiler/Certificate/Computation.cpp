@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Operations that compute: all dims of an iterator agree, an axis serves one iterator or one pending reduction, partial
-// operands only where the operation is linear, and shards that are reduced become pending.
+// Operations that compute: what meets on a rank meets on one rank, partial operands only where the operation is linear,
+// and shards that are reduced become pending.
 #include "compiler/Certificate/Program.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -14,7 +14,7 @@ namespace {
 
 /// How what an operation yields depends on its operands (a bit for each).
 struct Payload {
-  enum Kind { Multilinear, Additive, NonLinear } kind = NonLinear;
+  nn::Linearity kind = nn::Linearity::NonLinear;
   uint64_t operands = 0; ///< none: a constant
 };
 
@@ -22,28 +22,26 @@ struct Payload {
 
 static Payload combine(Operation *op, ArrayRef<Payload> parts) {
   Payload all;
-  bool isSum = isa<arith::AddFOp, arith::SubFOp>(op), isProduct = isa<arith::MulFOp>(op), isScale = false;
+  bool isSum = isa<arith::AddFOp, arith::SubFOp>(op), isProduct = isa<arith::MulFOp>(op);
   for (const Payload &part : parts) {
-    isProduct &= part.kind == Payload::Multilinear && !(all.operands & part.operands); // no square
-    isSum &= part.operands && (part.kind == Payload::Additive ||
-                               (part.kind == Payload::Multilinear && llvm::has_single_bit(part.operands)));
+    isProduct &= part.kind == nn::Linearity::Multilinear && !(all.operands & part.operands); // no square
+    isSum &= part.operands && (part.kind == nn::Linearity::Additive ||
+                               (part.kind == nn::Linearity::Multilinear && llvm::has_single_bit(part.operands)));
     all.operands |= part.operands;
   }
-  isScale = isa<arith::ExtFOp, arith::TruncFOp, arith::NegFOp, arith::SIToFPOp>(op) ||
-            (isa<arith::MulFOp, arith::DivFOp>(op) && !parts[1].operands);
-  if (!all.operands || isScale)
-    return parts.empty() ? all : parts[0];
-  if (isa<arith::MulFOp>(op) && !parts[0].operands)
+  bool isScale = isa<arith::ExtFOp, arith::TruncFOp, arith::NegFOp, arith::SIToFPOp>(op) ||
+                 (isa<arith::MulFOp, arith::DivFOp>(op) && !parts[1].operands);
+  if (all.operands && isScale)
+    return parts[0];
+  if (all.operands && isa<arith::MulFOp>(op) && !parts[0].operands)
     return parts[1];
-  all.kind = isSum ? Payload::Additive : isProduct ? Payload::Multilinear : Payload::NonLinear;
+  all.kind = isSum ? nn::Linearity::Additive : isProduct ? nn::Linearity::Multilinear : nn::Linearity::NonLinear;
   return all;
 }
 
 static nn::Linearity linearityOf(const Payload &payload, size_t operands) {
   bool isOfAll = payload.operands == (uint64_t(1) << operands) - 1; // one that is not used says nothing of the result
-  return !isOfAll || payload.kind == Payload::NonLinear ? nn::Linearity::NonLinear
-         : payload.kind == Payload::Additive            ? nn::Linearity::Additive
-                                                        : nn::Linearity::Multilinear;
+  return isOfAll ? payload.kind : nn::Linearity::NonLinear;
 }
 
 static bool readDims(AffineMap map, nn::DimIterators &dims) {
@@ -89,7 +87,7 @@ bool Program::readLinalg(linalg::LinalgOp op, nn::IterationRule &rule, Operands 
       return false; // a number that may differ between ranks
     if (!isTensor)
       continue;
-    payloads[op.getMatchingBlockArgument(operand)] = {Payload::Multilinear, uint64_t(1) << operands.size()};
+    payloads[op.getMatchingBlockArgument(operand)] = {nn::Linearity::Multilinear, uint64_t(1) << operands.size()};
     operands.push_back(mapOf(operand->get()));
     if (operands.size() == 64 || !readDims(op.getMatchingIndexingMap(operand), rule.operands.emplace_back()))
       return false;
@@ -119,8 +117,8 @@ bool Program::readRule(Operation *op, nn::IterationRule &rule, Operands &operand
   SmallVector<Payload> parts;
   for (Value operand : op->getOperands())
     if (isa<RankedTensorType>(operand.getType())) { // The first of equal operands: x * x is a square.
-      parts.push_back(
-          {Payload::Multilinear, uint64_t(1) << (llvm::find(op->getOperands(), operand) - op->operand_begin())});
+      auto first = llvm::find(op->getOperands(), operand) - op->operand_begin();
+      parts.push_back({nn::Linearity::Multilinear, uint64_t(1) << first});
       operands.push_back(mapOf(operand));
     }
   if (auto own = dyn_cast<nn::IterationRuleOpInterface>(op)) {
@@ -139,111 +137,58 @@ bool Program::readRule(Operation *op, nn::IterationRule &rule, Operands &operand
   return true;
 }
 
-/// The dim as positions of one logical dim: the stride of each digit is the product of what follows it. `reason` tells
-/// why that is not so. A dim that is consumed holds a space that a result names entirely or not at all.
-Dim Program::flatten(const Map &map, const Run &run, bool isConsumed, std::string &reason) const {
-  Dim flat{run};
-  Size extent(1);
-  for (size_t i = run.size(); i-- > 0;) {
-    const Digit &digit = run[i];
-    // Digits below the last one of a piece stand elsewhere. Where one was ever on the mesh, ranks hold parts of it.
-    bool isBelowSpread = llvm::any_of(
-        spread, [&](const Digit &other) { return other.space == digit.space && !divides(digit.stride, other.stride); });
-    bool isDisplaced = llvm::any_of(
-        displaced, [&](const Digit &other) { return other.space == digit.space && other.stride == digit.stride; });
-    if (digit.stride == 0 || ((isBelowSpread || isDisplaced) && !(i + 1 < run.size() && continues(digit, run[i + 1]))))
-      reason = "what continues a digit stands elsewhere";
-    Size held(1), elsewhere(1);
-    for (const Digit &other : run)
-      held *= other.space == digit.space ? other.count : Size(1);
-    for (const Digit &other : meshDigits(map.dims))
-      elsewhere *= other.space == digit.space && !llvm::is_contained(run, other) ? other.count : Size(1);
-    auto whole = spaces.find(digit.space);
-    bool isEntire = (whole != spaces.end() && held == whole->second) ||
-                    (held == digit.count && digit.stride == 1 && heads.count({digit.space, digit.count}));
-    if (bound.count(digit.space) && !isEntire && (isConsumed || elsewhere != 1))
-      reason = "a part of '" + digit.space + "', which a result names";
-    auto tag = tags.find(digit.space);
-    flat[0][i].space = tag == tags.end() ? "flat" : tag->second;
-    flat[0][i].stride = std::exchange(extent, extent * digit.count);
-  }
-  return flat;
-}
-
-/// Two dims name the same positions on every rank.
-bool Program::checkAgree(const Map &aMap, const Dim &a, const Map &bMap, const Dim &b) {
-  std::string reason;
-  if (isSame(a, b, axes) || isFree(a) || isFree(b))
-    return true;
-  bool isEqual = a.size() == b.size();
-  for (size_t i = 0; isEqual && i < a.size(); ++i)
-    isEqual &= isSame(flatten(aMap, a[i], false, reason), flatten(bMap, b[i], false, reason), axes);
-  return (isEqual && reason.empty()) || reject("two dims do not agree" + (reason.empty() ? "" : ": " + reason));
-}
-
-/// The positions of a dim at a local index, "#0".
-bool Program::positionsOf(const Dim &dim, Positions &positions) const {
-  Place place{{}, {Number::variable("#0", localSize(dim))}};
-  for (const auto &[axis, size] : axes)
-    place.coordinates[axis] = Number::variable("@" + axis, size);
-  std::vector<size_t> parts;
-  std::string blocked;
-  return dim.size() == 1 && addPositions({dim}, place, positions, parts, blocked);
-}
-
 /// Query head j of a rank meets key-value head j / (heads of a group on the rank): that of its group.
-bool Program::checkHeads(const Map &query, const Map &keys, int64_t group) {
-  std::string reason, blocked;
-  Dim q = flatten(query, query.dims[1][0], false, reason), kv = flatten(keys, keys.dims[2][0], false, reason);
-  Size local = localSize(q), localKv = localSize(kv);
-  Positions ownQ, ownKv;
-  Number met, rest;
-  if (reason.empty() && divides(localKv, local)) { // each key-value head for all that share it on the rank
-    kv[0].push_back({local / localKv, Size(0), ""});
-    if (positionsOf(q, ownQ) && positionsOf(kv, ownKv) && ownQ["flat"].divide(Size(group), met, rest, blocked))
-      return met == ownKv["flat"] || reject("query heads meet key-value heads of other groups");
-  }
-  return reject("heads that cannot be compared", true);
+bool Program::checkHeads(const Map &query, const Map &keys, int64_t heads, int64_t keyHeads) {
+  Place own = placesOf(query.dims[OnMesh], OnMesh)[0], met = placesOf(keys.dims[OnMesh], OnMesh)[0];
+  Size local = query.shape(OnMesh)[1], localKeys = keys.shape(OnMesh)[2];
+  if (query.shape(OnOneRank)[1] != heads || keys.shape(OnOneRank)[2] != keyHeads || !divides(localKeys, local))
+    return reject("other heads than the operation names");
+  auto key = own.index[1].divide(local / localKeys);
+  met.index[2] = key ? key->first : Number();
+  auto wanted = indexOf(query, own), got = key ? indexOf(keys, met) : std::nullopt;
+  auto group = wanted ? wanted->at(1).divide(Size(heads / keyHeads)) : std::nullopt;
+  if (!group || !got)
+    return lacksRule("heads that cannot be compared");
+  return group->first == got->at(2) || reject("query heads meet key-value heads of other groups");
 }
 
 bool Program::checkComputation(Operation *op, const Map *claimed) {
   nn::IterationRule rule;
   Operands operands;
   if (!readRule(op, rule, operands))
-    return reject("'" + op->getName().getStringRef() + "'", true);
+    return lacksRule("'" + op->getName().getStringRef() + "'");
   if (llvm::is_contained(operands, nullptr))
     return reject("an operand has no map");
-  std::optional<Map> keys, values;
   if (!isa<linalg::LinalgOp>(op) && op->getDialect()->getNamespace() == "nn" &&
       llvm::any_of(operands, [](const Map *map) { return map->isNumber; }))
-    return reject("a number as an operand", true);
+    return lacksRule("a number as an operand");
+  std::optional<Map> keys, values;
   if (auto own = dyn_cast<nn::CacheAppendOp>(op)) {
     keys = declaredMap(op, own.getStateAttr());
     if (!keys)
       return false;
     // A rank that holds pages sees all rows of their sequences: rows are spread as pages are.
-    for (const Digit &digit : meshDigits({operands[0]->dims[0]}))
-      if (llvm::none_of(meshDigits({keys->dims[0]}), [&](const Digit &page) { return page.axis == digit.axis; }))
+    for (const Digit &digit : operands[0]->dims[OnMesh][0][0])
+      if (digit.isMesh() &&
+          llvm::none_of(keys->dims[OnMesh][0][0], [&](const Digit &page) { return page.axis == digit.axis; }))
         return reject("the rows are spread over '" + digit.axis + "' and the pages are not");
-    keys->dims.erase(keys->dims.begin(), keys->dims.begin() + 2);
+    for (std::vector<Dim> &dims : keys->dims)
+      dims.erase(dims.begin(), dims.begin() + 2);
     operands.push_back(&*keys);
     rule.operands.push_back({1, 2});
   }
   if (auto own = dyn_cast<nn::AttentionOp>(op)) {
     keys = declaredMap(op, own.getKeysAttr());
     values = declaredMap(op, own.getValuesAttr());
-    if (!keys || !values || !checkAgree(*keys, keys->dims[2], *values, values->dims[2]) ||
-        !checkHeads(*operands[0], *keys, int64_t(own.getHeads() / own.getKvHeads())))
-      return false;
+    for (const auto *state : {&keys, &values})
+      if (!*state || !checkHeads(*operands[0], **state, int64_t(own.getHeads()), int64_t(own.getKvHeads())))
+        return false;
   }
-  if (auto own = dyn_cast<nn::GatherRowsOp>(op); own && own.getFirst()) {
-    // Row r of the rank's part of the table is row first + r.
-    const Dim &rows = operands[0]->dims[0];
-    std::optional<Number> first = formOf(own.getFirst());
-    Positions positions;
-    if (!first || !positionsOf(rows, positions) || positions.size() > 1 ||
-        !((positions.empty() ? Number() : positions.begin()->second) ==
-          *first + Number::variable("#0", localSize(rows))))
+  if (auto own = dyn_cast<nn::GatherRowsOp>(op); own && own.getFirst()) { // Row r of the rank's part is row first + r.
+    Place place = placesOf(operands[0]->dims[OnMesh], OnMesh)[0];
+    auto first = formOf(own.getFirst(), OnMesh, place);
+    auto rows = indexOf(*operands[0], place);
+    if (!first || !rows || !(rows->at(0) == *first + place.index[0]))
       return reject("the first row is not where the rank's part of the table begins");
   }
   return checkRule(rule, operands, claimed);
@@ -252,76 +197,120 @@ bool Program::checkComputation(Operation *op, const Map *claimed) {
 bool Program::checkRule(const nn::IterationRule &rule, const Operands &operands, const Map *claimed) {
   bool isMultilinear = rule.linearity == nn::Linearity::Multilinear,
        isAdditive = rule.linearity == nn::Linearity::Additive;
-  std::vector<std::pair<const Map *, const Dim *>> dims(rule.iterators.size());
-  Run pending, used;
-  const Map *first = nullptr;
   auto isNumber = [](const Map *map) { return map->isNumber; };
-  if (claimed && claimed->isNumber) {
-    bool isOne = llvm::all_of(operands, isNumber) && llvm::all_of(rule.iterators, [](const nn::Iterator &iterator) {
-                   return iterator.kind == nn::IteratorKind::Parallel;
-                 });
-    return (isOne && !claimed->isZero) || reject("the map is not that of one number");
-  }
-  for (size_t i = 0; i < operands.size(); ++i) {
-    const Map &map = *operands[i];
-    if (isNumber(&map) && (!isAdditive || map.isZero))
-      continue;
-    if (isNumber(&map) && llvm::any_of(operands, [](const Map *other) { return !other->pending.empty(); }))
+  auto isParallel = [](const nn::Iterator &iterator) { return iterator.kind == nn::IteratorKind::Parallel; };
+  if (claimed && claimed->isNumber)
+    return (llvm::all_of(operands, isNumber) && llvm::all_of(rule.iterators, isParallel) && !claimed->isZero) ||
+           reject("the map is not that of one number");
+  // What is still to be reduced.
+  Run pending;
+  const Map *first = nullptr;
+  for (auto [i, map] : llvm::enumerate(operands)) {
+    if (isAdditive && map->isNumber && !map->isZero &&
+        llvm::any_of(operands, [](const Map *other) { return !other->pending.empty(); }))
       return reject("adds a number once for each part of a sum");
-    if (isNumber(&map))
-      continue;
-    if (map.dims.size() != rule.operands[i].size())
+    if (!map->isNumber && map->dims[OnMesh].size() != rule.operands[i].size())
       return reject("operand " + Twine(i) + " has another rank");
-    if (!map.pending.empty() && !isMultilinear && !isAdditive && !(rule.linearOperands >> i & 1))
-      return reject("operand " + Twine(i) + " is still to be reduced over '" + map.pending[0].axis + "'");
-    if (isAdditive && first && !isPermuted(map.pending, first->pending))
+    if (!map->pending.empty() && !isMultilinear && !isAdditive && !(rule.linearOperands >> i & 1))
+      return reject("operand " + Twine(i) + " is still to be reduced over '" + map->pending[0].axis + "'");
+    if (map->isNumber)
+      continue;
+    if (isAdditive && first && !isPermuted(map->pending, first->pending))
       return reject("adds values of which one is still to be reduced and one is not");
     if (!isAdditive || !first)
-      llvm::append_range(pending, map.pending);
-    first = &map;
-    for (size_t d = 0; d < map.dims.size(); ++d) {
-      if (rule.operands[i][d] == nn::noIterator) {
-        if (!meshDigits({map.dims[d]}).empty())
-          return reject("dim " + Twine(d) + " is needed whole");
-        continue;
+      llvm::append_range(pending, map->pending);
+    first = map;
+  }
+  // Indices of the result and operands that meet, on the mesh and on one rank: for each iterator, of the first operand
+  // that knows it.
+  std::vector<Dim> dims(rule.iterators.size());
+  std::vector<std::optional<Size>> wholes(dims.size());
+  auto forDims = [&](auto &&visit) {
+    for (auto [map, iterators] : llvm::zip_first(operands, rule.operands))
+      for (size_t d = 0; d < map->dims[OnMesh].size(); ++d)
+        visit(*map, d, iterators[d]);
+  };
+  forDims([&](const Map &map, size_t d, int64_t iterator) {
+    if (iterator != nn::noIterator &&
+        (dims[size_t(iterator)].empty() || (!wholes[size_t(iterator)] && !map.isFree(d)))) {
+      dims[size_t(iterator)] = map.dims[OnMesh][d];
+      if (!map.isFree(d))
+        wholes[size_t(iterator)] = map.shape(OnOneRank)[d];
+    }
+  });
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (dim.empty() && !isParallel(rule.iterators[i]))
+      return lacksRule("a reduction of nothing but numbers");
+    else if (dim.empty()) // copies that the operation makes
+      dim = {{}};
+  std::vector<Place> places = placesOf(dims, OnMesh);
+  for (const Place &place : places) {
+    std::vector<std::optional<Number>> known(dims.size());
+    auto agree = [&](const Map &map, const nn::DimIterators &iterators, bool isResult) {
+      Place own{place.coordinates, {}};
+      for (auto [d, iterator] : llvm::enumerate(iterators))
+        own.index.push_back(iterator == nn::noIterator ? Number::variable("!", map.shape(OnMesh)[d])
+                                                       : place.index[size_t(iterator)]);
+      auto index = indexOf(map, own);
+      for (auto [d, iterator] : llvm::enumerate(iterators)) {
+        if (!index)
+          return lacksRule("dims of which the maps do not tell where they are on one rank");
+        Size whole = map.shape(OnOneRank)[d];
+        if (iterator == nn::noIterator) {
+          if (!(index->at(d) == own.index[d]) || whole != map.shape(OnMesh)[d])
+            return reject("dim " + Twine(d) + " is needed whole");
+          continue;
+        }
+        auto &met = known[size_t(iterator)];
+        if (map.isFree(d) ? isResult && wholes[size_t(iterator)]
+                          : (isResult && !met) || map.shape(OnMesh)[d] != localSize(dims[size_t(iterator)]) ||
+                                whole != wholes[size_t(iterator)] || (met && !(*met == index->at(d))))
+          return reject(isResult ? "a dim of the result is that of no operand" : "two dims do not agree");
+        if (!map.isFree(d))
+          met = index->at(d);
       }
-      auto &known = dims[size_t(rule.operands[i][d])];
-      if (known.second && !checkAgree(*known.first, *known.second, map, map.dims[d]))
+      return true;
+    };
+    for (auto [map, iterators] : llvm::zip_first(operands, rule.operands))
+      if (!map->isNumber && !agree(*map, iterators, false))
         return false;
-      if (!known.second || isFree(*known.second))
-        known = {&map, &map.dims[d]};
+    for (auto [i, iterator] : llvm::enumerate(rule.iterators)) {
+      if (isParallel(iterator))
+        continue;
+      bool isMaximum = iterator.kind == nn::IteratorKind::Maximum, isWhole = iterator.kind == nn::IteratorKind::Whole;
+      if (!known[i] || dims[i].size() > 1 || (isWhole && !(*known[i] == place.index[i])) ||
+          !known[i]->countsTo(*wholes[i]))
+        return reject("not all of a dim that is reduced, once each");
+      Size local(1);
+      for (const Term &term : known[i]->terms) {
+        if (term.variable == "#" + std::to_string(i))
+          local *= term.count;
+        else if (term.variable[0] == '#')
+          return reject("an index of another dim where a dim is reduced");
+        else if (&place != &places.front())
+          continue;
+        else if (isMultilinear || rule.linearOperands || isMaximum)
+          pending.push_back({term.count, Size(0), isMaximum ? "max" : "sum", term.variable.substr(1), term.at});
+        else
+          return reject("a dim is needed whole on every rank");
+      }
+      if (local != localSize(dims[i]))
+        return reject("copies of parts of a dim that is reduced");
     }
+    if (claimed && (claimed->dims[OnMesh].size() != rule.results[0].size() || !agree(*claimed, rule.results[0], true)))
+      return reject("the result has another rank");
   }
-  for (auto [iterator, known] : llvm::zip(rule.iterators, dims)) {
-    Run shards = known.second ? meshDigits({*known.second}) : Run();
-    if (!known.second || iterator.kind == nn::IteratorKind::Parallel) {
-      llvm::append_range(used, shards);
-      continue;
-    }
-    bool isMaximum = iterator.kind == nn::IteratorKind::Maximum;
-    bool mayBeSpread = iterator.kind != nn::IteratorKind::Whole && (isMultilinear || rule.linearOperands || isMaximum);
-    std::string reason = known.second->size() == 1 ? "" : "a packed dim is consumed";
-    (void)flatten(*known.first, known.second->front(), true, reason);
-    if (!reason.empty() || (!shards.empty() && !mayBeSpread))
-      return reject(reason.empty() ? "a dim is needed whole on every rank" : reason);
-    for (const Digit &digit : shards)
-      pending.push_back({digit.count, Size(0), isMaximum ? "max" : "sum", digit.axis, digit.weight});
-  }
-  llvm::append_range(used, pending);
-  if (!areDisjoint(used))
-    return reject("an axis serves two dims, or a dim and a reduction");
+  if (!areDisjoint(pending))
+    return reject("an axis serves two reductions");
   if (!claimed)
     return true;
-  if (claimed->dims.size() != rule.results[0].size() || !isPermuted(claimed->pending, pending))
+  if (!isPermuted(claimed->pending, pending))
     return reject("the result is still to be reduced over other ranks than its map says");
-  for (auto [iterator, dim] : llvm::zip(rule.results[0], claimed->dims)) {
-    const Dim *known = iterator == nn::noIterator ? nullptr : dims[size_t(iterator)].second;
-    // The dim of any operand, of one size before one of any; of any where no operand has it.
-    bool isOf = !known && isFree(dim);
-    for (size_t i = 0; i < operands.size() && known && !isOf; ++i)
-      for (size_t k = 0; k < operands[i]->dims.size(); ++k)
-        isOf |= rule.operands[i][k] == iterator && isSame(operands[i]->dims[k], dim, axes) &&
-                (isFree(*known) || !isFree(dim));
+  for (auto [d, iterator] : llvm::enumerate(rule.results[0])) { // Names are those of an operand.
+    bool isOf = claimed->isFree(d);
+    forDims([&](const Map &map, size_t k, int64_t other) {
+      isOf |= other == iterator && isSame({map.dims[OnOneRank][k]}, {claimed->dims[OnOneRank][d]}, OnOneRank);
+    });
     if (!isOf)
       return reject("a dim of the result is that of no operand");
   }

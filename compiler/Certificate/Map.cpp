@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "compiler/Certificate/Map.h"
+#include "compiler/Certificate/Program.h"
 
 using namespace llvm;
 
@@ -33,11 +33,35 @@ Number Number::operator+(Number other) const {
 }
 
 Number Number::operator*(const Size &factor) const {
-  Number result = *this;
-  result.constant *= factor;
+  Number result{constant * factor, terms};
   for (Term &term : result.terms)
     term.stride *= factor;
   return result + Number();
+}
+
+std::optional<std::pair<Number, Number>> Number::divide(const Size &by) const {
+  Number high{constant / by}, low{constant % by};
+  for (Term term : terms) {
+    Size end = term.stride * term.count;
+    if (!divides(by, term.stride) && !divides(end, by)) { // a part of each
+      if (!divides(term.stride, by) || !divides(by, end))
+        return std::nullopt;
+      Size inner = by / term.stride;
+      high = high + Number{Size(0), {{term.variable, term.at * inner, term.count / inner, Size(1)}}};
+      term.count = inner;
+    }
+    bool isHigh = divides(by, term.stride);
+    Number part{Size(0), {{term.variable, term.at, term.count, isHigh ? term.stride / by : term.stride}}};
+    (isHigh ? high : low) = (isHigh ? high : low) + part;
+  }
+  // The rest is one where each of its parts fits below the next. That its greatest value is below tells of no open
+  // size.
+  std::vector<Term> parts = low.terms;
+  llvm::sort(parts, [](const Term &a, const Term &b) { return a.stride > b.stride; });
+  bool isBelow = low.constant == 0;
+  for (Size least = by; const Term &term : parts)
+    isBelow &= divides(term.stride * term.count, std::exchange(least, term.stride));
+  return isBelow || (low.most() < by && by < leastOpen) ? std::optional(std::pair(high, low)) : std::nullopt;
 }
 
 Size Number::most() const {
@@ -47,32 +71,13 @@ Size Number::most() const {
   return most;
 }
 
-bool Number::divide(const Size &by, Number &quotient, Number &rest, std::string &blocked) const {
-  Number high{constant / by}, low{constant % by};
-  Size least = by; // Of open sizes the remainder is one where each of its parts fits below the next.
-  for (Term term : terms) {
-    blocked = term.variable;
-    Size end = term.stride * term.count;
-    if (!divides(by, term.stride) && !divides(end, by)) { // a part of each
-      if (!divides(term.stride, by) || !divides(by, end))
-        return false;
-      Size inner = by / term.stride;
-      high = high + Number{Size(0), {{term.variable, term.at * inner, term.count / inner, Size(1)}}};
-      term.count = inner;
-    }
-    bool isHigh = divides(by, term.stride);
-    Number part{Size(0), {{term.variable, term.at, term.count, isHigh ? term.stride / by : term.stride}}};
-    (isHigh ? high : low) = (isHigh ? high : low) + part;
-  }
-  std::vector<Term> parts = low.terms;
-  llvm::sort(parts, [](const Term &a, const Term &b) { return a.stride > b.stride; });
-  bool isBelow = low.constant == 0 || (parts.empty() && !isOpen(by));
-  for (const Term &term : parts) {
-    isBelow &= divides(term.stride * term.count, least);
-    least = term.stride;
-  }
-  quotient = high, rest = low;
-  return isBelow || (!isOpen(by) && low.most() < by);
+bool Number::countsTo(Size size) const {
+  std::vector<Term> parts = terms;
+  llvm::sort(parts, [](const Term &a, const Term &b) { return a.stride < b.stride; });
+  Size next(1);
+  for (const Term &term : parts)
+    next = term.stride == next ? next * term.count : Size(0);
+  return constant == 0 && next == size;
 }
 
 bool readSize(const json::Value &text, Size &size) {
@@ -86,7 +91,8 @@ bool readSize(const json::Value &text, Size &size) {
   return true;
 }
 
-bool fromJSON(const json::Value &text, Digit &digit, json::Path path) {
+/// [count, stride, space], [.., axis], [.., axis, weight].
+static bool fromJSON(const json::Value &text, Digit &digit, json::Path path) {
   const json::Array *items = text.getAsArray();
   return items && items->size() >= 3 && items->size() <= 5 && readSize((*items)[0], digit.count) && digit.count > 0 &&
          readSize((*items)[1], digit.stride) && fromJSON((*items)[2], digit.space, path) &&
@@ -96,49 +102,60 @@ bool fromJSON(const json::Value &text, Digit &digit, json::Path path) {
 
 bool fromJSON(const json::Value &text, Map &map, json::Path path) {
   json::ObjectMapper object(text, path);
-  return object && object.map("dims", map.dims) && object.mapOptional("pending", map.pending) &&
-         object.mapOptional("number", map.isNumber) && object.mapOptional("zero", map.isZero) &&
-         (!map.isZero || map.isNumber) && none_of(map.dims, [](const Dim &dim) { return dim.empty(); });
-}
-
-Run meshDigits(const std::vector<Dim> &dims) {
-  Run digits;
-  for (const Dim &dim : dims)
-    for (const Run &run : dim)
-      for (const Digit &digit : run)
-        // Parts of a packed dim may be divided alike.
-        if (digit.isMesh() && digit.count != 1 && (&run == &dim.front() || none_of(digits, [&](const Digit &other) {
-              return other.axis == digit.axis && other.weight == digit.weight && other.count == digit.count;
-            })))
-          digits.push_back(digit);
-  return digits;
-}
-
-bool continues(const Digit &digit, const Digit &next) {
-  return digit.space == next.space && next.stride != 0 && digit.stride == next.count * next.stride;
-}
-
-Size localSize(const Run &run) {
-  Size size(1);
-  for (const Digit &digit : run)
-    size *= digit.isMesh() ? Size(1) : digit.count;
-  return size;
+  std::optional<std::vector<Dim>> one;
+  if (!object || !object.map("dims", map.dims[OnMesh]) || !object.mapOptional("pending", map.pending) ||
+      !object.mapOptional("number", map.isNumber) || !object.mapOptional("zero", map.isZero) ||
+      !object.map("one", one) || (map.isZero && !map.isNumber))
+    return false;
+  map.dims[OnOneRank] = one.value_or(map.dims[OnMesh]);
+  for (Dim &dim : map.dims[OnOneRank])
+    for (Run &run : dim) { // What copies a collective made is one element, and shards are where they are.
+      erase_if(run, [](const Digit &digit) { return digit.stride == 0 && (digit.isMesh() || digit.space != "*"); });
+      for (Digit &digit : run)
+        digit.axis.clear();
+    }
+  return true;
 }
 
 Size localSize(const Dim &dim) {
   Size size(0);
-  for (const Run &run : dim)
-    size += localSize(run);
+  for (const Run &run : dim) {
+    Size part(1);
+    for (const Digit &digit : run)
+      part *= digit.isMesh() ? Size(1) : digit.count;
+    size += part;
+  }
   return size;
 }
 
-bool isFree(const Dim &dim) {
-  auto isFree = [](const Digit &digit) { return !digit.isMesh() && digit.stride == 0 && digit.space == "*"; };
-  return dim.size() == 1 && !dim[0].empty() && all_of(dim[0], isFree);
+std::vector<Size> Map::shape(World world) const {
+  std::vector<Size> shape;
+  for (const Dim &dim : dims[world])
+    shape.push_back(localSize(dim));
+  return shape;
+}
+
+bool Map::isFree(size_t d) const {
+  const Dim &dim = dims[OnOneRank][d];
+  return dim.size() == 1 && dim[0].size() == 1 && dim[0][0].stride == 0;
+}
+
+std::vector<Size> shapeOf(mlir::Type tensor) {
+  std::vector<Size> shape;
+  for (int64_t size : cast<mlir::RankedTensorType>(tensor).getShape())
+    shape.push_back(Size(std::max<int64_t>(size, 0)));
+  return shape;
 }
 
 bool isPermuted(const Run &a, const Run &b) {
   return a.size() == b.size() && std::is_permutation(a.begin(), a.end(), b.begin());
+}
+
+Size sizeOfGroup(const Run &group) {
+  Size size(1);
+  for (const Digit &part : group)
+    size *= part.count;
+  return size;
 }
 
 bool areDisjoint(const Run &digits) {
@@ -150,49 +167,61 @@ bool areDisjoint(const Run &digits) {
   return true;
 }
 
-bool coordinateOf(const Digit &part, const Place &place, Number &own, std::string &blocked) {
-  Number high, rest;
-  auto coordinate = place.coordinates.find(part.axis);
-  return coordinate != place.coordinates.end() && coordinate->second.divide(part.weight, high, rest, blocked) &&
-         high.divide(part.count, rest, own, blocked);
+std::optional<Number> coordinateOf(const Digit &part, const Place &place) {
+  auto axis = place.coordinates.find(part.axis);
+  auto high = axis == place.coordinates.end() ? std::nullopt : axis->second.divide(part.weight);
+  auto own = high ? high->first.divide(part.count) : std::nullopt;
+  return own ? std::optional(own->second) : std::nullopt;
 }
 
-bool addPositions(const std::vector<Dim> &dims, const Place &place, Positions &positions, std::vector<size_t> &parts,
-                  std::string &blocked) {
+std::optional<Positions> positionsAt(const std::vector<Dim> &dims, const Place &place) {
+  Positions positions;
   for (auto [dim, position] : zip_equal(dims, place.index)) {
-    Number index = position, value;
+    Number index = position;
     size_t part = 0;
-    for (; part + 1 < dim.size() && index.constant >= localSize(dim[part]); ++part)
-      index.constant -= localSize(dim[part]);
-    parts.push_back(part);
+    for (; part + 1 < dim.size() && index.constant >= localSize({dim[part]}); ++part)
+      index.constant -= localSize({dim[part]});
+    positions.parts.push_back(part);
     for (const Digit &digit : reverse(dim[part])) {
-      if (digit.isMesh() ? !coordinateOf(digit, place, value, blocked)
-                         : !index.divide(digit.count, index, value, blocked))
-        return false;
-      positions[digit.space] = positions[digit.space] + value * digit.stride;
+      auto own = digit.isMesh() ? std::nullopt : index.divide(digit.count);
+      std::optional<Number> value = digit.isMesh() ? coordinateOf(digit, place)
+                                    : own          ? std::optional(own->second)
+                                                   : std::nullopt;
+      if (!value)
+        return std::nullopt;
+      index = own ? own->first : index;
+      positions.of[digit.space] = positions.of[digit.space] + *value * digit.stride;
     }
     if (!(index == Number())) // beyond the part
-      return blocked = index.terms.empty() ? "" : index.terms[0].variable, false;
+      return std::nullopt;
   }
-  positions.erase(""); // duplicates
-  erase_if(positions, [](const auto &position) { return position.second == Number(); });
-  return true;
+  erase_if(positions.of, [](const auto &position) { return position.second == Number(); });
+  return positions;
 }
 
-bool isSame(const Dim &a, const Dim &b, const std::map<std::string, Size> &axes) {
-  Place place;
-  std::string blocked;
-  for (const auto &[axis, size] : axes)
-    place.coordinates[axis] = Number::variable("@" + axis, size);
-  bool isSame = a.size() == b.size();
-  for (size_t i = 0; i < a.size() && isSame; ++i) {
-    Positions positions[2];
-    std::vector<size_t> parts;
-    place.index = {Number::variable("", localSize(a[i]))};
-    isSame = localSize(a[i]) == localSize(b[i]) && addPositions({{a[i]}}, place, positions[0], parts, blocked) &&
-             addPositions({{b[i]}}, place, positions[1], parts, blocked) && positions[0] == positions[1];
+std::optional<std::vector<Number>> indexOf(const Map &map, const Place &place) {
+  std::optional<Positions> held = positionsAt(map.dims[OnMesh], place);
+  Place found;
+  for (size_t d = 0; held && d < map.dims[OnOneRank].size(); ++d) {
+    const Dim &dim = map.dims[OnOneRank][d];
+    Number index;
+    for (size_t part = 0; part < held->parts[d]; ++part)
+      index.constant += localSize({dim[part]});
+    Size weight(1);
+    for (const Digit &digit : reverse(dim[held->parts[d]])) {
+      auto high = digit.stride == 0 ? std::nullopt : held->of[digit.space].divide(digit.stride);
+      auto value = high ? high->first.divide(digit.count) : std::nullopt;
+      if (digit.stride != 0 && !value)
+        return std::nullopt;
+      index = value ? index + value->second * weight : index;
+      weight *= digit.count;
+    }
+    found.index.push_back(index);
   }
-  return isSame;
+  std::optional<Positions> there = held ? positionsAt(map.dims[OnOneRank], found) : std::nullopt;
+  if (held)
+    erase_if(held->of, [](const auto &position) { return position.second == Number(); });
+  return there && *there == *held ? std::optional(found.index) : std::nullopt;
 }
 
 } // namespace muster::certificate

@@ -25,22 +25,34 @@ const Map *Program::mapOf(Value value) const {
 bool Program::readMap(Value value, const llvm::json::Value *text, Map &map) {
   llvm::json::Path::Root root;
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!text || !fromJSON(*text, map, root) || !type || (map.isNumber ? 0 : size_t(type.getRank())) != map.dims.size())
+  if (!text || !fromJSON(*text, map, root) || !type)
     return reject("the map is not one of the result");
-  if (map.isNumber)
-    return map.pending.empty() || reject("a number is not to be reduced");
-  for (unsigned d = 0; d < type.getRank(); ++d)
-    if (!type.isDynamicDim(d) && localSize(map.dims[d]) != type.getDimSize(d))
+  size_t rank = map.isNumber ? 0 : size_t(type.getRank());
+  if (map.dims[OnMesh].size() != rank || map.dims[OnOneRank].size() != rank || (map.isNumber && !map.pending.empty()))
+    return reject("the map is not one of the result");
+  std::vector<Run> choices{Run()}; // of a part of each dim
+  for (size_t d = 0; d < rank; ++d) {
+    const Dim &dim = map.dims[OnMesh][d], &there = map.dims[OnOneRank][d];
+    if (dim.empty() || dim.size() != there.size() ||
+        (!type.isDynamicDim(unsigned(d)) && localSize(dim) != type.getDimSize(unsigned(d))))
       return reject("the map does not fit dim " + Twine(d));
-  Run digits = meshDigits(map.dims);
-  llvm::append_range(digits, map.pending);
-  return areDisjoint(digits) || reject("two digits use one part of an axis");
-}
-
-bool Program::isSameMap(const Map &a, const Map &b) const {
-  return a.dims.size() == b.dims.size() && isPermuted(a.pending, b.pending) &&
-         llvm::all_of(llvm::zip(a.dims, b.dims),
-                      [&](auto dims) { return isSame(std::get<0>(dims), std::get<1>(dims), axes); });
+    if (type.isDynamicDim(unsigned(d)) && map.isFree(d))
+      return lacksRule("copies of which the number is open");
+    std::vector<Run> before = std::exchange(choices, {});
+    for (const Run &part : there)
+      for (Run choice : before) {
+        for (const Digit &digit : part)
+          if (digit.stride == 0 && !map.isFree(d))
+            return lacksRule("copies beside other elements of a dim");
+          else if (digit.stride != 0 && digit.count != 1)
+            choice.push_back({digit.count, Size(0), "", digit.space, digit.stride});
+        choices.push_back(choice);
+      }
+  }
+  // On one rank each position stands once: digits are disjoint parts of their spaces.
+  if (!llvm::all_of(choices, areDisjoint))
+    return lacksRule("positions that stand in two places");
+  return areDisjoint(map.pending) || reject("two digits use one part of an axis");
 }
 
 /// Whether what has the one map may pass as the other: the same, or a number.
@@ -49,48 +61,59 @@ bool Program::mayPass(const Map *map, const Map &as) const {
     return map->isZero ? digit.space != "product" : digit.space == "max" || digit.space == "min";
   };
   return map && (map->isZero || !as.isZero) && (map->isNumber || !as.isNumber) &&
-         (map->isNumber ? llvm::all_of(as.pending, isPart) : isSameMap(*map, as));
+         (map->isNumber ? llvm::all_of(as.pending, isPart)
+                        : isPermuted(map->pending, as.pending) && isSame(map->dims[OnMesh], as.dims[OnMesh], OnMesh) &&
+                              isSame(map->dims[OnOneRank], as.dims[OnOneRank], OnOneRank));
 }
 
 /// The claimed map of the only result follows from the maps of the operands.
 bool Program::checkMap(Operation *op, const Map &claimed) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
-  std::optional<Map> expected;
   DenseElementsAttr elements;
   bool isSplat = matchPattern(op, m_Constant(&elements)) && elements.isSplat();
   std::string number = std::to_string(numbers.lookup(op));
   if (isSplat || (isa<linalg::FillOp, tensor::SplatOp>(op) && isUniform(op->getOperand(0)))) {
     auto isZero = [](auto value) { return matchPattern(value, m_AnyZeroFloat()) || matchPattern(value, m_Zero()); };
-    return (claimed.isNumber &&
-            (!claimed.isZero || (isSplat ? isZero(op->getResult(0)) : isZero(op->getOperand(0))))) ||
-           reject("the map is not that of one number");
+    bool isNumber = claimed.isNumber && (!claimed.isZero || isZero(isSplat ? op->getResult(0) : op->getOperand(0)));
+    return isNumber || reject("the map is not that of one number");
   }
   if (auto load = dyn_cast<LoadOp>(op)) {
-    expected = declaredMap(op, load.getWeightAttr());
-  } else if (isa<arith::ConstantOp>(op)) { // the same numbers on every rank: spaces of its own
-    expected.emplace();
-    for (auto [i, size] : llvm::enumerate(type.getShape()))
-      expected->dims.push_back({{{Size(size), Size(1), "constant " + number + "." + std::to_string(i)}}});
-  } else if (auto generate = dyn_cast<tensor::GenerateOp>(op)) { // a rank's part of 0, 1, 2, ...
-    std::optional<Number> form =
-        type.getRank() == 1 ? formOf(generate.getBody().front().getTerminator()->getOperand(0)) : std::nullopt;
-    Positions positions;
-    bool isTable = form && !claimed.isNumber && positionsOf(claimed.dims[0], positions) && positions.size() <= 1 &&
-                   claimed.pending.empty();
-    return (isTable && positions["positions " + number] == *form &&
-            (!type.isDynamicDim(0) || localSize(claimed.dims[0]) == sizeOf(generate.getDynamicExtents()[0]))) ||
-           reject("a table that is no index + coordinate * size", true);
-  } else {
-    return isMovement(op) ? checkMovement(op, claimed) : checkComputation(op, &claimed);
+    auto declared = declaredMap(op, load.getWeightAttr());
+    return declared && (mayPass(&*declared, claimed) || reject("the map is not what is declared"));
   }
-  return (expected && mayPass(&*expected, claimed)) || reject("the map is not what is declared");
+  if (isa<arith::ConstantOp>(op)) { // the same numbers on every rank: spaces of its own
+    Map own;
+    for (auto [i, size] : llvm::enumerate(type.getShape()))
+      own.dims[OnMesh].push_back({{{Size(size), Size(1), "constant " + number + "." + std::to_string(i)}}});
+    own.dims[OnOneRank] = own.dims[OnMesh];
+    return mayPass(&own, claimed) || reject("the map is not what is declared");
+  }
+  if (auto generate = dyn_cast<tensor::GenerateOp>(op)) { // a rank's part of 0, 1, 2, ...
+    for (World world : {OnMesh, OnOneRank}) {
+      if (type.getRank() != 1 || claimed.isNumber || claimed.dims[world][0].size() != 1 || !claimed.pending.empty())
+        return lacksRule("a table that is no index + coordinate * size");
+      Place place = placesOf(claimed.dims[world], world)[0];
+      auto form = formOf(generate.getBody().front().getTerminator()->getOperand(0), world, place);
+      auto positions = positionsAt(claimed.dims[world], place);
+      if (!form || !positions || positions->of != std::map<std::string, Number>{{"positions " + number, *form}} ||
+          (world == OnMesh && type.isDynamicDim(0) &&
+           formOf(generate.getDynamicExtents()[0], OnMesh, Place()) != Number{claimed.shape(OnMesh)[0]}))
+        return lacksRule("a table that is no index + coordinate * size");
+    }
+    return true;
+  }
+  bool isMovement =
+      isa<MusterDialect>(op->getDialect()) ||
+      isa<tensor::CastOp, linalg::TransposeOp, tensor::ExtractSliceOp, tensor::ConcatOp, tensor::ExpandShapeOp,
+          tensor::CollapseShapeOp, tensor::ReshapeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(op);
+  return isMovement ? checkMovement(op, claimed) : checkComputation(op, &claimed);
 }
 
 /// Branches and loops. The certificate has the maps of the results, and so of what is yielded and carried.
 bool Program::checkRegions(Operation *op) {
   for (Value operand : op->getOperands())
     if (!isa<RankedTensorType>(operand.getType()) && !isUniform(operand))
-      return reject("a condition, bound or carried number that may differ between ranks", true);
+      return lacksRule("a condition, bound or carried number that may differ between ranks");
   const llvm::json::Object *record = next < records->size() ? (*records)[next++].getAsObject() : nullptr;
   const llvm::json::Array *given =
       record && record->getInteger("op") == numbers.lookup(op) ? record->getArray("maps") : nullptr;
@@ -121,61 +144,50 @@ bool Program::checkRegions(Operation *op) {
   return true;
 }
 
-bool Program::checkDeclared(Value value, LayoutAttr layout, Map &declared) {
-  std::optional<Map> wanted = declaredMap(layout, cast<RankedTensorType>(value.getType()));
+/// The same elements as on one rank, at the declared places; and of names that a result has, those positions.
+bool Program::checkDeclared(Value value, LayoutAttr layout) {
   const Map *map = mapOf(value);
-  if (!wanted)
-    return false;
-  declared = *wanted;
-  if (!map)
-    return declared.pending.empty() ? checkElements(value, declared)
-                                    : reject("a value without a map is still to be reduced");
-  if (mayPass(map, declared))
-    return true;
-  if (!isPermuted(map->pending, declared.pending))
+  std::optional<Map> declared = declaredMap(layout, shapeOf(value.getType()));
+  if (!map || !declared)
+    return lacksRule("a value without a map, or a layout that has none");
+  if (map->isNumber)
+    return mayPass(map, *declared) || reject("a value is not reduced as declared");
+  if (!isPermuted(map->pending, declared->pending))
     return reject("a value is not reduced as declared");
-  for (auto [dim, own] : llvm::zip(map->dims, declared.dims)) {
+  for (auto [own, wanted] : llvm::zip(map->dims[OnOneRank], declared->dims[OnOneRank])) {
     std::set<std::string> names = bound;
-    for (const Run &run : own)
+    for (const Run &run : wanted)
       for (const Digit &digit : run)
         names.insert(digit.space);
-    for (const Run &run : dim)
+    for (const Run &run : own)
       for (const Digit &digit : run)
-        if (!isSame(dim, own, axes) && names.count(digit.space))
+        if (names.count(digit.space) && digit.stride != 0 && !isSame({own}, {wanted}, OnOneRank))
           return reject("a dim holds other positions of '" + digit.space + "' than declared");
-    if (!checkAgree(*map, dim, declared, own))
-      return false;
   }
-  return true;
+  return holdsAs(*map, *declared) || reject("ranks hold other elements than declared");
 }
 
 bool Program::checkOp(Operation *op) {
-  Map declared;
   if (auto returns = dyn_cast<func::ReturnOp>(op)) {
     for (auto [i, value] : llvm::enumerate(returns.getOperands()))
       if (auto layout = entry.getResultAttrOfType<LayoutAttr>(unsigned(i), attribute::layout);
-          layout && callStack.empty() && !checkDeclared(value, layout, declared))
+          layout && callStack.empty() && !checkDeclared(value, layout))
         return false;
     return true;
   }
-  if (auto claim = dyn_cast<AssertLayoutOp>(op)) {
-    if (!checkDeclared(claim.getInput(), claim.getLayout(), declared))
-      return false;
-    const Map *map = mapOf(claim.getInput()); // What was shown place by place has the declared map from here on.
-    maps[claim.getResult()] = map ? Map(*map) : declared;
-    return true;
-  }
+  auto pass = [&](Value from, Value to) {
+    maps.erase(to);
+    if (const Map *map = mapOf(from))
+      maps[to] = Map(*map);
+  };
+  if (auto claim = dyn_cast<AssertLayoutOp>(op))
+    return pass(claim.getInput(), claim.getResult()), checkDeclared(claim.getInput(), claim.getLayout());
   if (isa<scf::ForOp, scf::IfOp>(op))
     return checkRegions(op);
   if (auto call = dyn_cast<func::CallOp>(op)) {
     auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr());
     if (!callee || callee.isExternal() || llvm::is_contained(callStack, callee) || !callee.getBody().hasOneBlock())
-      return reject("a call that cannot be followed", true);
-    auto pass = [&](Value from, Value to) {
-      maps.erase(to);
-      if (const Map *map = mapOf(from))
-        maps[to] = Map(*map);
-    };
+      return lacksRule("a call that cannot be followed");
     callStack.push_back(callee);
     for (auto [argument, operand] : llvm::zip(callee.getArguments(), op->getOperands()))
       pass(operand, argument);
@@ -218,15 +230,10 @@ bool Program::check(const llvm::json::Object &own) {
     return reject("the certificate has no values");
   if (!readSignature(own))
     return false;
-  llvm::json::Path::Root root;
-  for (const llvm::json::Value &record : *records) // What is on the mesh anywhere in the function.
-    if (Map map; record.getAsObject() && record.getAsObject()->get("map") &&
-                 fromJSON(*record.getAsObject()->get("map"), map, root))
-      llvm::append_range(spread, meshDigits(map.dims));
   for (BlockArgument argument : entry.getArguments())
     if (auto layout = entry.getArgAttrOfType<LayoutAttr>(argument.getArgNumber(), attribute::layout))
       if (auto type = dyn_cast<RankedTensorType>(argument.getType()))
-        if (auto map = declaredMap(layout, type))
+        if (auto map = declaredMap(layout, shapeOf(type)))
           maps[argument] = *map;
   return checkBlock(entry.getBody().front()) &&
          (next == records->size() || reject("the certificate has maps of other operations"));

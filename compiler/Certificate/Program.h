@@ -1,30 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Reads a program and holds its maps against the rules. Private to this room. Checks return false, and leave the first
+// What the checker knows of a program, and its rules. Private to this room. Checks return false, and leave the first
 // reason in `fault`.
+//
+// Two worlds run the same text: the mesh, and one rank that holds everything, on which each collective is the identity.
+// A map says of a value, in each world, which position of named spaces stands at a local index: a dim is a list of
+// mixed-radix digits, major first, of which (n : s @ S) adds its value times s to the position in S. On the mesh a
+// digit may be the part (coordinate / weight) mod n of a coordinate. So a map also tells where on one rank that stands
+// which a rank holds (indexOf), and that is what operands of one operation must agree on.
+//
+// Indices and positions are Numbers, mixed-radix sums of parts of variables, so that one calculation holds for all
+// places. All that is asked of sizes is whether products are equal and divide, so an open size is a prime above all
+// numbers of programs: what holds, holds for any choice.
 #ifndef MUSTER_COMPILER_CERTIFICATE_PROGRAM_H
 #define MUSTER_COMPILER_CERTIFICATE_PROGRAM_H
-
-#include "compiler/Certificate/Map.h"
 
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/DynamicAPInt.h"
+#include "llvm/Support/JSON.h"
 
+#include <map>
 #include <set>
 
 namespace muster::certificate {
 
-/// Places of one value that are compared one by one.
-inline constexpr int64_t mostPlaces = 1 << 16;
+using Size = llvm::DynamicAPInt;
+inline bool divides(const Size &a, const Size &b) { return a > 0 && b % a == 0; }
+inline constexpr int64_t symbolCount = 10, leastOpen = int64_t(1) << 48;
+Size symbol(int64_t number); ///< of 1 to symbolCount
+
+/// (variable / at) mod count * stride.
+struct Term {
+  std::string variable; ///< "@axis": a coordinate; "#d": the local index of dim or iterator d
+  Size at, count, stride;
+  friend bool operator==(const Term &a, const Term &b) = default;
+};
+
+struct Number {
+  Size constant;
+  std::vector<Term> terms = {}; ///< joined where they are one part of a variable, in order of variables and parts
+  static Number variable(const std::string &name, const Size &range) {
+    return Number() + Number{Size(0), {{name, Size(1), range, Size(1)}}};
+  }
+  Number operator+(Number other) const;
+  Number operator*(const Size &factor) const;
+  Size most() const; ///< the greatest value
+  /// Quotient and remainder; nullopt where they are no sums of parts of variables.
+  std::optional<std::pair<Number, Number>> divide(const Size &by) const;
+  /// Takes each value from 0 to size - 1 exactly once.
+  bool countsTo(Size size) const;
+  friend bool operator==(const Number &a, const Number &b) = default;
+};
+
+struct Digit {
+  Size count, stride;
+  std::string space, axis = {}; ///< no axis: local
+  Size weight = Size(1);
+  bool isMesh() const { return !axis.empty(); }
+  friend bool operator==(const Digit &a, const Digit &b) = default;
+};
+using Run = std::vector<Digit>;
+using Dim = std::vector<Run>; ///< several: packed side by side
+enum World : bool { OnMesh, OnOneRank };
+
+struct Map {
+  std::vector<Dim> dims[2];    ///< of each world, with as many parts each
+  Run pending = {};            ///< ranks that differ here hold parts of a reduction; `space` is its kind
+  bool isNumber = false;       ///< every element is one number, of whatever sizes; there are no dims then
+  bool isZero = false;         ///< and that is 0, and so is every part of it
+  bool isFree(size_t d) const; ///< the same at every index of the dim, which may be of any size on one rank
+  std::vector<Size> shape(World world) const;
+};
+bool fromJSON(const llvm::json::Value &text, Map &map, llvm::json::Path path);
+bool readSize(const llvm::json::Value &text, Size &size); ///< a number, or a list of factors; -k is symbol k
+Size localSize(const Dim &dim);
+std::vector<Size> shapeOf(mlir::Type tensor); ///< 0: open
+bool isPermuted(const Run &a, const Run &b);
+Size sizeOfGroup(const Run &group);
+bool areDisjoint(const Run &digits); ///< no two use a common part of an axis
+
+struct Place {
+  std::map<std::string, Number> coordinates; ///< none on one rank
+  std::vector<Number> index;
+};
+/// Positions by space, and which part of each dim they are in.
+struct Positions {
+  std::map<std::string, Number> of;
+  std::vector<size_t> parts;
+  friend bool operator==(const Positions &a, const Positions &b) = default;
+};
+std::optional<Number> coordinateOf(const Digit &part, const Place &place); ///< (coordinate / weight) mod count
+std::optional<Positions> positionsAt(const std::vector<Dim> &dims, const Place &place);
+/// Where on one rank that stands which a rank holds; nullopt where the map does not tell. 0 for a free dim.
+std::optional<std::vector<Number>> indexOf(const Map &map, const Place &place);
 
 class Program {
 public:
   Program(mlir::func::FuncOp entry, const llvm::DenseMap<mlir::Operation *, int64_t> &numbers)
       : entry(entry), mesh(getMesh(entry)), numbers(numbers) {}
-  /// Checks what the certificate says of the function.
-  bool check(const llvm::json::Object &own);
+  bool check(const llvm::json::Object &own); ///< what the certificate says of the function
 
   std::string fault;
   bool isUnsupported = false;        ///< of the fault: there is no rule
@@ -32,6 +109,7 @@ public:
 
 private:
   bool reject(const llvm::Twine &reason, bool isWithoutRule = false);
+  bool lacksRule(const llvm::Twine &reason) { return reject(reason, true); }
 
   // Signature.cpp: what the program declares, and numbers.
   bool readSignature(const llvm::json::Object &own);
@@ -39,42 +117,29 @@ private:
   Run groupOf(llvm::ArrayRef<std::string> names);
   Run groupOf(mlir::Operation *collective);
   Run axesOf(llvm::ArrayRef<AxisRefAttr> axes);
-  std::optional<Map> declaredMap(LayoutAttr layout, mlir::RankedTensorType local, const std::string &prefix = "");
+  std::optional<Map> declaredMap(LayoutAttr layout, std::vector<Size> local, const std::string &prefix = "");
   std::optional<Map> declaredMap(mlir::Operation *op, mlir::FlatSymbolRefAttr weightOrState);
-  /// A number made of sizes and coordinates; of the body of tensor.generate, also of the index.
-  std::optional<Number> formOf(mlir::OpFoldResult value);
-  Size sizeOf(mlir::OpFoldResult value); ///< 0: not known
-  bool isUniform(mlir::Value scalar);    ///< the same on all ranks
+  /// A number made of sizes, coordinates and, in the body of tensor.generate, the index.
+  std::optional<Number> formOf(mlir::OpFoldResult value, World world, const Place &place);
+  bool isUniform(mlir::Value scalar); ///< the same on all ranks, and on one
 
   // Program.cpp: the walk.
   bool checkBlock(mlir::Block &block);
   bool checkOp(mlir::Operation *op);
   bool checkMap(mlir::Operation *op, const Map &claimed);
   bool checkRegions(mlir::Operation *op);
-  bool checkDeclared(mlir::Value value, LayoutAttr layout, Map &declared);
+  bool checkDeclared(mlir::Value value, LayoutAttr layout);
   bool readMap(mlir::Value value, const llvm::json::Value *text, Map &map);
   const Map *mapOf(mlir::Value value) const;
-  bool isSameMap(const Map &a, const Map &b) const;
   bool mayPass(const Map *map, const Map &as) const;
-  bool positionsOf(const Dim &dim, Positions &positions) const;
 
   // Movement.cpp: which rank holds an element at which index changes, no element does.
-  /// What places that were compared have shown.
-  struct Comparison {
-    int64_t places = 0;
-    std::map<std::string, Size> fixed; ///< positions in spaces that are not named
-    std::map<std::vector<size_t>, std::pair<mlir::Value, std::vector<size_t>>> sources; ///< of parts of packed dims
-  };
-  std::vector<Size> shapeOf(mlir::Value value) const;
-  bool follow(mlir::Value &value, Place &place, std::string &blocked);
-  static bool isMovement(mlir::Operation *op);
+  std::vector<Place> placesOf(const std::vector<Dim> &dims, World world) const;
+  bool isSame(const std::vector<Dim> &a, const std::vector<Dim> &b, World world) const;
+  bool holdsAs(const Map &map, const Map &as);
+  bool follow(mlir::Operation *op, const Map &result, World world, Place &place, mlir::Value &source);
+  bool followSlice(mlir::tensor::ExtractSliceOp op, const Map &result, World world, Place &place);
   bool checkMovement(mlir::Operation *op, const Map &claimed);
-  bool checkSlice(mlir::tensor::ExtractSliceOp op, const Map &map);
-  bool checkShards(const Map &from, const Map &to, bool isReshape, bool isCollective,
-                   const llvm::SmallBitVector &dropped);
-  bool checkElements(mlir::Value value, const Map &map);
-  bool checkPlace(mlir::Value value, const Map &map, const Place &place, Comparison &seen);
-  static bool varies(const Map &map, const Run &group);
   bool reduce(Map &map, const Run &group, llvm::StringRef kind);
 
   // Computation.cpp
@@ -82,10 +147,8 @@ private:
   bool readLinalg(mlir::linalg::LinalgOp op, nn::IterationRule &rule, Operands &operands);
   bool readRule(mlir::Operation *op, nn::IterationRule &rule, Operands &operands);
   bool checkComputation(mlir::Operation *op, const Map *claimed);
+  bool checkHeads(const Map &query, const Map &keys, int64_t heads, int64_t keyHeads);
   bool checkRule(const nn::IterationRule &rule, const Operands &operands, const Map *claimed);
-  bool checkHeads(const Map &query, const Map &keys, int64_t group);
-  bool checkAgree(const Map &aMap, const Dim &a, const Map &bMap, const Dim &b);
-  Dim flatten(const Map &map, const Run &run, bool isConsumed, std::string &reason) const;
 
   mlir::func::FuncOp entry;
   MeshAttr mesh;
@@ -96,12 +159,7 @@ private:
   llvm::SmallVector<mlir::Operation *> callStack;
   std::map<std::string, Size> axes, sizes, spaces; ///< sizes of axes, of names in layouts, of spaces
   std::map<Size, std::string> symbols;             ///< which name is open
-  std::map<std::string, std::string> tags;         ///< of spaces whose positions are in no plain order
-  std::map<std::string, int64_t> zigZags;          ///< of spaces in zig-zag order: parts
-  std::set<std::string> bound;                     ///< spaces that a declared result names
-  std::set<std::pair<std::string, Size>> heads;    ///< space and count of head dims that nn.split_heads names
-  Run displaced;                                   ///< digits that a collective took to another dim
-  Run spread;                                      ///< the mesh digits of all maps of the function
+  std::set<std::string> bound;                     ///< names of dims of declared results
 };
 
 } // namespace muster::certificate

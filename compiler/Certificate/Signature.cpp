@@ -36,118 +36,107 @@ Run Program::groupOf(Operation *collective) {
 }
 
 Run Program::axesOf(ArrayRef<AxisRefAttr> refs) {
-  std::vector<std::string> names;
-  for (AxisRefAttr axis : refs)
-    names.push_back(getAxisName(axis));
-  return groupOf(names);
+  return groupOf(llvm::to_vector(llvm::map_range(refs, [](AxisRefAttr axis) { return getAxisName(axis); })));
 }
 
-static Size sizeOfGroup(const Run &group) {
-  Size size(1);
-  for (const Digit &part : group)
-    size *= part.count;
-  return size;
-}
-
-/// Sizes of axes and names. The certificate gives them; each must be what types and `muster.sizes` say, or open.
+/// Sizes of axes and names: those that types and `muster.sizes` say. Only of open ones the certificate gives them.
 bool Program::readSignature(const llvm::json::Object &own) {
   const llvm::json::Object *given = own.getObject("sizes");
   if (!mesh || !entry.getBody().hasOneBlock() || !given)
-    return reject("a function without a mesh or sizes, or of several blocks", true);
-  for (const auto &[name, text] : *given)
-    if (!readSize(text, sizes[name.str()]) || sizes[name.str()] == 0)
-      return reject("the size of '" + name.str() + "' is none");
+    return lacksRule("a function without a mesh or sizes, or of several blocks");
+  auto isOpen = [&](StringRef name, const Size &divisor, Size &size) {
+    const llvm::json::Value *text = given->get(name);
+    return text && readSize(*text, size) && isOpenSize(size, divisor, name.str());
+  };
   for (MeshAxisAttr axis : mesh.getAxes()) {
-    std::string name = axis.getName().str();
-    axes[name] = ShapedType::isDynamic(axis.getSize()) ? sizes[name] : Size(axis.getSize());
-    if (ShapedType::isDynamic(axis.getSize()) && !isOpenSize(axes[name], Size(1), name))
-      return reject("axis '" + name + "' is open, and its size is not");
+    Size &size = axes[axis.getName().str()] = Size(axis.getSize());
+    if (ShapedType::isDynamic(axis.getSize()) && !isOpen(axis.getName(), Size(1), size))
+      return reject("axis '" + axis.getName() + "' is open, and its size is not");
   }
-  SmallVector<std::pair<LayoutAttr, RankedTensorType>> declared;
+  SmallVector<std::pair<LayoutAttr, std::vector<Size>>> declared;
   auto note = [&](Attribute layout, Type type) {
-    if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && layout)
-      declared.push_back({cast<LayoutAttr>(layout), tensor});
+    if (isa<RankedTensorType>(type) && layout)
+      declared.push_back({cast<LayoutAttr>(layout), shapeOf(type)});
   };
   for (auto [i, type] : llvm::enumerate(entry.getArgumentTypes()))
     note(entry.getArgAttr(unsigned(i), attribute::layout), type);
-  for (auto [i, type] : llvm::enumerate(entry.getResultTypes())) {
+  for (auto [i, type] : llvm::enumerate(entry.getResultTypes()))
     note(entry.getResultAttr(unsigned(i), attribute::layout), type);
-    if (auto layout = entry.getResultAttrOfType<LayoutAttr>(unsigned(i), attribute::layout))
+  for (unsigned i = 0; i < entry.getNumResults(); ++i)
+    if (auto layout = entry.getResultAttrOfType<LayoutAttr>(i, attribute::layout))
       for (LayoutDimAttr dim : layout.getDims())
         for (LayoutTermAttr term : dim.getTerms())
-          if (!dim.getSegmented())
-            bound.insert(term.getName().str());
-  }
+          bound.insert(term.getName().str());
   entry.walk([&](AssertLayoutOp claim) { note(claim.getLayout(), claim.getInput().getType()); });
-  // What is known: stated, what is left of a dim of known size, and what is open.
-  std::set<std::string> known;
   if (auto stated = entry->getAttrOfType<DictionaryAttr>(attribute::sizes))
     for (NamedAttribute size : stated)
-      if (auto number = dyn_cast<IntegerAttr>(size.getValue());
-          number && sizes[size.getName().str()] == number.getInt())
-        known.insert(size.getName().str());
+      if (auto number = dyn_cast<IntegerAttr>(size.getValue()); number && number.getInt() > 0)
+        sizes[size.getName().str()] = Size(number.getInt());
+  // The last size of a dim follows from the others; what no dim tells is open.
+  std::map<std::string, std::vector<Size>> divisors;
   if (auto facts = entry->getAttrOfType<FactsAttr>(attribute::facts))
     for (auto [divisor, name] : llvm::zip(facts.getDivisors(), facts.getDividends()))
-      if (axes.count(divisor.str()) && isOpenSize(sizes[name.str()], axes[divisor.str()], name.str()))
-        known.insert(name.str());
-  for (size_t before = ~size_t(0); before != known.size();) {
-    before = known.size();
-    for (auto [layout, type] : declared)
-      for (auto [i, dim] : llvm::enumerate(layout.getDims()))
+      if (axes.count(divisor.str()))
+        divisors[name.str()].push_back(axes[divisor.str()]);
+  for (size_t before = ~size_t(0); std::exchange(before, sizes.size()) != sizes.size();)
+    for (const auto &[layout, shape] : declared)
+      for (auto [dim, local] : llvm::zip(layout.getDims(), shape)) {
+        Size whole = local;
+        std::vector<std::string> left;
         for (LayoutTermAttr term : dim.getSegmented() ? ArrayRef<LayoutTermAttr>() : dim.getTerms()) {
-          std::string name = term.getName().str();
-          bool isLast = i < size_t(type.getRank()) && !type.isDynamicDim(unsigned(i)) &&
-                        llvm::all_of(
-                            dim.getTerms(),
-                            [&](LayoutTermAttr other) { return other == term || known.count(other.getName().str()); });
-          if (isLast || isOpenSize(sizes[name], Size(1), name) ||
-              isOpenSize(sizes[name], sizeOfGroup(axesOf(term.getAxes())), name))
-            known.insert(name);
+          Size divisor = sizeOfGroup(axesOf(term.getAxes()));
+          divisors[term.getName().str()].push_back(divisor);
+          if (auto size = sizes.find(term.getName().str()); size == sizes.end())
+            left.push_back(term.getName().str());
+          else
+            whole = divides(size->second, whole * divisor) ? whole * divisor / size->second : Size(0);
+          if (!left.empty() && left.back() == term.getName())
+            whole *= divisor;
         }
+        if (left.size() == 1 && whole > 0)
+          sizes[left[0]] = whole;
+      }
+  for (auto &[name, own] : divisors) {
+    Size size(0);
+    auto isIt = [&](const Size &divisor) { return isOpen(name, divisor, size); };
+    if (!sizes.count(name) && (isIt(Size(1)) || llvm::any_of(own, isIt)))
+      sizes[name] = size;
   }
-  for (auto [layout, type] : declared) { // Every layout must fit these sizes.
-    for (LayoutDimAttr dim : layout.getDims())
-      for (LayoutTermAttr term : dim.getTerms())
-        if (!dim.getSegmented() && !known.count(term.getName().str()))
-          return reject("nothing says that the size of '" + term.getName() + "' is what the certificate says");
-    if (!declaredMap(layout, type))
-      return false;
-  }
-  return true;
+  for (const auto &[name, text] : *given)
+    if (auto known = sizes.find(name.str()); known != sizes.end()) {
+      if (Size size; !readSize(text, size) || size != known->second)
+        return reject("the size of '" + Twine(StringRef(name)) + "' is another");
+    }
+  return llvm::all_of(declared, [&](const auto &own) { return declaredMap(own.first, own.second).has_value(); });
 }
 
-/// `prefix`, of a weight or state: names are its own.
-std::optional<Map> Program::declaredMap(LayoutAttr layout, RankedTensorType local, const std::string &prefix) {
+/// `local`: 0 where it is open. `prefix`, of a weight or state: names are its own.
+std::optional<Map> Program::declaredMap(LayoutAttr layout, std::vector<Size> local, const std::string &prefix) {
   Map map;
-  auto fail = [&] { return reject("layout " + layout.getText() + " does not fit its tensor"), std::nullopt; };
-  if (layout.getRank() != local.getRank())
+  auto fail = [&](bool isUnknown = false) {
+    return reject("layout " + layout.getText() + " does not fit its tensor", isUnknown), std::nullopt;
+  };
+  if (size_t(layout.getRank()) != local.size())
     return fail();
-  for (auto [i, dim] : llvm::enumerate(layout.getDims())) {
-    Size whole(local.isDynamicDim(unsigned(i)) ? 0 : local.getDimSize(unsigned(i)));
-    Dim parts;
+  for (auto [dim, whole] : llvm::zip(layout.getDims(), local)) {
+    Dim parts, there;
     for (LayoutTermAttr term : dim.getTerms()) {
-      std::string name = prefix + (term.getAnyOrder() ? "any(" + term.getName() + ")" : term.getName()).str();
+      std::string name = prefix + term.getName().str();
       Run run = axesOf(term.getAxes());
       Size divisor = sizeOfGroup(run), size = whole * divisor;
+      auto known = sizes.find(term.getName().str());
       if (dim.getSegmented())
         size = Size(term.getExtent());
-      else if (prefix.empty() || dim.getTerms().size() > 1)
-        size = sizes[term.getName().str()];
+      else if (dim.getTerms().size() > 1 || (prefix.empty() && whole == 0))
+        size = known == sizes.end() ? Size(0) : known->second;
       else if (whole == 0) // the pages of a state: as many as the session has
         for (int64_t k = symbolCount; k > 0 && !isOpenSize(size, divisor, "@" + name); --k)
           size = divisor * symbol(k);
-      if (term.isRagged())
-        return reject("ragged rows", true), std::nullopt;
-      if (size == 0 || !divides(divisor, size))
-        return fail();
-      if (term.getAnyOrder())
-        tags[name] = name;
-      if (term.getOrder() == ChunkOrder::ZigZag) {
-        name += " zigzag";
-        zigZags[name] = int64_t(divisor);
-        tags[name] = "zigzag over " + std::to_string(zigZags[name]);
-      }
-      if (spaces.try_emplace(name, size).first->second != size)
+      if (term.isRagged() || term.getAnyOrder() || term.getOrder() == ChunkOrder::ZigZag)
+        return reject("ragged rows, or heads or chunks out of order", true), std::nullopt;
+      if (size == 0)
+        return fail(true);
+      if (!divides(divisor, size) || spaces.try_emplace(name, size).first->second != size)
         return fail();
       bool isStripe = term.getOrder() == ChunkOrder::Stripe; // dealt one by one: the mesh digits are the minor ones
       Size stride = isStripe ? Size(1) : size / divisor;
@@ -155,15 +144,18 @@ std::optional<Map> Program::declaredMap(LayoutAttr layout, RankedTensorType loca
         digit.space = name;
         digit.stride = std::exchange(stride, stride * digit.count);
       }
-      run.insert(isStripe ? run.begin() : run.end(), {size / divisor, isStripe ? divisor : Size(1), name});
-      if (dim.getSegmented() || parts.empty())
-        parts.push_back(run);
-      else
-        llvm::append_range(parts[0], run);
+      run.push_back({size / divisor, isStripe ? divisor : Size(1), name});
+      if (dim.getSegmented() || parts.empty()) {
+        parts.emplace_back();
+        there.emplace_back();
+      }
+      llvm::append_range(parts.back(), run);
+      there.back().push_back({size, Size(1), name});
     }
     if (parts.empty() || (whole > 0 && localSize(parts) != whole))
       return fail();
-    map.dims.push_back(parts);
+    map.dims[OnMesh].push_back(parts);
+    map.dims[OnOneRank].push_back(there);
   }
   for (PartialAttr partial : layout.getPartials())
     for (Digit digit : axesOf(partial.getAxes())) {
@@ -171,7 +163,6 @@ std::optional<Map> Program::declaredMap(LayoutAttr layout, RankedTensorType loca
       if (digit.count != 1)
         map.pending.push_back(digit);
     }
-  llvm::append_range(spread, meshDigits(map.dims));
   return map;
 }
 
@@ -185,57 +176,50 @@ std::optional<Map> Program::declaredMap(Operation *op, FlatSymbolRefAttr name) {
                       : FailureOr<RankedTensorType>(failure());
   if (failed(local))
     return reject("no layout that fits @" + name.getValue()), std::nullopt;
-  return declaredMap(layout, *local, name.getValue().str() + ".");
+  return declaredMap(layout, shapeOf(*local), name.getValue().str() + ".");
 }
 
-std::optional<Number> Program::formOf(OpFoldResult value) {
-  auto known = [](const Size &size) { return size > 0 ? std::optional<Number>(Number{size}) : std::nullopt; };
+std::optional<Number> Program::formOf(OpFoldResult value, World world, const Place &place) {
   if (std::optional<int64_t> number = getConstantIntValue(value))
-    return *number < 0 ? std::nullopt : std::optional<Number>(Number{Size(*number)});
-  if (auto argument = dyn_cast<BlockArgument>(cast<Value>(value))) {
-    auto table = dyn_cast<tensor::GenerateOp>(argument.getOwner()->getParentOp());
-    if (!table)
-      return std::nullopt;
-    std::optional<Number> size = formOf(table.getType().isDynamicDim(0)
-                                            ? OpFoldResult(table.getDynamicExtents()[0])
-                                            : OpFoldResult(Builder(table).getIndexAttr(table.getType().getDimSize(0))));
-    return size && size->terms.empty() ? std::optional<Number>(Number::variable("#0", size->constant)) : std::nullopt;
-  }
+    return *number < 0 ? std::nullopt : std::optional(Number{Size(*number)});
   Operation *op = cast<Value>(value).getDefiningOp();
-  if (auto coordinate = dyn_cast<CoordinateOp>(op)) {
-    Digit axis = groupOf({coordinate.getAxis().str()})[0];
-    return Number() + Number{Size(0), {{"@" + axis.axis, axis.weight, axis.count, Size(1)}}};
-  }
+  if (!op)
+    return isa<tensor::GenerateOp>(cast<BlockArgument>(cast<Value>(value)).getOwner()->getParentOp())
+               ? std::optional(place.index[0])
+               : std::nullopt;
+  if (auto coordinate = dyn_cast<CoordinateOp>(op))
+    return world == OnOneRank ? Number() : coordinateOf(groupOf({coordinate.getAxis().str()})[0], place);
   if (isa<arith::IndexCastOp, arith::SIToFPOp, arith::UIToFPOp>(op))
-    return formOf(op->getOperand(0));
+    return formOf(op->getOperand(0), world, place);
   if (auto size = dyn_cast<SizeOp>(op)) {
-    auto named = [&](StringRef name) { return axes.count(name.str()) ? axes[name.str()] : sizes[name.str()]; };
+    auto named = [&](StringRef name) {
+      auto axis = axes.find(name.str()), dim = sizes.find(name.str());
+      return axis != axes.end()   ? (world == OnOneRank ? Size(1) : axis->second)
+             : dim == sizes.end() ? Size(0)
+                                  : dim->second;
+    };
     Size dividend = named(size.getDividend()), divisor = size.getDivisor() ? named(*size.getDivisor()) : Size(1);
-    return divides(divisor, dividend) ? known(dividend / divisor) : std::nullopt;
+    return dividend > 0 && divides(divisor, dividend) ? std::optional(Number{dividend / divisor}) : std::nullopt;
   }
   if (auto dim = dyn_cast<tensor::DimOp>(op)) {
-    std::vector<Size> shape = mapOf(dim.getSource()) ? shapeOf(dim.getSource()) : std::vector<Size>();
+    const Map *map = mapOf(dim.getSource());
     auto at = size_t(dim.getConstantIndex().value_or(-1));
-    return at < shape.size() ? known(shape[at]) : std::nullopt;
+    return map && at < map->dims[world].size() ? std::optional(Number{map->shape(world)[at]}) : std::nullopt;
   }
   if (!isa<arith::AddIOp, arith::MulIOp>(op))
     return std::nullopt;
-  std::optional<Number> a = formOf(op->getOperand(0)), b = formOf(op->getOperand(1));
+  std::optional<Number> a = formOf(op->getOperand(0), world, place), b = formOf(op->getOperand(1), world, place);
   if (!a || !b || (isa<arith::MulIOp>(op) && !a->terms.empty() && !b->terms.empty()))
     return std::nullopt;
   return isa<arith::AddIOp>(op) ? *a + *b : a->terms.empty() ? *b * a->constant : *a * b->constant;
-}
-
-Size Program::sizeOf(OpFoldResult value) {
-  std::optional<Number> number = formOf(value);
-  return number && number->terms.empty() ? number->constant : Size(0);
 }
 
 bool Program::isUniform(Value scalar) {
   Operation *op = scalar.getDefiningOp();
   if (!op)
     return cast<BlockArgument>(scalar).getOwner() == &entry.getBody().front();
-  return isa<arith::ConstantOp, SizeOp, tensor::DimOp>(op) ||
+  auto size = dyn_cast<SizeOp>(op);
+  return isa<arith::ConstantOp>(op) || (size && !size.getDivisor() && !axes.count(size.getDividend().str())) ||
          (isa<arith::ArithDialect>(op->getDialect()) &&
           llvm::all_of(op->getOperands(), [&](Value operand) { return isUniform(operand); }));
 }
