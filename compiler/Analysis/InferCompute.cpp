@@ -32,6 +32,35 @@ void FunctionInference::inferRule(Operation *op, const ComputeRule &rule, ArrayR
     set(result, std::move(known));
 }
 
+/// Whether constants are added up or multiplied along an iterator that no other operand has: their number is a number
+/// of this mesh or of the program, and nothing says which.
+static bool addsCountedConstants(Operation *op, const layout::ComputeRule &rule, const layout::ComputeRule &others,
+                                 ArrayRef<Known> operands) {
+  auto walks = [](const layout::ComputeRule &own, size_t operand, size_t iterator) {
+    return llvm::is_contained(own.operands[operand], static_cast<int64_t>(iterator));
+  };
+  for (size_t iterator = 0; iterator < rule.iterators.size(); ++iterator) {
+    if (rule.iterators[iterator] != layout::IteratorKind::Sum &&
+        rule.iterators[iterator] != layout::IteratorKind::Product)
+      continue;
+    bool isOthers = llvm::any_of(llvm::seq<size_t>(0, others.operands.size()),
+                                 [&](size_t operand) { return walks(others, operand, iterator); });
+    for (size_t operand = 0; operand < operands.size() && !isOthers; ++operand) {
+      if (operands[operand].kind != Known::Kind::Uniform || operands[operand].isZero || !walks(rule, operand, iterator))
+        continue;
+      auto type =
+          operand < op->getNumOperands() ? dyn_cast<RankedTensorType>(op->getOperand(operand).getType()) : nullptr;
+      bool isOne = type && static_cast<size_t>(type.getRank()) == rule.operands[operand].size() &&
+                   llvm::all_of(llvm::seq<unsigned>(0, type.getRank()), [&](unsigned dim) {
+                     return rule.operands[operand][dim] != static_cast<int64_t>(iterator) || type.getDimSize(dim) == 1;
+                   });
+      if (!isOne)
+        return true;
+    }
+  }
+  return false;
+}
+
 std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op, const ComputeRule &rule,
                                                                   ArrayRef<Known> operands) {
   if (llvm::any_of(operands, [](const Known &operand) { return packedOf(operand).has_value(); }))
@@ -56,6 +85,13 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op,
       own.linearOperands |= 1u << own.operands.size();
     own.operands.push_back(rule.operands[index]);
     values.push_back(&operand.value);
+  }
+  if (addsCountedConstants(op, rule, own, operands)) {
+    Refusal refusal{Refusal::Kind::Unknown,
+                    "adds up as many constants as a dim has that nothing else has: on one rank it may be longer",
+                    "how many one rank adds up: a number of the text, or a sum along a dim of an argument"};
+    reportRefusal(op, refusal, 1108);
+    return std::nullopt;
   }
   if (values.empty()) {
     Known uniform;

@@ -145,3 +145,51 @@ func.func @negative_convolution(%x: tensor<6xf32> {muster.layout = #muster.layou
   } -> tensor<4xf32>
   return %b : tensor<4xf32>
 }
+
+// -----
+
+// A mean whose divisor is a sum of ones: over the rows of this rank, or of all?
+#rows = affine_map<(t, i) -> (t, i)>
+#sums = affine_map<(t, i) -> (i)>
+muster.mesh @node <["dp" = 2]>
+func.func @unknown_count_of_ones(%x: tensor<4x5xf32> {muster.layout = #muster.layout<[t/dp, i]>})
+    -> (tensor<5xf32> {muster.layout = #muster.layout<[i]>}) {
+  %zero = arith.constant dense<0.0> : tensor<5xf32>
+  %ones = arith.constant dense<1.0> : tensor<4x5xf32>
+  %s = linalg.generic {indexing_maps = [#rows, #sums], iterator_types = ["reduction", "parallel"]} ins(%x : tensor<4x5xf32>) outs(%zero : tensor<5xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> tensor<5xf32>
+  // expected-error @+2 {{E1108 cannot be proved: adds up as many constants as a dim has that nothing else has: on one rank it may be longer}}
+  // expected-note @+1 {{what would settle it: how many one rank adds up: a number of the text, or a sum along a dim of an argument}}
+  %n = linalg.generic {indexing_maps = [#rows, #sums], iterator_types = ["reduction", "parallel"]} ins(%ones : tensor<4x5xf32>) outs(%zero : tensor<5xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> tensor<5xf32>
+  %S = muster.all_reduce %s sum on "dp" : tensor<5xf32>
+  %N = muster.all_reduce %n sum on "dp" : tensor<5xf32>
+  %y = arith.divf %S, %N : tensor<5xf32>
+  return %y : tensor<5xf32>
+}
+
+// -----
+
+// The same with the ones beside the rows that are added up: proved.
+#rows = affine_map<(t, i) -> (t, i)>
+#sums = affine_map<(t, i) -> (i)>
+muster.mesh @node <["dp" = 2]>
+func.func @positive_weighted_rows(%x: tensor<4x5xf32> {muster.layout = #muster.layout<[t/dp, i]>})
+    -> (tensor<5xf32> {muster.layout = #muster.layout<[i]>}) {
+  %zero = arith.constant dense<0.0> : tensor<5xf32>
+  %half = arith.constant dense<0.5> : tensor<4x5xf32>
+  %s = linalg.generic {indexing_maps = [#rows, #rows, #sums], iterator_types = ["reduction", "parallel"]} ins(%x, %half : tensor<4x5xf32>, tensor<4x5xf32>) outs(%zero : tensor<5xf32>) {
+  ^bb0(%a: f32, %w: f32, %b: f32):
+    %p = arith.mulf %a, %w : f32
+    %c = arith.addf %p, %b : f32
+    linalg.yield %c : f32
+  } -> tensor<5xf32>
+  %S = muster.all_reduce %s sum on "dp" : tensor<5xf32>
+  return %S : tensor<5xf32>
+}

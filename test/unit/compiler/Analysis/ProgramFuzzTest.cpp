@@ -36,7 +36,7 @@ struct Block {
 constexpr Block blocks[] = {
     {1, 12000, Ceilings{0, 0, 0, 270, 2566, 12, 31}},         {12001, 12000, Ceilings{0, 1, 0, 283, 2635, 9, 22}},
     {24001, 12000, Ceilings{0, 1, 0, 292, 2588, 8, 19}},      {36001, 12000, Ceilings{0, 2, 0, 295, 2643, 14, 22}},
-    {48001, 12000, Ceilings{2, 0, 0, 678, 2693, 6, 6}, true},
+    {48001, 12000, Ceilings{2, 0, 0, 675, 2673, 6, 6}, true},
 };
 
 FuzzCounts fuzz(uint64_t first, uint64_t programs, bool isWide) {
