@@ -292,8 +292,12 @@ LayoutCertificate::OnOneRank LayoutCertificate::onOneRank(Operation *op, const l
              (own.back().space == dims[i].back().space && own.back().stride == dims[i].back().stride);
     };
     auto isFound = [&] { return !dims.empty() && llvm::all_of(llvm::seq(results.size()), isLike); };
-    std::stable_partition(others.begin(), others.end(),
-                          [&](size_t i) { return !plain[static_cast<size_t>(results[i])][0].empty(); });
+    // Those that have digits first.
+    decltype(others) ordered;
+    for (bool isEmpty : {false, true})
+      llvm::copy_if(others, std::back_inserter(ordered),
+                    [&](size_t i) { return plain[static_cast<size_t>(results[i])][0].empty() == isEmpty; });
+    others = std::move(ordered);
     for (size_t i = 0; i < others.size() && !isFound(); ++i) {
       SmallVector<layout::Size> tried = sizes;
       std::optional<layout::Size> rest = divide(product, sizes[others[i]]), size = rest ? divide(whole, *rest) : rest;

@@ -78,6 +78,9 @@ private:
 
 /// muster: collectives, positions, weights and counts.
 GlobalResults interpretMusterOp(mlir::Operation *op, const Frame &frame, Execution &execution);
+/// Step counts.
+bool isCountOp(mlir::Operation *op);
+GlobalResults interpretCountOp(mlir::Operation *op, const Frame &frame, Execution &execution);
 /// plan on tensors: transfers, library calls, launches of kernels. A kernel's cache append changes `frame`.
 GlobalResults interpretPlanOp(mlir::Operation *op, Frame &frame, Execution &execution);
 /// nn: all operations; states are the rank's.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Collectives, by their definitions in dialects/Muster/IR/MusterOps.td; weights, positions, sizes and counts.
+// Collectives, by their definitions in dialects/Muster/IR/MusterOps.td; weights, positions and sizes.
 #include "compiler/Reference/Execution.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -233,28 +233,6 @@ static GlobalResults getSize(SizeOp op, Execution &execution) {
       execution, [&](int64_t) { return Tensor::scalar(op.getResult().getType(), Number::ofInteger(*size / divisor)); });
 }
 
-/// Counts are tensors of index: no dim for a rank's own count, one dim for the counts of a group.
-static GlobalResults exchangeCounts(ExchangeCountsOp op, const RankValues &input, Execution &execution) {
-  if (!op.getInput().getType().getAxes().empty())
-    return failAt(op, "unsupported: counts that were exchanged before");
-  SmallVector<Attribute> names(op.getResult().getType().getAxes().begin(), op.getResult().getType().getAxes().end());
-  auto axes = ArrayAttr::get(op.getContext(), names);
-  return forEachRank(execution, [&](int64_t rank) {
-    auto counts = llvm::map_to_vector(getGroup(execution.getMesh(), rank, axes),
-                                      [&](int64_t member) { return input[member]->getScalar().integer; });
-    return Tensor::ofIntegers({static_cast<int64_t>(counts.size())}, IndexType::get(op.getContext()), counts);
-  });
-}
-
-static GlobalResults reduceCounts(Operation *op, const RankValues &counts, Execution &execution) {
-  return forEachRank(execution, [&](int64_t rank) {
-    int64_t result = 0;
-    for (Number count : counts[rank]->getElements())
-      result = isa<TotalOp>(op) ? result + count.integer : std::max(result, count.integer);
-    return Tensor::scalar(op->getResult(0).getType(), Number::ofInteger(result));
-  });
-}
-
 GlobalResults muster::reference::interpretMusterOp(Operation *operation, const Frame &frame, Execution &execution) {
   auto input = [&]() -> const RankValues & { return frame.find(operation->getOperand(0))->second; };
   return llvm::TypeSwitch<Operation *, GlobalResults>(operation)
@@ -274,12 +252,7 @@ GlobalResults muster::reference::interpretMusterOp(Operation *operation, const F
       .Case([&](SizeOp op) { return getSize(op, execution); })
       .Case([&](AssertLayoutOp) -> GlobalResults { return SmallVector<RankValues, 1>{input()}; })
       .Case([&](RedistributeOp op) { return redistribute(op, input(), execution); })
-      .Case([&](LocalCountOp op) {
-        return forEachRank(execution, [&](int64_t rank) {
-          return Tensor::scalar(IndexType::get(op.getContext()), input()[rank]->getScalar());
-        });
-      })
-      .Case([&](ExchangeCountsOp op) { return exchangeCounts(op, input(), execution); })
-      .Case<TotalOp, MaximumOp>([&](auto op) { return reduceCounts(op, input(), execution); })
-      .Default([&](Operation *op) { return runCollective(op, frame, execution); });
+      .Default([&](Operation *op) {
+        return isCountOp(op) ? interpretCountOp(op, frame, execution) : runCollective(op, frame, execution);
+      });
 }

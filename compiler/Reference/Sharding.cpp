@@ -62,6 +62,9 @@ llvm::SmallVector<int64_t> muster::reference::getGroup(MeshAttr mesh, int64_t ra
 // Positions
 //===----------------------------------------------------------------------===//
 
+/// "tokens@step"
+static std::string countsKey(LayoutTermAttr term) { return (term.getUnit() + "@" + term.getEpoch()).str(); }
+
 /// Positions that a rank holds of one term of `extent` positions.
 static llvm::Expected<std::vector<int64_t>> getTermPositions(LayoutTermAttr term, int64_t extent, MeshAttr mesh,
                                                              int64_t rank, const LogicalSizes &sizes) {
@@ -72,15 +75,14 @@ static llvm::Expected<std::vector<int64_t>> getTermPositions(LayoutTermAttr term
       positions.push_back(first + i * step);
   };
   if (term.isRagged() && parts > 1) {
-    auto counts = sizes.counts.find(term.getEpoch());
+    auto counts = sizes.counts.find(countsKey(term));
     if (counts == sizes.counts.end() || static_cast<int64_t>(counts->second.size()) != parts)
-      return fail("expected " + llvm::Twine(parts) + " counts of batch '" + term.getEpoch() + "' for dim '" +
-                  term.getName() + "' but got " +
-                  llvm::Twine(counts == sizes.counts.end() ? 0 : counts->second.size()));
+      return fail("expected " + llvm::Twine(parts) + " counts of " + countsKey(term) + " for dim '" + term.getName() +
+                  "' but got " + llvm::Twine(counts == sizes.counts.end() ? 0 : counts->second.size()));
     int64_t total = std::accumulate(counts->second.begin(), counts->second.end(), int64_t(0));
     if (total != extent)
-      return fail("expected the counts of batch '" + term.getEpoch() + "' to add up to " + llvm::Twine(extent) +
-                  " but got " + llvm::Twine(total));
+      return fail("expected the counts of " + countsKey(term) + " to add up to " + llvm::Twine(extent) + " but got " +
+                  llvm::Twine(total));
     append(std::accumulate(counts->second.begin(), counts->second.begin() + part, int64_t(0)), counts->second[part]);
     return positions;
   }
@@ -316,10 +318,10 @@ llvm::Error muster::reference::learnSizes(const RankValues &parts, LayoutAttr la
       for (auto [rank, part] : llvm::enumerate(parts))
         counts[getGroupPosition(mesh, static_cast<int64_t>(rank), term.getAxes())] =
             part->getDimSize(static_cast<int64_t>(dim));
-      auto [entry, isNew] = sizes.counts.try_emplace(term.getEpoch(), counts);
+      auto [entry, isNew] = sizes.counts.try_emplace(countsKey(term), counts);
       if (!isNew && entry->second != counts)
-        return fail("expected the counts " + formatShape(entry->second) + " of batch '" + term.getEpoch() +
-                    "' but got " + formatShape(counts));
+        return fail("expected the counts " + formatShape(entry->second) + " of " + countsKey(term) + " but got " +
+                    formatShape(counts));
     }
     auto [entry, isNew] = sizes.dims.try_emplace(term.getName(), (*shape)[dim]);
     if (!isNew && entry->second != (*shape)[dim])

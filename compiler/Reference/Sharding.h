@@ -27,8 +27,11 @@ struct LogicalSizes {
   /// Size of a named dim; needed where a tensor dim is a product of names and more than one of them is not known
   /// otherwise.
   llvm::StringMap<int64_t> dims;
-  /// Lengths of a ragged dim's parts in the order of positions, by batch (`step` for `t/dp : tokens @step`).
+  /// Lengths of a ragged dim's parts in the order of positions, by unit and batch: "tokens@step" for
+  /// `t/dp : tokens @step`.
   llvm::StringMap<std::vector<int64_t>> counts;
+  /// Fields of the step record that no dim has (muster.step_field), a value a rank.
+  llvm::StringMap<std::vector<int64_t>> fields;
 };
 
 /// Position of a rank in the group that `axes` span (first axis slowest), and the ranks of its group in the order of

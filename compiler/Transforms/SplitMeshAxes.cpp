@@ -78,13 +78,15 @@ Splitter::Splitter(const AxisDigits &digits) : digits(digits) {
     }
     return FactsAttr::get(facts.getContext(), divisors, dividends);
   });
-  replacer.addReplacement([this](CountsType counts) {
+  auto splitAxes = [this](auto counts) {
     SmallVector<StringAttr> axes;
     for (StringAttr axis : counts.getAxes())
       for (const std::string &name : namesOf(this->digits, axis.getValue()))
         axes.push_back(StringAttr::get(counts.getContext(), name));
-    return CountsType::get(counts.getContext(), axes, counts.getUnit(), counts.getEpoch());
-  });
+    return decltype(counts)::get(counts.getContext(), axes, counts.getUnit(), counts.getEpoch());
+  };
+  replacer.addReplacement([splitAxes](CountsType counts) { return splitAxes(counts); });
+  replacer.addReplacement([splitAxes](OffsetsType offsets) { return splitAxes(offsets); });
 }
 
 SmallVector<AxisRefAttr, 2> Splitter::split(ArrayRef<AxisRefAttr> axes) const {

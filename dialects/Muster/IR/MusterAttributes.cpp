@@ -390,6 +390,9 @@ LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError, A
     for (LayoutTermAttr term : dim.getTerms()) {
       if (!names.insert(term.getName()).second) // (C2)
         return emitError() << "expected dim name '" << term.getName() << "' at most once in a layout but got it twice";
+      if (term.isRagged() && !symbolizeCountUnit(term.getUnit())) // (C4)
+        return emitError() << "expected unit 'requests', 'tokens', 'rows', 'padded' or 'starts' but got '"
+                           << term.getUnit() << "'";
       if (dim.getSegmented() != (term.getExtent() != 0)) // (C3)
         return emitError() << "expected " << (dim.getSegmented() ? "an extent" : "no extent") << " on term '"
                            << term.getName() << "' but got " << term.getExtent();
@@ -555,7 +558,11 @@ void FactsAttr::print(AsmPrinter &printer) const {
 // Counts
 //===----------------------------------------------------------------------===//
 
-Type CountsType::parse(AsmParser &parser) {
+static constexpr StringLiteral countUnits = "'requests', 'tokens', 'rows', 'padded' or 'starts'";
+
+/// `<[dp], tokens, @step>`
+template <typename T>
+static Type parseCounts(AsmParser &parser) {
   SmallVector<StringAttr> axes;
   auto parseAxis = [&]() -> ParseResult {
     std::string name;
@@ -573,14 +580,18 @@ Type CountsType::parse(AsmParser &parser) {
     return {};
   std::optional<CountUnit> unit = symbolizeCountUnit(keyword);
   if (!unit)
-    return parser.emitError(loc) << "expected unit 'requests', 'tokens', 'rows' or 'padded' but got '" << keyword
-                                 << "'",
-           Type();
-  return CountsType::get(parser.getContext(), axes, *unit, FlatSymbolRefAttr::get(epoch));
+    return parser.emitError(loc) << "expected unit " << countUnits << " but got '" << keyword << "'", Type();
+  return T::get(parser.getContext(), axes, *unit, FlatSymbolRefAttr::get(epoch));
 }
 
-void CountsType::print(AsmPrinter &printer) const {
+template <typename T>
+static void printCounts(AsmPrinter &printer, T type) {
   printer << "<[";
-  llvm::interleaveComma(getAxes(), printer, [&](StringAttr axis) { printName(printer, axis.getValue()); });
-  printer << "], " << stringifyCountUnit(getUnit()) << ", " << getEpoch() << ">";
+  llvm::interleaveComma(type.getAxes(), printer, [&](StringAttr axis) { printName(printer, axis.getValue()); });
+  printer << "], " << stringifyCountUnit(type.getUnit()) << ", " << type.getEpoch() << ">";
 }
+
+Type CountsType::parse(AsmParser &parser) { return parseCounts<CountsType>(parser); }
+void CountsType::print(AsmPrinter &printer) const { printCounts(printer, *this); }
+Type OffsetsType::parse(AsmParser &parser) { return parseCounts<OffsetsType>(parser); }
+void OffsetsType::print(AsmPrinter &printer) const { printCounts(printer, *this); }

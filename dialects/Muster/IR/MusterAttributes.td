@@ -62,6 +62,21 @@ def Muster_ReductionKind : I32EnumAttr<"ReductionKind", "how the parts of an unr
 ]> { let cppNamespace = "::muster"; let genSpecializedAttr = 0; }
 def Muster_ReductionKindAttr : EnumAttr<Muster_Dialect, Muster_ReductionKind, "reduction"> { let assemblyFormat = "`<` $value `>`"; }
 
+def Muster_CountUnit : I32EnumAttr<"CountUnit", "what is counted", [
+  I32EnumAttrCase<"Requests", 0, "requests">,
+  I32EnumAttrCase<"Tokens", 1, "tokens">,
+  I32EnumAttrCase<"Rows", 2, "rows">,
+  I32EnumAttrCase<"Padded", 3, "padded">,
+  I32EnumAttrCase<"Starts", 4, "starts">
+]> { let cppNamespace = "::muster"; let genSpecializedAttr = 0; }
+
+def Muster_PaddingMode : I32EnumAttr<"PaddingMode", "how counts are padded", [
+  I32EnumAttrCase<"Sum", 0, "sum">,
+  I32EnumAttrCase<"Max", 1, "max">,
+  I32EnumAttrCase<"Balanced", 2, "balanced">
+]> { let cppNamespace = "::muster"; let genSpecializedAttr = 0; }
+def Muster_PaddingModeAttr : EnumAttr<Muster_Dialect, Muster_PaddingMode, "padding"> { let assemblyFormat = "$value"; }
+
 def Muster_AxisRefAttr : Muster_Attr<"AxisRef", "axis_ref"> {
   let summary = "An axis of a mesh, or a part of one";
   let description = [{
@@ -123,6 +138,7 @@ def Muster_LayoutAttr : Muster_Attr<"Layout", "layout"> {
     - (C2) a name occurs at most once.
     - (C3) a segmented dim has at least two terms, each with an extent; other terms have none. Extents are logical; each segment is
       divided on its own, so that a rank's part of `{q:6/tp | k:2/tp}` is its part of q, then its part of k.
+    - (C4) the unit of a ragged term is one of counts: `requests`, `tokens`, `rows`, `padded`, `starts`.
   }];
   let parameters = (ins OptionalArrayRefParameter<"LayoutDimAttr">:$dims, OptionalArrayRefParameter<"PartialAttr">:$partials);
   let hasCustomAssemblyFormat = 1;

@@ -61,6 +61,9 @@ std::string getAxisName(AxisRefAttr axis);
 /// Number of positions of a group: the product of the sizes of the named axes. kDynamic where an axis is symbolic.
 int64_t getGroupSize(MeshAttr mesh, mlir::ArrayAttr axes);
 
+/// What muster.pad_counts computes, for counts in the order of positions. `mayLevel`: mode `balanced` may level them.
+llvm::SmallVector<int64_t> padCounts(llvm::ArrayRef<int64_t> counts, int64_t multiple, PaddingMode mode, bool mayLevel);
+
 /// The element-wise quotient of a tensor type's shape by the layout, as `LayoutAttr::getLocalShape`.
 mlir::FailureOr<mlir::RankedTensorType> getLocalType(mlir::RankedTensorType logical, LayoutAttr layout, MeshAttr mesh,
                                                      llvm::function_ref<void(const llvm::Twine &)> emit);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Symbols, positions and counts. Collectives are in CollectiveOps.cpp.
+// Symbols and positions. Collectives are in CollectiveOps.cpp, counts in CountOps.cpp.
 #include "dialects/Muster/IR/AxesSyntax.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace muster;
@@ -296,38 +295,6 @@ LogicalResult RedistributeOp::verifySymbolUses(SymbolTableCollection &) {
                       [&](AxisRefAttr axis) { return isPartialIn(getFrom(), partial.getKind(), axis); })) // (C3)
       return emitOpError() << "expected no partial axis in layout 'to' that layout 'from' lacks but got "
                            << getTo().getText();
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Counts
-//===----------------------------------------------------------------------===//
-
-LogicalResult LocalCountOp::verify() {
-  if (!getResult().getType().getAxes().empty()) // (C1)
-    return emitOpError() << "expected a count without axes but got " << getResult().getType();
-  return success();
-}
-
-LogicalResult ExchangeCountsOp::verify() {
-  CountsType input = getInput().getType(), result = getResult().getType();
-  if (input.getUnit() != result.getUnit() || input.getEpoch() != result.getEpoch()) // (C2)
-    return emitOpError() << "expected unit " << stringifyCountUnit(input.getUnit()) << " of batch " << input.getEpoch()
-                         << " but got " << stringifyCountUnit(result.getUnit()) << " of batch " << result.getEpoch();
-  llvm::StringSet<> seen;
-  for (StringAttr axis : input.getAxes())
-    seen.insert(axis.getValue());
-  for (StringAttr axis : result.getAxes())
-    if (!seen.insert(axis.getValue()).second) // (C1)
-      return emitOpError() << "expected axis '" << axis.getValue() << "' to be exchanged once but got it twice";
-  return success();
-}
-
-LogicalResult ExchangeCountsOp::verifySymbolUses(SymbolTableCollection &) {
-  MeshAttr mesh = getMesh(*this);
-  for (StringAttr axis : getResult().getType().getAxes())
-    if (!mesh || mesh.findAxis(axis.getValue()) < 0) // (C1)
-      return emitOpError() << "references unknown mesh axis " << axis;
   return success();
 }
 

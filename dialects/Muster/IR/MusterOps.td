@@ -2,6 +2,7 @@
 #ifndef MUSTER_DIALECTS_MUSTER_IR_MUSTEROPS_TD
 #define MUSTER_DIALECTS_MUSTER_IR_MUSTEROPS_TD
 
+include "dialects/Muster/IR/CountOps.td"
 include "dialects/Muster/IR/MusterAttributes.td"
 include "dialects/Muster/IR/MusterTypes.td"
 include "mlir/IR/SymbolInterfaces.td"
@@ -330,58 +331,5 @@ def Muster_PermuteOp : Muster_Collective<"permute", [AllTypesMatch<["input", "re
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$input `sources` $sources `on` custom<Axes>($axes) attr-dict `:` type($input)";
 }
-
-//===----------------------------------------------------------------------===//
-// Step counts
-//===----------------------------------------------------------------------===//
-
-def Muster_LocalCountOp : Muster_Op<"local_count", [NoMemoryEffect]> {
-  let summary = "The rank's own count of a batch";
-  let description = [{
-    `size` is the number of `unit` in the rank's part of batch `epoch`.
-
-    Constraints:
-    - (C1) the result has no axes.
-
-    ```mlir
-    %n = muster.local_count %t : !muster.counts<[], tokens, @step>
-    ```
-  }];
-  let arguments = (ins Index:$size);
-  let results = (outs Muster_CountsType:$result);
-  let assemblyFormat = "$size attr-dict `:` type($result)";
-  let hasVerifier = 1;
-}
-
-def Muster_ExchangeCountsOp : Muster_Op<"exchange_counts", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "Every rank's count of the group, on every rank";
-  let description = [{
-    Constraints:
-    - (C1) the axes of the result name distinct axes of the mesh, and `input` has none of them.
-    - (C2) unit and epoch are those of `input`.
-
-    ```mlir
-    %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
-    ```
-  }];
-  let arguments = (ins Muster_CountsType:$input);
-  let results = (outs Muster_CountsType:$result);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
-  let hasVerifier = 1;
-}
-
-class Muster_CountReduction<string mnemonic, string text> : Muster_Op<mnemonic, [Pure]> {
-  let summary = text;
-  let description = [{
-    ```mlir
-    %n = muster.}] # mnemonic # [{ %c : !muster.counts<[dp], tokens, @step>
-    ```
-  }];
-  let arguments = (ins Muster_CountsType:$counts);
-  let results = (outs Index:$result);
-  let assemblyFormat = "$counts attr-dict `:` type($counts)";
-}
-def Muster_TotalOp : Muster_CountReduction<"total", "Sum of all counts">;
-def Muster_MaximumOp : Muster_CountReduction<"maximum", "Greatest count">;
 
 #endif

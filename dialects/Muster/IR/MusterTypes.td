@@ -5,19 +5,24 @@
 include "dialects/Muster/IR/MusterAttributes.td"
 include "mlir/IR/AttrTypeBase.td"
 
-def Muster_CountUnit : I32EnumAttr<"CountUnit", "what is counted", [
-  I32EnumAttrCase<"Requests", 0, "requests">,
-  I32EnumAttrCase<"Tokens", 1, "tokens">,
-  I32EnumAttrCase<"Rows", 2, "rows">,
-  I32EnumAttrCase<"Padded", 3, "padded">
-]> { let cppNamespace = "::muster"; let genSpecializedAttr = 0; }
-
 def Muster_CountsType : TypeDef<Muster_Dialect, "Counts"> {
   let mnemonic = "counts";
   let summary = "Step counts: one integer a position of the axes, known to the host";
   let description = [{
     `!muster.counts<[dp], tokens, @step>` holds one count for every position on `dp`; `!muster.counts<[], tokens, @step>` is the own
     count of a rank, which varies from rank to rank. Units do not mix, and an epoch (`@step`) names the batch that is counted.
+    Unit `starts` counts fence posts: one more than there are requests.
+  }];
+  let parameters = (ins OptionalArrayRefParameter<"::mlir::StringAttr">:$axes, "CountUnit":$unit, "::mlir::FlatSymbolRefAttr":$epoch);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Muster_OffsetsType : TypeDef<Muster_Dialect, "Offsets"> {
+  let mnemonic = "offsets";
+  let summary = "Where the rows of each position begin: an exclusive scan of counts";
+  let description = [{
+    `!muster.offsets<[dp], tokens, @step>`: position p begins behind all that the positions before it have. Offsets are no counts: nothing
+    is as long as they say.
   }];
   let parameters = (ins OptionalArrayRefParameter<"::mlir::StringAttr">:$axes, "CountUnit":$unit, "::mlir::FlatSymbolRefAttr":$epoch);
   let hasCustomAssemblyFormat = 1;

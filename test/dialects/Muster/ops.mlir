@@ -48,7 +48,7 @@ func.func @collectives(%x: tensor<2x6xf32> {muster.layout = #muster.layout<[t/(d
   %12 = muster.size <h/tp>
   // CHECK: muster.local_count %{{.*}} : <[], tokens, @step>
   %13 = muster.local_count %12 : !muster.counts<[], tokens, @step>
-  // CHECK: muster.exchange_counts %{{.*}} : <[], tokens, @step> -> <[dp], tokens, @step>
+  // CHECK: muster.exchange_counts %{{.*}} : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
   %14 = muster.exchange_counts %13 : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
   // CHECK: muster.total %{{.*}} : <[dp], tokens, @step>
   %15 = muster.total %14 : !muster.counts<[dp], tokens, @step>

@@ -98,8 +98,10 @@ TEST_F(ReferenceTest, axesNumberOuterToInnerAndSubAxesRepeat) {
 
 TEST_F(ReferenceTest, raggedPartsHaveTheLengthsOfTheirCounts) {
   LogicalSizes sizes;
-  sizes.counts["step"] = {3, 0, 2};
+  sizes.counts["tokens@step"] = {3, 0, 2};
+  sizes.counts["requests@step"] = {1, 0, 1};
   EXPECT_EQ(scatterIota(5, "[t/dp : tokens @step]", mesh({{"dp", 3}}), sizes), (Parts{{0, 1, 2}, {}, {3, 4}}));
+  EXPECT_EQ(scatterIota(2, "[s/dp : requests @step]", mesh({{"dp", 3}}), sizes), (Parts{{0}, {}, {1}}));
   auto parts = scatter(iota({5}), layout("[t/dp : tokens @step]"), mesh({{"dp", 3}}), sizes);
   auto whole = gather(*parts, layout("[t/dp : tokens @step]"), mesh({{"dp", 3}}), {}, false);
   ASSERT_TRUE(bool(whole));
