@@ -14,6 +14,7 @@
 // Symbolic sizes: a dim of c * u elements, u a symbol, is walked in units of u where all amounts are whole units.
 #include "compiler/Analysis/ChunkOrders.h"
 #include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Analysis/TransferAmounts.h"
 #include "compiler/Layout/Movement.h"
 #include "compiler/Layout/Parts.h"
 #include "dialects/Plan/IR/PlanDialect.h"
@@ -28,132 +29,12 @@ using layout::Digit;
 using layout::Dim;
 using layout::Refusal;
 using layout::Size;
+using namespace muster::amounts;
 
 namespace {
 
 /// Tables of more places are not made.
 constexpr int64_t mostPlaces = int64_t(1) << 20;
-
-/// The product of symbols in a size, without its number.
-Size symbolsOf(const Size &size) {
-  return size.isZero() ? Size(1) : divide(size, Size(size.getCoefficient())).value_or(Size(1));
-}
-
-/// A sum of sizes: products of symbols, each with a number.
-using Sum = SmallVector<std::pair<Size, int64_t>, 4>;
-
-void addTo(Sum &sum, const Size &symbols, int64_t number) {
-  for (auto &[known, count] : sum)
-    if (known == symbols) {
-      count += number;
-      return;
-    }
-  sum.push_back({symbols, number});
-}
-
-/// The amount of a transfer for one row; dims are numbers there.
-std::optional<Sum> evaluate(AffineExpr expression, ArrayRef<int64_t> dims, ArrayRef<Size> symbols) {
-  if (auto constant = dyn_cast<AffineConstantExpr>(expression))
-    return Sum{{Size(1), constant.getValue()}};
-  if (auto dim = dyn_cast<AffineDimExpr>(expression))
-    return Sum{{Size(1), dims[dim.getPosition()]}};
-  if (auto symbol = dyn_cast<AffineSymbolExpr>(expression)) {
-    const Size &size = symbols[symbol.getPosition()];
-    return Sum{{symbolsOf(size), size.getCoefficient()}};
-  }
-  auto binary = dyn_cast<AffineBinaryOpExpr>(expression);
-  if (!binary || (binary.getKind() != AffineExprKind::Add && binary.getKind() != AffineExprKind::Mul))
-    return std::nullopt;
-  auto left = evaluate(binary.getLHS(), dims, symbols), right = evaluate(binary.getRHS(), dims, symbols);
-  if (!left || !right)
-    return std::nullopt;
-  if (binary.getKind() == AffineExprKind::Add) {
-    for (const auto &[known, number] : *right)
-      addTo(*left, known, number);
-    return left;
-  }
-  Sum product;
-  for (const auto &[a, times] : *left)
-    for (const auto &[b, number] : *right) {
-      Size symbolic = a * b;
-      int64_t value;
-      if (!symbolic.isValid() || llvm::MulOverflow(times, number, value))
-        return std::nullopt;
-      addTo(product, symbolic, value);
-    }
-  return product;
-}
-
-/// A dim of the source or of the result as memory: `count` units of `unit` elements.
-struct MemoryDim {
-  int64_t count = 1;
-  Size unit = 1;
-  Size stride = 1; ///< from one unit to the next
-};
-
-SmallVector<MemoryDim, 4> memoryOf(ArrayRef<Size> shape) {
-  SmallVector<MemoryDim, 4> dims(shape.size());
-  Size stride = 1;
-  for (size_t dim = shape.size(); dim-- > 0;) {
-    dims[dim] = {shape[dim].getCoefficient(), symbolsOf(shape[dim]), stride * symbolsOf(shape[dim])};
-    stride *= shape[dim];
-  }
-  return dims;
-}
-
-/// The first place along each dim, in units; nullopt where the offset is none.
-std::optional<SmallVector<int64_t, 4>> startsAt(ArrayRef<MemoryDim> dims, Sum offset) {
-  SmallVector<int64_t, 4> starts(dims.size(), 0);
-  for (auto [index, dim] : llvm::enumerate(dims))
-    for (auto &[symbols, number] : offset)
-      if (symbols == symbolsOf(dim.stride)) {
-        starts[index] = std::min(number / dim.stride.getCoefficient(), dim.count - 1);
-        number -= starts[index] * dim.stride.getCoefficient();
-      }
-  for (const auto &[symbols, number] : offset)
-    if (number != 0)
-      return std::nullopt;
-  return starts;
-}
-
-/// One row: for each dim of a tensor where the box begins and how it goes on.
-struct Walked {
-  SmallVector<int64_t, 4> starts, extents, steps; ///< in units
-};
-
-/// Where box dims walk: dims of a tensor, by box dim; a box dim of one element may have none.
-struct Walker {
-  SmallVector<MemoryDim, 4> dims;
-
-  /// The dim that is walked at this stride, and the units of a step.
-  std::optional<std::pair<unsigned, int64_t>> dimAt(const Size &stride, const llvm::SmallBitVector &taken) const {
-    for (auto [index, dim] : llvm::enumerate(dims)) {
-      if (taken.test(static_cast<unsigned>(index)) || (dim.count == 1 && dim.unit.isOne()))
-        continue;
-      std::optional<Size> step = divide(stride * dim.unit, dim.stride);
-      // Whole units are walked element by element.
-      if (!dim.unit.isOne() && !(step && *step == Size(1) && stride * dim.unit == dim.stride))
-        continue;
-      if (step && step->isConcrete() && (step->isOne() || step->getValue() < dim.count))
-        return std::pair(static_cast<unsigned>(index), step->getValue());
-    }
-    return std::nullopt;
-  }
-};
-
-std::optional<Size> single(const std::optional<Sum> &sum) {
-  if (!sum)
-    return std::nullopt;
-  std::optional<Size> found;
-  for (const auto &[symbols, number] : *sum) {
-    if (number == 0)
-      continue;
-    if (found || number < 0)
-      return std::nullopt;
-    found = symbols * Size(number);
-  }
-  return found ? found : Size(0);
-}
 
 /// The positions that a dim of one space names, in units.
 class DimPositions {
