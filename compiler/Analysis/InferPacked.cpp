@@ -243,13 +243,13 @@ static layout::Value beginHistory(layout::Value part, unsigned dim) {
 }
 
 /// The duplicates that a part was gathered to stand in front of what it is on one rank; its readings are those of that.
-static layout::Value settleDuplicates(const layout::Universe &universe, layout::Value part, unsigned dim) {
+static layout::Value settleDuplicates(layout::Universe &universe, layout::Value part, unsigned dim) {
   std::optional<layout::Value> bare = withoutDuplicates(part, dim);
   if (!bare || !isGathered(part.dims[dim].digits.front()))
     return part;
   auto readings = layout::soundReadingsOf(universe, *bare);
   if (!readings || readings->size() != 1) {
-    part.isChoice = true; // which dims it has is open: a refusal says nothing
+    part.isChoice = universe.hasOpenChoice = true; // which dims it has is open: a refusal says nothing
     return part;
   }
   layout::Value settled = std::move(readings->front());
@@ -448,6 +448,21 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyPacked(Operation *o
                      .value_or(Refusal{Refusal::Kind::Unknown, "parts beside a dim that has none", ""});
       if (operands[i].value.isUnsettled && mismatch->kind == Refusal::Kind::Wrong)
         mismatch->kind = Refusal::Kind::Unknown;
+    }
+  // Where it is not known whether parts agree with the rest, the rest may disagree.
+  const layout::Dim *first = nullptr;
+  for (size_t i = 0; i < operands.size(); ++i)
+    for (size_t dim = 0; dim < rule.operands[i].size(); ++dim) {
+      bool isPlain = rule.operands[i][dim] == iterator && operands[i].kind == Known::Kind::Digits && !packed[i] &&
+                     !layout::hasMoved(operands[i].value);
+      if (!isPlain || !mismatch || mismatch->kind == Refusal::Kind::Wrong)
+        continue;
+      const layout::Dim &own = operands[i].value.dims[dim];
+      if (std::optional<Refusal> refusal = first ? layout::disagreement(scope.universe, *first, own) : std::nullopt;
+          refusal && refusal->kind == Refusal::Kind::Wrong)
+        mismatch = std::move(refusal);
+      else if (!first && !layout::isDuplicates(own))
+        first = &own;
     }
   if (mismatch || (kind == layout::IteratorKind::Whole && !isKept)) {
     // Where all of the dim is on every rank it is one dim like others.

@@ -180,6 +180,7 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   if (!input)
     return;
   layout::Value value = *input;
+  bool isWhole = true;
   llvm::SmallBitVector dropped = op.getDroppedDims();
   for (unsigned dim = 0; dim < value.dims.size(); ++dim) {
     // coordinate * size, from the rank's own place on: what muster.slice does.
@@ -192,6 +193,7 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
         if (!own)
           return reportRefusal(op, own.getRefusal(), 1104);
         value = std::move(*own);
+        isWhole = false;
         continue;
       }
     std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]),
@@ -200,12 +202,19 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
     if (offset && offset->isZero() && size && *size == whole && stride && stride->isOne())
       continue;
     bool isConcrete = offset && size && stride && offset->isConcrete() && size->isConcrete() && stride->isConcrete();
-    if (isConcrete && !value.dims[dim].isSegmented() && !isConstantPart(value, dim))
+    if (isConcrete && !value.dims[dim].isSegmented() && !isConstantPart(value, dim)) {
+      layout::Value source;
       if (std::optional<layout::Value> taken =
-              layout::takeRange(scope.universe, value, dim, offset->getValue(), size->getValue(), stride->getValue())) {
+              layout::takeRange(scope.universe, value, dim, offset->getValue(), size->getValue(), stride->getValue(),
+                                isWhole ? &source : nullptr)) {
+        // Other slices of the value are of the reading that this one is of.
+        if (!source.dims.empty())
+          set(op.getSource(), std::move(source));
         value = std::move(*taken);
+        isWhole = false;
         continue;
       }
+    }
     if (!offset || !size || !stride || !stride->isOne()) {
       // Where each rank can tell its own place, the elements are followed back.
       if (!inferPulled(op, "this slice takes a part of " + print(scope.universe, value.dims[dim])))

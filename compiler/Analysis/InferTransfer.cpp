@@ -349,6 +349,7 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
   permutation.insert(permutation.begin(), others.begin(), others.end());
   value = layout::transpose(value, permutation);
   value.isChoice |= source->isChoice || result->isChoice;
+  scope.universe.hasOpenChoice |= value.isChoice;
   if (apply(layout::reshape(universe, value, resultShape), 1104))
     set(op.getResult(), std::move(value));
 }

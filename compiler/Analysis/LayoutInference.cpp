@@ -44,6 +44,7 @@ void FunctionInference::reportRefusal(Operation *op, const Refusal &refusal, int
   bool isWrong = refusal.kind == Refusal::Kind::Wrong && !isChoice;
   finding.kind = isWrong ? LayoutFinding::Kind::Refuted : LayoutFinding::Kind::Unknown;
   finding.number = isWrong ? number : 1108;
+  finding.numberAsChosen = refusal.kind == Refusal::Kind::Wrong && isChoice ? number : 0;
   finding.op = op;
   finding.message = refusal.message;
   finding.missingFact = isChoice ? choiceFact : refusal.missingFact;
@@ -298,13 +299,15 @@ void FunctionInference::infer(Operation *op) {
 //===----------------------------------------------------------------------===//
 
 /// Where readings of an operation have different results the first is taken. If the function is not proved then, the
-/// others are tried.
+/// others are tried; where all of them are wrong, it is refuted.
 static void inferFunction(func::FuncOp function, MeshAttr mesh, const LayoutScope &scope,
                           SymbolTableCollection &symbols, LayoutReport &report,
                           llvm::function_ref<void(Operation *)> afterOperation, LayoutCertificate *certificate) {
   constexpr int mostTries = 64;
   std::optional<LayoutReport> first;
   std::vector<layout::Universe::Choice> choices;
+  // What a call returns is kept from one call to the next, with the readings of the first.
+  bool areAllWrong = !function.walk([](func::CallOp) { return WalkResult::interrupt(); }).wasInterrupted();
   for (int tries = 0; tries < mostTries; ++tries) {
     LayoutReport own;
     LayoutScope fresh = scope;
@@ -316,11 +319,22 @@ static void inferFunction(func::FuncOp function, MeshAttr mesh, const LayoutScop
     if (certificate)
       certificate->addSizes(function, inference.getScope());
     bool isProved = !own.has(LayoutFinding::Kind::Unknown) && !own.has(LayoutFinding::Kind::Refuted);
+    layout::Universe &universe = inference.getUniverse();
+    areAllWrong &= !universe.hasOpenChoice &&
+                   llvm::any_of(own.findings, [](const LayoutFinding &finding) { return finding.numberAsChosen != 0; });
     if (isProved || !first)
       first = std::move(own);
-    layout::Universe &universe = inference.getUniverse();
-    if (isProved || first->has(LayoutFinding::Kind::Refuted) || !universe.nextChoices())
+    if (isProved || first->has(LayoutFinding::Kind::Refuted))
       break;
+    if (!universe.nextChoices()) {
+      for (LayoutFinding &finding : first->findings)
+        if (areAllWrong && finding.numberAsChosen != 0) {
+          finding.kind = LayoutFinding::Kind::Refuted;
+          finding.number = finding.numberAsChosen;
+          finding.missingFact.clear();
+        }
+      break;
+    }
     choices = std::move(universe.choices);
   }
   llvm::append_range(report.findings, first->findings);

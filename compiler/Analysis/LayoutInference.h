@@ -43,6 +43,8 @@ struct LayoutFinding {
   mlir::Operation *op = nullptr;
   /// Of Unknown: the value is made of a dim that its layout does not name.
   bool isOpenName = false;
+  /// Of Unknown: it is wrong by the readings that were chosen before, with this number; 0 where it is not.
+  int numberAsChosen = 0;
   /// Of a declared result: which.
   unsigned result = 0;
   /// Of Refuted: E1104 for elements at the wrong place, E1105 for reductions, E1106 for operands that do not agree,

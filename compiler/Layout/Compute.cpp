@@ -441,7 +441,7 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
                                              llvm::ArrayRef<std::optional<Size>> freshSizes) {
   constexpr size_t most = 200;
   llvm::SmallVector<llvm::SmallVector<Value, 1>, 4> readings;
-  bool hasAll = true;
+  bool hasAll = true, isOpen = false; // open: a reading that is not known to be wrong
   for (const auto &[index, operand] : llvm::enumerate(operands)) {
     Outcome<llvm::SmallVector<Value, 1>> own = soundReadingsOf(universe, *operand, dimsOfAnyOrder(rule, index));
     if (!own)
@@ -461,6 +461,7 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
     universe.hasLoose |= results && isLoose;
     if (results && llvm::none_of(found, [&](auto &other) { return unite(other, *results); }))
       found.push_back(std::move(*results));
+    isOpen |= isLoose || (!results && results.getRefusal().kind != Refusal::Kind::Wrong);
     if (!results && !first)
       first = results.getRefusal();
     if (!results && isLoose && results.getRefusal().kind == Refusal::Kind::Unknown)
@@ -470,6 +471,7 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
       choice[--i] = 0;
     if (i == 0)
       break;
+    isOpen |= tries + 1 == most;
     if (tries + 1 == most && found.empty()) {
       first->kind = Refusal::Kind::Unknown;
       first->missingFact = "which dim the floating shards belong to (give logical sizes, as nn.split_heads does)";
@@ -482,6 +484,7 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
   }
   if (!hasAll)
     return refuseWithoutReadings();
+  universe.hasOpenChoice |= found.size() > 1 && isOpen;
   llvm::SmallVector<Value, 1> &taken = found[found.size() > 1 ? universe.choose(found.size()) : 0];
   for (Value &result : taken) {
     result.isChoice = found.size() > 1;

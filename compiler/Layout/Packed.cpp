@@ -6,6 +6,7 @@
 #include "compiler/Layout/History.h"
 #include "compiler/Layout/Movement.h"
 #include "compiler/Layout/NormalForm.h"
+#include "compiler/Layout/Readings.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -78,7 +79,7 @@ std::optional<Value> asSegments(const Packed &packed) {
   return value;
 }
 
-/// The same where positions of the other dims agree, by the names of the first part.
+/// restOf where positions of the other dims agree, by the names of the first part.
 static std::optional<Value> agreedRestOf(const Universe &universe, const Packed &packed) {
   Packed alike = packed;
   const Value &first = packed.parts.front();
@@ -86,14 +87,15 @@ static std::optional<Value> agreedRestOf(const Universe &universe, const Packed 
     for (unsigned dim = 0; dim < part.dims.size(); ++dim) {
       if (dim == packed.dim)
         continue;
-      if (part.dims[dim].isSegmented() || hasMoved(part) || disagreement(universe, first.dims[dim], part.dims[dim]))
+      if (part.dims[dim].isSegmented() || disagreement(universe, first.dims[dim], part.dims[dim]))
         return std::nullopt;
       part.dims[dim] = first.dims[dim];
     }
   return restOf(alike);
 }
 
-std::optional<Value> asWhole(const Universe &universe, const Packed &packed, SpaceId space) {
+/// asWhole of parts whose dims are settled.
+static std::optional<Value> asSettledWhole(const Universe &universe, const Packed &packed, SpaceId space) {
   std::optional<Value> value = agreedRestOf(universe, packed);
   if (!value || packed.blocks != 1)
     return std::nullopt;
@@ -116,6 +118,61 @@ std::optional<Value> asWhole(const Universe &universe, const Packed &packed, Spa
   digit.count = size;
   value->dims[packed.dim].digits.push_back(digit);
   return value;
+}
+
+/// Whether parts have the same sizes on one rank but for their dim.
+static bool haveSameExtents(const Universe &universe, const Packed &packed) {
+  for (const Value &part : packed.parts)
+    for (unsigned dim = 0; dim < part.dims.size(); ++dim) {
+      if (dim == packed.dim)
+        continue;
+      Outcome<FlatDim> own = flatten(universe, part.dims[dim]),
+                       first = flatten(universe, packed.parts.front().dims[dim]);
+      if (own && first && !(own->extent == first->extent))
+        return false;
+    }
+  return true;
+}
+
+std::optional<Value> asWhole(const Universe &universe, const Packed &packed, SpaceId space) {
+  if (llvm::none_of(packed.parts, hasMoved))
+    return asSettledWhole(universe, packed, space);
+  // The parts that moved by each of their readings, together those that have the same sizes on one rank.
+  constexpr size_t most = 256;
+  std::vector<Packed> combinations(1, packed);
+  for (size_t i = 0; i < packed.parts.size(); ++i) {
+    if (!hasMoved(packed.parts[i]))
+      continue;
+    Outcome<llvm::SmallVector<Value, 1>> readings = soundReadingsOf(universe, packed.parts[i]);
+    if (!readings || readings->size() * combinations.size() > most)
+      return std::nullopt;
+    std::vector<Packed> next;
+    for (const Packed &combination : combinations)
+      for (const Value &reading : *readings) {
+        if (reading.isLoose || !reading.floats.empty())
+          return std::nullopt;
+        next.push_back(combination);
+        next.back().parts[i] = reading;
+        next.back().parts[i].history.reset();
+        next.back().parts[i].isUnsettled = false;
+      }
+    combinations = std::move(next);
+  }
+  std::optional<Value> whole;
+  for (const Packed &combination : combinations) {
+    if (!haveSameExtents(universe, combination))
+      continue;
+    std::optional<Value> own = asSettledWhole(universe, combination, space);
+    if (!own)
+      return std::nullopt;
+    startHistory(*own);
+    normalise(*own);
+    if (!whole)
+      whole = std::move(own);
+    else if (!addArrangements(*whole, *own))
+      return std::nullopt;
+  }
+  return whole;
 }
 
 Outcome<Packed> reshape(const Universe &universe, const Packed &packed, llvm::ArrayRef<Size> shape) {

@@ -140,21 +140,27 @@ static bool restrict(Universe &universe, Value &value, const Digit &own, int64_t
   return true;
 }
 
-std::optional<Value> plainValue(const Universe &universe, const Value &value) {
-  Outcome<llvm::SmallVector<Value, 1>> readings = soundReadingsOf(universe, value);
-  if (!readings || readings->size() != 1 || readings->front().isLoose)
+/// One reading of a value, as one whose dims are settled.
+static std::optional<Value> settled(const Universe &universe, Value reading) {
+  if (reading.isLoose)
     return std::nullopt;
-  Value plain = std::move(readings->front());
-  plain.history.reset(); // it tells of the dim that this is a part of
-  bool isPlain = plain.floats.empty();
-  for (const Dim &dim : plain.dims)
+  reading.history.reset(); // it tells of the dim that this is a part of
+  bool isPlain = reading.floats.empty();
+  for (const Dim &dim : reading.dims)
     isPlain &= llvm::all_of(dim.digits, [&](const Digit &digit) { return isConcrete(universe, digit); });
-  return isPlain ? std::optional(std::move(plain)) : std::nullopt;
+  return isPlain ? std::optional(std::move(reading)) : std::nullopt;
 }
 
-std::optional<Value> takeRange(Universe &universe, const Value &value, unsigned dim, int64_t offset, int64_t size,
-                               int64_t step) {
-  std::optional<Value> plain = plainValue(universe, value);
+std::optional<Value> plainValue(const Universe &universe, const Value &value) {
+  Outcome<llvm::SmallVector<Value, 1>> readings = soundReadingsOf(universe, value);
+  if (!readings || readings->size() != 1)
+    return std::nullopt;
+  return settled(universe, std::move(readings->front()));
+}
+
+/// takeRange for one reading.
+static std::optional<Value> takeRangeOf(Universe &universe, std::optional<Value> plain, unsigned dim, int64_t offset,
+                                        int64_t size, int64_t step) {
   if (!plain || plain->dims[dim].isSegmented() || size < 1 || !plain->parts.empty())
     return std::nullopt;
   Value result = std::move(*plain);
@@ -162,7 +168,7 @@ std::optional<Value> takeRange(Universe &universe, const Value &value, unsigned 
   if (offset < 0 || offset + (size - 1) * step >= below)
     return std::nullopt;
   // From the major digit on: one value of a digit, or a range of it and all of those below.
-  bool isDone = false;
+  bool isDone = false, isOfEach = false;
   for (size_t i = 0; i < result.dims[dim].digits.size() && !isDone;) {
     auto &digits = result.dims[dim].digits;
     Digit digit = digits[i];
@@ -193,6 +199,7 @@ std::optional<Value> takeRange(Universe &universe, const Value &value, unsigned 
       return std::nullopt;
     bool isNested = std::any_of(digits.begin(), digits.begin() + static_cast<ptrdiff_t>(i),
                                 [](const Digit &other) { return other.isMesh(); });
+    isOfEach |= isNested;
     digits.erase(digits.begin() + static_cast<ptrdiff_t>(i));
     llvm::SmallVector<Digit, 1> left;
     if (!restrict(universe, result, digit, first, stepOf, taken, isNested, left))
@@ -201,8 +208,52 @@ std::optional<Value> takeRange(Universe &universe, const Value &value, unsigned 
     i += left.size();
   }
   normalise(result);
-  // Of a shard of which one element a rank is left, the dim is no longer known.
-  return result.floats.empty() ? std::optional(std::move(result)) : std::nullopt;
+  // Of one element of each rank's part, the dim is no longer known.
+  bool isKnown = result.floats.empty() || (result.history && !isOfEach);
+  result.isUnsettled |= !result.floats.empty();
+  return isKnown ? std::optional(std::move(result)) : std::nullopt;
+}
+
+std::optional<Value> takeRange(Universe &universe, const Value &value, unsigned dim, int64_t offset, int64_t size,
+                               int64_t step, Value *source) {
+  Outcome<llvm::SmallVector<Value, 1>> readings = soundReadingsOf(universe, value);
+  if (!readings)
+    return std::nullopt;
+  auto isShard = [&](const Value &reading) {
+    return llvm::any_of(reading.dims[dim].digits, [](const Digit &digit) { return digit.isMesh(); });
+  };
+  // Those first in which the dim is whole on every rank.
+  std::stable_sort(readings->begin(), readings->end(),
+                   [&](const Value &a, const Value &b) { return !isShard(a) && isShard(b); });
+  std::vector<Value> found, sources; // different results
+  for (const Value &reading : *readings) {
+    std::optional<Value> plain = settled(universe, reading);
+    std::optional<Value> taken = takeRangeOf(universe, plain, dim, offset, size, step);
+    if (!taken)
+      return std::nullopt;
+    startHistory(*plain);
+    bool isKnown = false;
+    for (size_t i = 0; i < found.size() && !isKnown; ++i) {
+      isKnown = addArrangements(found[i], *taken);
+      if (isKnown && !addArrangements(sources[i], *plain))
+        return std::nullopt;
+    }
+    if (isKnown)
+      continue;
+    found.push_back(std::move(*taken));
+    sources.push_back(std::move(*plain));
+  }
+  if (found.empty())
+    return std::nullopt;
+  if (found.size() == 1)
+    return std::move(found.front());
+  if (!source)
+    return std::nullopt;
+  size_t taken = universe.choose(found.size());
+  found[taken].isChoice = sources[taken].isChoice = true;
+  normalise(sources[taken]);
+  *source = std::move(sources[taken]);
+  return std::move(found[taken]);
 }
 
 //===-- putting together ------------------------------------------------------------------------------------------===//

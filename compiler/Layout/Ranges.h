@@ -42,9 +42,10 @@ bool areDisjointRanges(const Universe &universe, const Dim &dim);
 std::optional<Value> plainValue(const Universe &universe, const Value &value);
 
 /// Elements offset, offset + step, ... (`size` of them) of a dim. Nullopt where digits do not end there, or where the
-/// value is no plain one (symbols, segments, several readings).
+/// value is no plain one (symbols, segments). Of several readings that give different results one is chosen, and
+/// `source` becomes the value by that reading; nullopt where `source` is null.
 std::optional<Value> takeRange(Universe &universe, const Value &value, unsigned dim, int64_t offset, int64_t size,
-                               int64_t step);
+                               int64_t step, Value *source = nullptr);
 
 /// Values side by side along a dim: ranges that continue each other become one, others are segments. `isOneTensor`
 /// tells whether two parts, by number, are of one tensor; of others ranges stay segments. Nullopt where they differ in

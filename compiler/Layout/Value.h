@@ -123,6 +123,8 @@ struct Universe {
   };
   std::vector<Choice> choices;
   size_t asked = 0;
+  /// A choice had other ways than the options that are tried: that none of these is right says nothing.
+  bool hasOpenChoice = false;
   /// An operation took a reading with loose shards (Value::isLoose).
   bool hasLoose = false;
   /// Which of `options` results the next such operation takes.

@@ -113,3 +113,236 @@ func.func @negative_positions_restart(%q: tensor<5x2x8xf32> {muster.layout = #mu
   } -> tensor<5x2x8xf32>
   return %y : tensor<5x2x8xf32>
 }
+
+// -----
+
+// One key-value head a rank, repeated for its query heads: what stands in the dim of one element is its shard.
+#row = affine_map<(s, h, d) -> (s, h, d)>
+#rows = affine_map<(s, h, d) -> (s, d)>
+#q = affine_map<(h, s, t, d) -> (s, h, d)>
+#k = affine_map<(h, s, t, d) -> (t, h, d)>
+#p = affine_map<(h, s, t, d) -> (h, s, t)>
+#o = affine_map<(s, h, d, t) -> (s, h, d)>
+#w = affine_map<(s, h, d, t) -> (h, s, t)>
+#v = affine_map<(s, h, d, t) -> (t, h, d)>
+muster.mesh @node <["tp" = 2]>
+func.func @one_key_head_a_rank(%x: tensor<6x5xf32> {muster.layout = #muster.layout<[s, i]>},
+    %wq: tensor<5x8xf32> {muster.layout = #muster.layout<[i, o/tp]>},
+    %wk: tensor<5x4xf32> {muster.layout = #muster.layout<[i, k/tp]>},
+    %wo: tensor<8x5xf32> {muster.layout = #muster.layout<[o/tp, i]>},
+    %cos: tensor<6x4xf32> {muster.layout = #muster.layout<[s, d]>},
+    %sin: tensor<6x4xf32> {muster.layout = #muster.layout<[s, d]>})
+    -> (tensor<6x5xf32> {muster.layout = #muster.layout<[s, i]>}) {
+  %zq = arith.constant dense<0.0> : tensor<6x8xf32>
+  %zk = arith.constant dense<0.0> : tensor<6x4xf32>
+  %zx = arith.constant dense<0.0> : tensor<6x5xf32>
+  %zp = arith.constant dense<0.0> : tensor<2x6x6xf32>
+  %zo = arith.constant dense<0.0> : tensor<6x2x4xf32>
+  %q0 = linalg.matmul ins(%x, %wq : tensor<6x5xf32>, tensor<5x8xf32>) outs(%zq : tensor<6x8xf32>) -> tensor<6x8xf32>
+  %q = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [6, 2, 4] : tensor<6x8xf32> into tensor<6x2x4xf32>
+  %k0 = linalg.matmul ins(%x, %wk : tensor<6x5xf32>, tensor<5x4xf32>) outs(%zk : tensor<6x4xf32>) -> tensor<6x4xf32>
+  %k = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [6, 1, 4] : tensor<6x4xf32> into tensor<6x1x4xf32>
+  %a = tensor.extract_slice %k[0, 0, 0] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %b = tensor.extract_slice %k[0, 0, 2] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %n = arith.negf %b : tensor<6x1x2xf32>
+  %r = tensor.concat dim(2) %n, %a : (tensor<6x1x2xf32>, tensor<6x1x2xf32>) -> tensor<6x1x4xf32>
+  %e = tensor.empty() : tensor<6x1x4xf32>
+  %y = linalg.generic {indexing_maps = [#row, #row, #rows, #rows, #row],
+                       iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%k, %r, %cos, %sin : tensor<6x1x4xf32>, tensor<6x1x4xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
+      outs(%e : tensor<6x1x4xf32>) {
+  ^bb0(%0: f32, %z: f32, %c: f32, %t: f32, %unused: f32):
+    %1 = arith.mulf %0, %c : f32
+    %2 = arith.mulf %z, %t : f32
+    %3 = arith.addf %1, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<6x1x4xf32>
+  %f = tensor.empty() : tensor<6x1x2x4xf32>
+  %g = linalg.broadcast ins(%y : tensor<6x1x4xf32>) outs(%f : tensor<6x1x2x4xf32>) dimensions = [2]
+  %m = tensor.collapse_shape %g [[0], [1, 2], [3]] : tensor<6x1x2x4xf32> into tensor<6x2x4xf32>
+  %u = linalg.generic {indexing_maps = [#q, #k, #p], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%q, %m : tensor<6x2x4xf32>, tensor<6x2x4xf32>) outs(%zp : tensor<2x6x6xf32>) {
+  ^bb0(%0: f32, %1: f32, %2: f32):
+    %3 = arith.mulf %0, %1 : f32
+    %4 = arith.addf %2, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<2x6x6xf32>
+  %h = linalg.generic {indexing_maps = [#w, #v, #o], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%u, %m : tensor<2x6x6xf32>, tensor<6x2x4xf32>) outs(%zo : tensor<6x2x4xf32>) {
+  ^bb0(%0: f32, %1: f32, %2: f32):
+    %3 = arith.mulf %0, %1 : f32
+    %4 = arith.addf %2, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<6x2x4xf32>
+  %l = tensor.collapse_shape %h [[0], [1, 2]] : tensor<6x2x4xf32> into tensor<6x8xf32>
+  %j = linalg.matmul ins(%l, %wo : tensor<6x8xf32>, tensor<8x5xf32>) outs(%zx : tensor<6x5xf32>) -> tensor<6x5xf32>
+  %s = muster.all_reduce %j sum on "tp" : tensor<6x5xf32>
+  %i = arith.addf %x, %s : tensor<6x5xf32>
+  return %i : tensor<6x5xf32>
+}
+
+// -----
+
+// The output projection of one key-value head a rank is a part of the sum over heads.
+#row = affine_map<(s, h, d) -> (s, h, d)>
+#rows = affine_map<(s, h, d) -> (s, d)>
+#q = affine_map<(h, s, t, d) -> (s, h, d)>
+#k = affine_map<(h, s, t, d) -> (t, h, d)>
+#p = affine_map<(h, s, t, d) -> (h, s, t)>
+#o = affine_map<(s, h, d, t) -> (s, h, d)>
+#w = affine_map<(s, h, d, t) -> (h, s, t)>
+#v = affine_map<(s, h, d, t) -> (t, h, d)>
+muster.mesh @node <["tp" = 2]>
+func.func @negative_one_key_head_without_reduction(%x: tensor<6x5xf32> {muster.layout = #muster.layout<[s, i]>},
+    %wq: tensor<5x8xf32> {muster.layout = #muster.layout<[i, o/tp]>},
+    %wk: tensor<5x4xf32> {muster.layout = #muster.layout<[i, k/tp]>},
+    %wo: tensor<8x5xf32> {muster.layout = #muster.layout<[o/tp, i]>},
+    %cos: tensor<6x4xf32> {muster.layout = #muster.layout<[s, d]>},
+    %sin: tensor<6x4xf32> {muster.layout = #muster.layout<[s, d]>})
+    -> (tensor<6x5xf32> {muster.layout = #muster.layout<[s, i]>}) {
+  %zq = arith.constant dense<0.0> : tensor<6x8xf32>
+  %zk = arith.constant dense<0.0> : tensor<6x4xf32>
+  %zx = arith.constant dense<0.0> : tensor<6x5xf32>
+  %zp = arith.constant dense<0.0> : tensor<2x6x6xf32>
+  %zo = arith.constant dense<0.0> : tensor<6x2x4xf32>
+  %q0 = linalg.matmul ins(%x, %wq : tensor<6x5xf32>, tensor<5x8xf32>) outs(%zq : tensor<6x8xf32>) -> tensor<6x8xf32>
+  %q = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [6, 2, 4] : tensor<6x8xf32> into tensor<6x2x4xf32>
+  %k0 = linalg.matmul ins(%x, %wk : tensor<6x5xf32>, tensor<5x4xf32>) outs(%zk : tensor<6x4xf32>) -> tensor<6x4xf32>
+  %k = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [6, 1, 4] : tensor<6x4xf32> into tensor<6x1x4xf32>
+  %a = tensor.extract_slice %k[0, 0, 0] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %b = tensor.extract_slice %k[0, 0, 2] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %n = arith.negf %b : tensor<6x1x2xf32>
+  %r = tensor.concat dim(2) %n, %a : (tensor<6x1x2xf32>, tensor<6x1x2xf32>) -> tensor<6x1x4xf32>
+  %e = tensor.empty() : tensor<6x1x4xf32>
+  %y = linalg.generic {indexing_maps = [#row, #row, #rows, #rows, #row],
+                       iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%k, %r, %cos, %sin : tensor<6x1x4xf32>, tensor<6x1x4xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
+      outs(%e : tensor<6x1x4xf32>) {
+  ^bb0(%0: f32, %z: f32, %c: f32, %t: f32, %unused: f32):
+    %1 = arith.mulf %0, %c : f32
+    %2 = arith.mulf %z, %t : f32
+    %3 = arith.addf %1, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<6x1x4xf32>
+  %f = tensor.empty() : tensor<6x1x2x4xf32>
+  %g = linalg.broadcast ins(%y : tensor<6x1x4xf32>) outs(%f : tensor<6x1x2x4xf32>) dimensions = [2]
+  %m = tensor.collapse_shape %g [[0], [1, 2], [3]] : tensor<6x1x2x4xf32> into tensor<6x2x4xf32>
+  %u = linalg.generic {indexing_maps = [#q, #k, #p], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%q, %m : tensor<6x2x4xf32>, tensor<6x2x4xf32>) outs(%zp : tensor<2x6x6xf32>) {
+  ^bb0(%0: f32, %1: f32, %2: f32):
+    %3 = arith.mulf %0, %1 : f32
+    %4 = arith.addf %2, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<2x6x6xf32>
+  %h = linalg.generic {indexing_maps = [#w, #v, #o], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%u, %m : tensor<2x6x6xf32>, tensor<6x2x4xf32>) outs(%zo : tensor<6x2x4xf32>) {
+  ^bb0(%0: f32, %1: f32, %2: f32):
+    %3 = arith.mulf %0, %1 : f32
+    %4 = arith.addf %2, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<6x2x4xf32>
+  %l = tensor.collapse_shape %h [[0], [1, 2]] : tensor<6x2x4xf32> into tensor<6x8xf32>
+  %j = linalg.matmul ins(%l, %wo : tensor<6x8xf32>, tensor<8x5xf32>) outs(%zx : tensor<6x5xf32>) -> tensor<6x5xf32>
+  // expected-error @+1 {{E1105 adds a value that is still to be reduced to one that is not}}
+  %i = arith.addf %x, %j : tensor<6x5xf32>
+  return %i : tensor<6x5xf32>
+}
+
+// -----
+
+// On one rank the copies of all heads are one behind the other, not each beside its own.
+#row = affine_map<(s, h, d) -> (s, h, d)>
+#rows = affine_map<(s, h, d) -> (s, d)>
+#q = affine_map<(h, s, t, d) -> (s, h, d)>
+#k = affine_map<(h, s, t, d) -> (t, h, d)>
+#p = affine_map<(h, s, t, d) -> (h, s, t)>
+#o = affine_map<(s, h, d, t) -> (s, h, d)>
+#w = affine_map<(s, h, d, t) -> (h, s, t)>
+#v = affine_map<(s, h, d, t) -> (t, h, d)>
+muster.mesh @node <["tp" = 2]>
+func.func @negative_one_key_head_tiled(%x: tensor<6x5xf32> {muster.layout = #muster.layout<[s, i]>},
+    %wq: tensor<5x8xf32> {muster.layout = #muster.layout<[i, o/tp]>},
+    %wk: tensor<5x4xf32> {muster.layout = #muster.layout<[i, k/tp]>},
+    %wo: tensor<8x5xf32> {muster.layout = #muster.layout<[o/tp, i]>},
+    %cos: tensor<6x4xf32> {muster.layout = #muster.layout<[s, d]>},
+    %sin: tensor<6x4xf32> {muster.layout = #muster.layout<[s, d]>})
+    -> (tensor<6x5xf32> {muster.layout = #muster.layout<[s, i]>}) {
+  %zq = arith.constant dense<0.0> : tensor<6x8xf32>
+  %zk = arith.constant dense<0.0> : tensor<6x4xf32>
+  %zx = arith.constant dense<0.0> : tensor<6x5xf32>
+  %zp = arith.constant dense<0.0> : tensor<2x6x6xf32>
+  %zo = arith.constant dense<0.0> : tensor<6x2x4xf32>
+  %q0 = linalg.matmul ins(%x, %wq : tensor<6x5xf32>, tensor<5x8xf32>) outs(%zq : tensor<6x8xf32>) -> tensor<6x8xf32>
+  %q = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [6, 2, 4] : tensor<6x8xf32> into tensor<6x2x4xf32>
+  %k0 = linalg.matmul ins(%x, %wk : tensor<6x5xf32>, tensor<5x4xf32>) outs(%zk : tensor<6x4xf32>) -> tensor<6x4xf32>
+  %k = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [6, 1, 4] : tensor<6x4xf32> into tensor<6x1x4xf32>
+  %a = tensor.extract_slice %k[0, 0, 0] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %b = tensor.extract_slice %k[0, 0, 2] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %n = arith.negf %b : tensor<6x1x2xf32>
+  %r = tensor.concat dim(2) %n, %a : (tensor<6x1x2xf32>, tensor<6x1x2xf32>) -> tensor<6x1x4xf32>
+  %e = tensor.empty() : tensor<6x1x4xf32>
+  %y = linalg.generic {indexing_maps = [#row, #row, #rows, #rows, #row],
+                       iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%k, %r, %cos, %sin : tensor<6x1x4xf32>, tensor<6x1x4xf32>, tensor<6x4xf32>, tensor<6x4xf32>)
+      outs(%e : tensor<6x1x4xf32>) {
+  ^bb0(%0: f32, %z: f32, %c: f32, %t: f32, %unused: f32):
+    %1 = arith.mulf %0, %c : f32
+    %2 = arith.mulf %z, %t : f32
+    %3 = arith.addf %1, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<6x1x4xf32>
+  %f = tensor.empty() : tensor<6x2x1x4xf32>
+  %g = linalg.broadcast ins(%y : tensor<6x1x4xf32>) outs(%f : tensor<6x2x1x4xf32>) dimensions = [1]
+  %m = tensor.collapse_shape %g [[0], [1, 2], [3]] : tensor<6x2x1x4xf32> into tensor<6x2x4xf32>
+  // expected-error @+1 {{E1106 operands do not agree along 'd3': one side is a dim of 4, the other of 8}}
+  %u = linalg.generic {indexing_maps = [#q, #k, #p], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%q, %m : tensor<6x2x4xf32>, tensor<6x2x4xf32>) outs(%zp : tensor<2x6x6xf32>) {
+  ^bb0(%0: f32, %1: f32, %2: f32):
+    %3 = arith.mulf %0, %1 : f32
+    %4 = arith.addf %2, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<2x6x6xf32>
+  %h = linalg.generic {indexing_maps = [#w, #v, #o], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%u, %m : tensor<2x6x6xf32>, tensor<6x2x4xf32>) outs(%zo : tensor<6x2x4xf32>) {
+  ^bb0(%0: f32, %1: f32, %2: f32):
+    %3 = arith.mulf %0, %1 : f32
+    %4 = arith.addf %2, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<6x2x4xf32>
+  %l = tensor.collapse_shape %h [[0], [1, 2]] : tensor<6x2x4xf32> into tensor<6x8xf32>
+  %j = linalg.matmul ins(%l, %wo : tensor<6x8xf32>, tensor<8x5xf32>) outs(%zx : tensor<6x5xf32>) -> tensor<6x5xf32>
+  %s = muster.all_reduce %j sum on "tp" : tensor<6x5xf32>
+  %i = arith.addf %x, %s : tensor<6x5xf32>
+  return %i : tensor<6x5xf32>
+}
+
+// -----
+
+// Both halves in order are the head again.
+muster.mesh @node <["tp" = 2]>
+func.func @halves_of_one_head_a_rank(%k0: tensor<6x4xf32> {muster.layout = #muster.layout<[s, k/tp]>})
+    -> (tensor<6x4xf32> {muster.layout = #muster.layout<[s, k/tp]>}) {
+  %k = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [6, 1, 4] : tensor<6x4xf32> into tensor<6x1x4xf32>
+  %a = tensor.extract_slice %k[0, 0, 0] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %b = tensor.extract_slice %k[0, 0, 2] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %r = tensor.concat dim(2) %a, %b : (tensor<6x1x2xf32>, tensor<6x1x2xf32>) -> tensor<6x1x4xf32>
+  %o = tensor.collapse_shape %r [[0], [1, 2]] : tensor<6x1x4xf32> into tensor<6x4xf32>
+  return %o : tensor<6x4xf32>
+}
+
+// -----
+
+// The second half first is no longer the dim that the layout names.
+muster.mesh @node <["tp" = 2]>
+func.func @negative_swapped_halves_of_one_head(%k0: tensor<6x4xf32> {muster.layout = #muster.layout<[s, k/tp]>})
+    -> (tensor<6x4xf32> {muster.layout = #muster.layout<[s, k/tp]>}) {
+  %k = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [6, 1, 4] : tensor<6x4xf32> into tensor<6x1x4xf32>
+  %a = tensor.extract_slice %k[0, 0, 0] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %b = tensor.extract_slice %k[0, 0, 2] [6, 1, 2] [1, 1, 1] : tensor<6x1x4xf32> to tensor<6x1x2xf32>
+  %r = tensor.concat dim(2) %b, %a : (tensor<6x1x2xf32>, tensor<6x1x2xf32>) -> tensor<6x1x4xf32>
+  // expected-note @+1 {{the maps part here}}
+  %o = tensor.collapse_shape %r [[0], [1, 2]] : tensor<6x1x4xf32> into tensor<6x4xf32>
+  // expected-error @+2 {{E1104 result holds the wrong elements: expected layout [s, k/tp]}}
+  // expected-note @+1 {{rank (tp=0), local index [0, 0]: wanted logical [0, 0] of [s, k], got [0, 2]}}
+  return %o : tensor<6x4xf32>
+}
