@@ -190,6 +190,8 @@ private:
   /// The digits of a value that was cut at places which ranks compute, if it has any: they are read off a few places
   /// and hold at all.
   std::optional<layout::Value> settle(mlir::Value value);
+  /// Whether some program on one rank moves what the value was cut from as this one does: else places say nothing.
+  bool hasOneRank(mlir::Value value, unsigned depth = 0);
 
   // ComparePlaces.cpp
   /// What is declared against what is followed back, place by place.

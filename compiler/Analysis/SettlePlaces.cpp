@@ -4,10 +4,13 @@
 // shard of the whole again ([s/cp zigzag] of two slices). Digits are read off the places that differ from the first in
 // one index or one coordinate, and taken if they are right at every place.
 #include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Layout/History.h"
 #include "compiler/Layout/NormalForm.h"
+#include "compiler/Layout/Readings.h"
 
 using namespace mlir;
 using namespace muster;
+using layout::Outcome;
 using layout::Size;
 
 /// Places of a value, on all ranks, that are looked at.
@@ -120,11 +123,30 @@ bool isSpread(const layout::Value &value, const layout::Universe &universe, layo
 
 } // namespace
 
+bool FunctionInference::hasOneRank(mlir::Value value, unsigned depth) {
+  constexpr unsigned deepest = 64;
+  const Known &known = get(value);
+  if (known.kind == Known::Kind::Digits) {
+    if (!layout::hasMoved(known.value))
+      return true;
+    Outcome<SmallVector<layout::Value, 1>> readings = layout::soundReadingsOf(scope.universe, known.value);
+    return readings && !readings->empty();
+  }
+  Operation *op = value.getDefiningOp();
+  if (known.kind != Known::Kind::Pulled || !op)
+    return true;
+  return depth < deepest && llvm::all_of(
+                                op->getOperands(),
+                                [&](mlir::Value operand) {
+                                  return !isa<RankedTensorType>(operand.getType()) || hasOneRank(operand, depth + 1);
+                                });
+}
+
 std::optional<layout::Value> FunctionInference::settle(mlir::Value value) {
   Operation *op = value.getDefiningOp();
   const layout::Universe &universe = scope.universe;
   if (get(value).kind != Known::Kind::Pulled || !isa_and_nonnull<tensor::ExtractSliceOp, tensor::ConcatOp>(op) ||
-      universe.symbols.size() != 0)
+      universe.symbols.size() != 0 || !hasOneRank(value))
     return std::nullopt;
   Elements elements;
   elements.axes = universe.axes.size();

@@ -320,3 +320,18 @@ func.func @negative_prime_number_of_each_part(%x: tensor<4x6xf32> {muster.layout
   %n = arith.negf %a : tensor<23xf32>
   return %n : tensor<23xf32>
 }
+
+// -----
+
+// Gathered into another dim and gathered once more: no program on one rank does so, and a slice of it is none either.
+muster.mesh @node <["sp" = 2]>
+func.func @negative_slice_of_what_no_rank_has_alone(%a: tensor<8x3xf32> {muster.layout = #muster.layout<[s, d/sp]>})
+    -> (tensor<16x3xf32> {muster.layout = #muster.layout<[r0, r1]>}) {
+  %0 = muster.all_gather %a on "sp" dim 0 : tensor<8x3xf32> -> tensor<16x3xf32>
+  %1 = muster.all_gather %0 on "sp" dim 1 : tensor<16x3xf32> -> tensor<16x6xf32>
+  %2 = tensor.extract_slice %1[0, 3] [16, 3] [1, 1] : tensor<16x6xf32> to tensor<16x3xf32>
+  // expected-error @+2 {{E1108 cannot be proved: this slice takes a part of [(2 : 0 @r0)(3 : 1 @d)]}}
+  // expected-note @+1 {{what would settle it}}
+  %3 = arith.negf %2 : tensor<16x3xf32>
+  return %3 : tensor<16x3xf32>
+}
