@@ -112,12 +112,16 @@ private:
   /// `to` is the same value as `from` (arguments of calls and loops).
   void pass(mlir::Value from, mlir::Value to);
 
-  /// The operation from which on a scalar may differ between ranks; null where all ranks have the same.
+  /// The operation from which on a scalar may differ between ranks, or from one rank (sizes of parts and of axes); null
+  /// where it is what one rank has.
   mlir::Operation *divergenceOf(mlir::Value scalar) const;
   /// The same of the results of an operation that yields scalars only.
   mlir::Operation *divergenceOf(mlir::Operation *op);
-  /// True where the scalar may differ between ranks: that was reported.
+  bool isSizeOfPart(mlir::tensor::DimOp op);
+  /// True where the scalar may differ between ranks or from one rank: that was reported.
   bool refuseDivergence(mlir::Operation *op, mlir::Value scalar);
+  /// The same of an operation's scalar operands, but for sizes of parts that make shapes.
+  bool refuseOperands(mlir::Operation *op);
 
   // InferMovement.cpp
   bool inferMovement(mlir::Operation *op);

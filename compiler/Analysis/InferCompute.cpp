@@ -493,6 +493,11 @@ bool FunctionInference::inferCompute(Operation *op) {
                      : isa<arith::MulFOp>(op) && op->getOperand(0) != op->getOperand(1) ? layout::Linearity::Multilinear
                      : isa<arith::NegFOp, arith::ExtFOp, arith::TruncFOp>(op)           ? layout::Linearity::Multilinear
                                                                                         : layout::Linearity::NonLinear;
+    // A quotient is linear in what is divided, a choice between a number and zero in the number.
+    if (isa<arith::DivFOp>(op) && op->getOperand(0) != op->getOperand(1))
+      rule.linearOperands = 1;
+    if (auto choice = dyn_cast<arith::SelectOp>(op); choice && get(choice.getFalseValue()).isZero)
+      rule.linearOperands = isa<RankedTensorType>(choice.getCondition().getType()) ? 2 : 1;
     inferRule(op, rule, operands);
     return true;
   }

@@ -119,6 +119,27 @@ bool dependsOn(mlir::Value value, mlir::Value on, Block *body) {
   return false;
 }
 
+/// The one argument in which a quotient, or a choice between a number and zero, is linear whatever the others are.
+std::optional<unsigned> linearArgumentOf(mlir::Value payload, BodyReader &reader, Block *body,
+                                         llvm::function_ref<bool(mlir::Value)> isZero) {
+  Operation *op = payload.getDefiningOp();
+  mlir::Value linear, other;
+  if (auto quotient = dyn_cast_or_null<arith::DivFOp>(op)) {
+    linear = quotient.getLhs();
+    other = quotient.getRhs();
+  } else if (auto choice = dyn_cast_or_null<arith::SelectOp>(op); choice && isZero(choice.getFalseValue())) {
+    linear = choice.getTrueValue();
+    other = choice.getCondition();
+  }
+  if (!linear)
+    return std::nullopt;
+  Dependence dependence = reader.read(linear);
+  if (dependence.kind != Dependence::Kind::Linear || dependence.arguments.size() != 1 ||
+      dependsOn(other, dependence.arguments.front(), body))
+    return std::nullopt;
+  return dependence.arguments.front().getArgNumber();
+}
+
 /// What each iteration adds to the accumulator, and how.
 struct BodyReduction {
   layout::IteratorKind kind = layout::IteratorKind::Whole;
@@ -175,6 +196,7 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
     }
     return dims;
   };
+  llvm::SmallDenseMap<unsigned, unsigned> operandAt; // by argument of the body
   auto add = [&](OpOperand &operand) {
     const Known &known = get(operand.get());
     if (!mayCompute(op, operand.get()))
@@ -185,6 +207,7 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
       return false;
     }
     if (dims) {
+      operandAt[operand.getOperandNumber()] = static_cast<unsigned>(operands.size());
       rule.operands.push_back(*dims);
       operands.push_back(known);
     }
@@ -262,6 +285,14 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   rule.linearity = kind == Kind::Additive                              ? layout::Linearity::Additive
                    : kind == Kind::Linear || kind == Kind::Multilinear ? layout::Linearity::Multilinear
                                                                        : layout::Linearity::NonLinear;
+  auto isZero = [&](mlir::Value value) {
+    auto argument = dyn_cast<BlockArgument>(value);
+    return argument && argument.getOwner() == body ? get(operandOf(argument)).isZero
+                                                   : matchPattern(value, m_AnyZeroFloat());
+  };
+  if (std::optional<unsigned> argument = linearArgumentOf(reduction.payload, reader, body, isZero))
+    if (auto at = operandAt.find(*argument); kind == Kind::NonLinear && at != operandAt.end())
+      rule.linearOperands = 1u << at->second;
   if (!readsInit || !hasReduction) {
     if (std::optional<SmallVector<Known, 1>> results = applyRule(op, rule, operands))
       set(op->getResult(0), std::move(results->front()));

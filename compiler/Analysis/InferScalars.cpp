@@ -3,6 +3,7 @@
 // Scalars: which of them may differ between ranks, and which are sizes.
 #include "compiler/Analysis/FunctionInference.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -16,18 +17,47 @@ using layout::Size;
 
 Operation *FunctionInference::divergenceOf(mlir::Value scalar) const { return divergent.lookup(scalar); }
 
+/// Whether a number is a size of this mesh: of a part that one rank has as a whole, or of an axis.
+static bool isSizeOfMesh(Operation *source) { return isa<tensor::DimOp, SizeOp>(source); }
+
+bool FunctionInference::isSizeOfPart(tensor::DimOp op) {
+  const Known &known = get(op.getSource());
+  std::optional<int64_t> index = op.getConstantIndex();
+  if (known.kind == Known::Kind::Uniform) {
+    auto empty = op.getSource().getDefiningOp<tensor::EmptyOp>();
+    return empty && llvm::any_of(empty.getDynamicSizes(), [&](mlir::Value size) { return divergenceOf(size); });
+  }
+  if (known.kind != Known::Kind::Digits || !index || *index >= static_cast<int64_t>(known.value.dims.size()))
+    return known.kind != Known::Kind::Failed;
+  auto isSpread = [](const layout::Dim &dim) {
+    return llvm::any_of(dim.digits, [](const layout::Digit &digit) { return digit.isMesh(); });
+  };
+  const layout::Dim &dim = known.value.dims[static_cast<size_t>(*index)];
+  return isSpread(dim) || llvm::any_of(dim.segments, isSpread) || !known.value.floats.empty();
+}
+
 Operation *FunctionInference::divergenceOf(Operation *op) {
   if (auto coordinate = dyn_cast<CoordinateOp>(op))
     return scope.universe.sizeOf(scope.groupOf(coordinate.getAxis())).isOne() ? nullptr : op;
+  if (auto dim = dyn_cast<tensor::DimOp>(op))
+    return isSizeOfPart(dim) ? op : nullptr;
+  if (auto size = dyn_cast<SizeOp>(op)) {
+    auto isAxis = [&](StringRef name) {
+      return llvm::any_of(scope.universe.axes,
+                          [&](const layout::Axis &axis) { return axis.name == name || axis.whole == name; });
+    };
+    bool isDivided = size.getDivisor() && isAxis(*size.getDivisor()) &&
+                     !scope.universe.sizeOf(scope.groupOf(*size.getDivisor())).isOne();
+    return isDivided || isAxis(size.getDividend()) ? op : nullptr;
+  }
+  Operation *found = nullptr; // what differs between ranks before what they all have
   for (mlir::Value operand : op->getOperands()) {
     if (!isa<RankedTensorType>(operand.getType())) {
       if (Operation *source = divergenceOf(operand))
-        return source;
+        if (!found || isSizeOfMesh(found))
+          found = source;
       continue;
     }
-    // Shards are of one size, whatever they hold.
-    if (isa<tensor::DimOp>(op))
-      continue;
     const Known &known = get(operand);
     if (known.kind == Known::Kind::Uniform)
       continue;
@@ -36,13 +66,21 @@ Operation *FunctionInference::divergenceOf(Operation *op) {
     if (!isReplicated)
       return op;
   }
-  return nullptr;
+  return found;
 }
 
 bool FunctionInference::refuseDivergence(Operation *op, mlir::Value scalar) {
   Operation *source = divergenceOf(scalar);
   if (!source)
     return false;
+  if (isSizeOfMesh(source)) {
+    Refusal refusal{Refusal::Kind::Unknown,
+                    "this computes with a size of this mesh, a number that one rank does not have",
+                    "that the number cancels; the size of the whole is muster.size <t>, or that of a gathered dim"};
+    reportRefusal(op, refusal, 1108);
+    report.findings.back().notes.push_back({source->getLoc(), "the size is taken here"});
+    return true;
+  }
   std::string from = isa<CoordinateOp>(source)
                          ? "on the coordinate on '" + cast<CoordinateOp>(source).getAxis().str() + "'"
                          : "on elements that differ between ranks";
@@ -53,6 +91,19 @@ bool FunctionInference::refuseDivergence(Operation *op, mlir::Value scalar) {
   reportRefusal(op, refusal, 1108);
   report.findings.back().notes.push_back({source->getLoc(), "it differs between ranks from here on"});
   return true;
+}
+
+bool FunctionInference::refuseOperands(Operation *op) {
+  for (mlir::Value operand : op->getOperands()) {
+    if (isa<ShapedType>(operand.getType()))
+      continue;
+    // Sizes make shapes: those of parts are what parts have.
+    Operation *source = divergenceOf(operand);
+    bool isShape = operand.getType().isIndex() && !isa<tensor::SplatOp, tensor::FromElementsOp, linalg::LinalgOp>(op);
+    if (source && !(isSizeOfMesh(source) && isShape) && refuseDivergence(op, operand))
+      return true;
+  }
+  return false;
 }
 
 //===----------------------------------------------------------------------===//

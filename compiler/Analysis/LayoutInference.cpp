@@ -283,10 +283,8 @@ void FunctionInference::infer(Operation *op) {
     return;
   }
   // A place that depends on the rank is what slices and look-ups are for; their rules see to it.
-  if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, nn::GatherRowsOp>(op))
-    for (mlir::Value operand : op->getOperands())
-      if (!isTensor(operand.getType()) && refuseDivergence(op, operand))
-        return;
+  if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, nn::GatherRowsOp>(op) && refuseOperands(op))
+    return;
   if (inferMovement(op) || inferCompute(op))
     return;
   Refusal refusal{Refusal::Kind::Unknown, "unsupported operation '" + op->getName().getStringRef().str() + "'",

@@ -146,7 +146,8 @@ std::optional<layout::Value> FunctionInference::settle(mlir::Value value) {
   Operation *op = value.getDefiningOp();
   const layout::Universe &universe = scope.universe;
   if (get(value).kind != Known::Kind::Pulled || !isa_and_nonnull<tensor::ExtractSliceOp, tensor::ConcatOp>(op) ||
-      universe.symbols.size() != 0 || !hasOneRank(value))
+      universe.symbols.size() != 0 || !get(value).value.parts.empty() || // a part of a sum is none of its elements
+      !hasOneRank(value))
     return std::nullopt;
   Elements elements;
   elements.axes = universe.axes.size();
@@ -215,8 +216,7 @@ std::optional<layout::Value> FunctionInference::settle(mlir::Value value) {
     }
     if (!isRight)
       continue;
-    settled->pending = get(value).value.pending;
-    settled->multiplicity = get(value).value.multiplicity;
+    layout::copyReduction(get(value).value, *settled);
     return settled;
   }
   return std::nullopt;

@@ -162,7 +162,14 @@ private:
       const Value &operand = operands[i];
       // The greatest of sums is not the sum of the greatest: only sums pass through what is linear.
       for (const Pending &pending : operand.pending)
-        if (pending.reduction != Reduction::Sum)
+        if (pending.reduction != Reduction::Sum &&
+            llvm::all_of(rule.iterators, [](IteratorKind kind) { return kind == IteratorKind::Parallel; }))
+          return Refusal{Refusal::Kind::Unknown,
+                         "operand " + std::to_string(i) + " is still to be reduced over '" +
+                             universe.axes[pending.axis].name + "' by a maximum or minimum",
+                         "that the operation keeps order, so that the greatest of its results is its result of the "
+                         "greatest (reduce before it)"};
+        else if (pending.reduction != Reduction::Sum)
           return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +
                                  universe.axes[pending.axis].name + "', not by a sum");
       if (std::optional<Refusal> refusal = checkParts(i))

@@ -223,10 +223,12 @@ std::optional<Value> takeRange(Universe &universe, const Value &value, unsigned 
     return llvm::any_of(reading.dims[dim].digits, [](const Digit &digit) { return digit.isMesh(); });
   };
   // Those first in which the dim is whole on every rank.
-  std::stable_sort(readings->begin(), readings->end(),
-                   [&](const Value &a, const Value &b) { return !isShard(a) && isShard(b); });
+  llvm::SmallVector<Value, 1> ordered;
+  for (bool isOfShards : {false, true})
+    llvm::copy_if(*readings, std::back_inserter(ordered),
+                  [&](const Value &reading) { return isShard(reading) == isOfShards; });
   std::vector<Value> found, sources; // different results
-  for (const Value &reading : *readings) {
+  for (const Value &reading : ordered) {
     std::optional<Value> plain = settled(universe, reading);
     std::optional<Value> taken = takeRangeOf(universe, plain, dim, offset, size, step);
     if (!taken)
