@@ -24,6 +24,22 @@ def VerifyLayoutsPass : Pass<"muster-verify-layouts", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"proved", "proved", "results and claims examined">];
 }
 
+def VerifyCollectivesPass : Pass<"muster-verify-collectives", "::mlir::ModuleOp"> {
+  let summary = "Check that every rank issues the same collectives in the same order";
+  let description = [{
+    Ranks of a group must agree on every condition and every loop around its collectives. Over which axes of the mesh a value may differ between
+    ranks follows from layouts, coordinates, exchanges and reductions; a condition on data of one rank, or on its own count, is no agreement.
+
+    Refused: branches with different collectives under a condition that differs over an axis of one of their groups (E1221), loops around
+    collectives that ranks of a group may run a different number of times (E1222), collectives without counts over ranks that hold tensors of
+    different sizes (E1223). Each names where the condition, or the size, began to differ.
+
+    *Requires*: nothing.
+    *Guarantees*: on every path all ranks of a group issue the same ordered list of collectives over it.
+  }];
+  let statistics = [Statistic<"checked", "checked", "collectives looked at">];
+}
+
 def SplitMeshAxesPass : Pass<"muster-split-mesh-axes", "::mlir::ModuleOp"> {
   let summary = "Make axes of the parts of axes that a program names";
   let description = [{

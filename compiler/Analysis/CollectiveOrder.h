@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Whether every rank issues the same collectives in the same order. A rank that waits in a collective which a peer
+// skips hangs, and one that pairs with another collective computes nonsense; so
+//
+//   - ranks of a group that may take different branches issue the same collectives in each (E1221),
+//   - loops around collectives run as often on all ranks of their groups (E1222),
+//   - ranks of a group hold operands of one size where the collective takes no counts (E1223).
+//
+// Method: over which axes a condition may differ between ranks is known (Uniformity.h); where a collective below it has
+// a group along one of those, the ordered lists of collectives of both branches are compared.
+
+#ifndef MUSTER_COMPILER_ANALYSIS_COLLECTIVEORDER_H
+#define MUSTER_COMPILER_ANALYSIS_COLLECTIVEORDER_H
+
+#include "dialects/Muster/IR/MusterDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <string>
+#include <vector>
+
+namespace muster {
+
+struct CollectiveFinding {
+  int number = 0; ///< 1221, 1222 or 1223
+  mlir::Operation *op = nullptr;
+  std::string message;
+  struct Note {
+    mlir::Location location;
+    std::string text;
+  };
+  std::vector<Note> notes;
+};
+
+struct CollectiveReport {
+  std::vector<CollectiveFinding> findings;
+  int64_t collectives = 0; ///< operations that were looked at
+};
+
+/// Looks at every function that no other calls, and through it at those that it calls. A module without a mesh has no
+/// findings.
+CollectiveReport checkCollectiveOrder(mlir::ModuleOp module);
+
+} // namespace muster
+
+#endif // MUSTER_COMPILER_ANALYSIS_COLLECTIVEORDER_H
