@@ -116,8 +116,9 @@ TEST_P(RaggedTest, EqualsPlainLoops) {
     ASSERT_EQ(runOnce(*executor, rows, x), expected) << "step " << step;
   }
   std::vector<int64_t> tooMany(ranks, bound);
-  if (ranks > 1)
+  if (ranks > 1) {
     EXPECT_EQ(executor->begin(0, tooMany).number(), 2411);
+  }
   tooMany.back() = bound + 1;
   EXPECT_EQ(executor->begin(0, tooMany).number(), 2410);
 }

@@ -76,8 +76,9 @@ TEST_F(Agreement, ForgedValuesDoNotPass) {
           status = plan->counts().evaluate(record, slots);
         bool isAlone = field == 2, isLawful = forged >= 0 && forged <= 9;
         EXPECT_EQ(status.isOk(), isAlone && isLawful) << "rank " << rank << " field " << field << " " << forged;
-        if (!status.isOk())
+        if (!status.isOk()) {
           EXPECT_EQ(status.number(), isAlone ? 2410 : 2503) << status.text();
+        }
         ++(status.isOk() ? passed : caught);
       }
       values[rank][field] = right;
