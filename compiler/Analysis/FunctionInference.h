@@ -301,6 +301,8 @@ private:
   llvm::DenseSet<mlir::Value> cutValues;
   /// What tensorOf answered, and what loops carry; the former is forgotten with each iteration.
   llvm::DenseMap<mlir::Value, uint64_t> tensors, carriedTensors;
+  /// The number of a tensor by what makes it.
+  std::map<std::vector<uint64_t>, uint64_t> tensorNumbers;
   /// Regions and calls around the operation that is judged. The walk is recursive, and a stack is 8 MB.
   unsigned nesting = 0;
   static constexpr unsigned mostNesting = 400;

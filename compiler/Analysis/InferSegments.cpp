@@ -6,6 +6,7 @@
 #include "compiler/Layout/NormalForm.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
@@ -80,7 +81,14 @@ uint64_t FunctionInference::tensorOf(mlir::Value value, unsigned depth) {
     Operation *loop = induction.getParentBlock()->getParentOp();
     return loop->isAncestor(value.getParentBlock()->getParentOp());
   });
-  uint64_t number = llvm::hash_combine(value.getAsOpaquePointer(), isFollowed ? followed + 1 : 0);
+  auto keyOf = [](const void *pointer) { return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(pointer)); };
+  enum : uint64_t { itself, computed, loopIndex }; // what a key begins with
+  auto numberOf = [&](std::vector<uint64_t> key) {
+    return tensorNumbers.try_emplace(std::move(key), tensorNumbers.size() + 1).first->second;
+  };
+  std::vector<uint64_t> ownKey{itself, keyOf(value.getAsOpaquePointer()),
+                               isFollowed ? static_cast<uint64_t>(followed) + 1 : 0};
+  uint64_t number = numberOf(std::move(ownKey));
   constexpr unsigned deepest = 500;
   if (depth < deepest && op) {
     if (mlir::Value moved = isa<AllReduceOp, ReduceScatterOp>(op) ? mlir::Value() : movedOperand(op)) {
@@ -97,14 +105,18 @@ uint64_t FunctionInference::tensorOf(mlir::Value value, unsigned depth) {
         number = own;
     } else if (!isa<scf::ForOp, scf::IfOp, func::CallOp, AssertLayoutOp>(op)) {
       // One function of the same operands.
-      llvm::hash_code function = llvm::hash_value(op->getResults().size());
+      std::vector<uint64_t> function{computed, op->getNumResults(), cast<OpResult>(value).getResultNumber()};
       llvm::DenseMap<mlir::Value, size_t> own;
       op->walk<WalkOrder::PreOrder>([&](Operation *inner) {
-        function = llvm::hash_combine(function, inner->getName().getAsOpaquePointer(),
-                                      inner->getAttrDictionary().getAsOpaquePointer());
+        function.insert(function.end(), {keyOf(inner->getName().getAsOpaquePointer()),
+                                         keyOf(inner->getAttrDictionary().getAsOpaquePointer()), inner->getNumResults(),
+                                         inner->getNumOperands(), inner->getNumRegions()});
+        // Parts of one dim may be of other sizes.
+        for (Type type : inner->getResultTypes())
+          function.push_back(keyOf(getElementTypeOrSelf(type).getAsOpaquePointer()));
         if (inner != op)
           for (mlir::Value operand : inner->getOperands())
-            function = llvm::hash_combine(function, own.lookup(operand));
+            function.push_back(own.try_emplace(operand, own.size() + 1).first->second);
         for (Region &region : inner->getRegions())
           for (BlockArgument argument : region.getArguments())
             own.try_emplace(argument, own.size() + 1);
@@ -119,12 +131,12 @@ uint64_t FunctionInference::tensorOf(mlir::Value value, unsigned depth) {
         // Of unwritten elements nothing is read.
         bool isUnwritten =
             isa<RankedTensorType>(operand.getType()) && given.kind == Known::Kind::Uniform && given.isUnwritten;
-        function = llvm::hash_combine(function, isUnwritten ? 0 : tensorOf(operand, depth + 1));
+        function.push_back(isUnwritten ? 0 : tensorOf(operand, depth + 1));
       }
-      number = function;
+      number = numberOf(std::move(function));
     }
   } else if (depth < deepest && loopIndices.contains(value)) {
-    number = llvm::hash_combine(loopIndices.lookup(value));
+    number = numberOf({loopIndex, static_cast<uint64_t>(loopIndices.lookup(value))});
   }
   tensors[value] = number;
   return number;

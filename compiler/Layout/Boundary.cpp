@@ -73,10 +73,7 @@ std::optional<Refusal> boundaryDisagreement(const Universe &universe, const Valu
       text += " '" + universe.axes[one.axis].name + "'";
     return pending.empty() ? std::string("fully reduced") : text;
   };
-  bool samePending =
-      value.pending.size() == declared.pending.size() &&
-      llvm::all_of(value.pending, [&](const Pending &p) { return llvm::is_contained(declared.pending, p); });
-  if (!samePending)
+  if (!isSameReductions(value.pending, declared.pending))
     return Refusal::wrong("the value is " + pendingText(value.pending) + ", declared " + pendingText(declared.pending));
   if (!value.parts.empty())
     return Refusal::wrong("the value is parts of a sum over '" + universe.axes[value.parts.front().axis].name +

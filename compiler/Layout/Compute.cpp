@@ -187,11 +187,7 @@ private:
       return std::nullopt;
     for (size_t i = 1; i < operands.size(); ++i) {
       const Value &first = operands.front(), &other = operands[i];
-      auto isSame = [](llvm::ArrayRef<Pending> a, llvm::ArrayRef<Pending> b) {
-        return a.size() == b.size() && llvm::all_of(a, [&](const Pending &p) { return llvm::is_contained(b, p); });
-      };
-      bool samePending = isSame(first.pending, other.pending) && isSame(first.parts, other.parts);
-      if (!samePending)
+      if (!isSameReductions(first.pending, other.pending) || !isSameReductions(first.parts, other.parts))
         return refuseReduction(
             "adds a value that is still to be reduced to one that is not: the latter would count once per rank");
       if (!(first.multiplicity == other.multiplicity))

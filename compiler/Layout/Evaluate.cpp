@@ -59,6 +59,18 @@ struct Positions {
   }
 };
 
+Positions positionsOf(const Universe &universe, const Value &value, const Place &place) {
+  Positions positions(universe.spaces.size());
+  for (size_t i = 0; i < value.dims.size(); ++i)
+    positions.addDim(value.dims[i], place, place.index[i]);
+  for (const Digit &digit : value.floats)
+    positions.addMesh(digit, place);
+  for (SpaceId space : value.at)
+    positions.add(space, 0);
+  positions.leaveRanges(universe);
+  return positions;
+}
+
 } // namespace
 
 llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Dim &dim, const Place &place, int64_t index) {
@@ -69,26 +81,12 @@ llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Dim &d
 }
 
 llvm::SmallVector<int64_t, 4> positionsAt(const Universe &universe, const Value &value, const Place &place) {
-  Positions positions(universe.spaces.size());
-  for (size_t i = 0; i < value.dims.size(); ++i)
-    positions.addDim(value.dims[i], place, place.index[i]);
-  for (const Digit &digit : value.floats)
-    positions.addMesh(digit, place);
-  for (SpaceId space : value.at)
-    positions.add(space, 0);
-  positions.leaveRanges(universe);
+  Positions positions = positionsOf(universe, value, place);
   return positions.at;
 }
 
 llvm::SmallVector<bool, 8> spacesAt(const Universe &universe, const Value &value, const Place &place) {
-  Positions positions(universe.spaces.size());
-  for (size_t i = 0; i < value.dims.size(); ++i)
-    positions.addDim(value.dims[i], place, place.index[i]);
-  for (const Digit &digit : value.floats)
-    positions.addMesh(digit, place);
-  for (SpaceId space : value.at)
-    positions.add(space, 0);
-  positions.leaveRanges(universe);
+  Positions positions = positionsOf(universe, value, place);
   for (size_t i = 0; i < universe.spaces.size(); ++i)
     if (universe.spaces[i].twin && positions.isHeld[i])
       positions.isHeld[*universe.spaces[i].twin] = true;

@@ -74,7 +74,7 @@ Ratio operator*(const Ratio &a, const Ratio &b) {
   return result;
 }
 
-static bool isSameReductions(llvm::ArrayRef<Pending> a, llvm::ArrayRef<Pending> b) {
+bool isSameReductions(llvm::ArrayRef<Pending> a, llvm::ArrayRef<Pending> b) {
   return a.size() == b.size() && llvm::all_of(a, [&](const Pending &one) { return llvm::is_contained(b, one); });
 }
 

@@ -269,6 +269,8 @@ struct Value {
   }
 };
 
+/// Whether both lists have the same entries, in whatever order.
+bool isSameReductions(llvm::ArrayRef<Pending> a, llvm::ArrayRef<Pending> b);
 /// Whether the same reductions are still to be taken of both, and both have one multiplicity.
 bool isReducedAlike(const Value &a, const Value &b);
 /// What is still to be reduced, and how often it was, as in `from`.

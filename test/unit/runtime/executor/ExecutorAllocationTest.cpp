@@ -57,6 +57,22 @@ using namespace muster::test;
 
 namespace {
 
+/// Takes steps with these records and expects that they allocate nothing.
+void expectNoAllocations(executor::Executor &executor, const std::vector<std::vector<int64_t>> &records,
+                         const std::vector<float> &x, std::vector<float> &y) {
+  bool isFine = true;
+  isCounting = true;
+  for (const std::vector<int64_t> &record : records) {
+    isFine &= executor.begin(0, record).isOk();
+    isFine &= executor.setInput(0, x.data(), executor.inputBytes(0)).isOk();
+    isFine &= executor.run().isOk();
+    isFine &= executor.readResult(0, y.data(), executor.resultBytes(0)).isOk();
+  }
+  isCounting = false;
+  EXPECT_TRUE(isFine);
+  EXPECT_EQ(ours, 0);
+}
+
 /// A layer with a kernel, two products and a reduction, of up to 500 tokens.
 TEST(Allocation, NoneInStepsOf500Lengths) {
   constexpr int64_t most = 500;
@@ -69,18 +85,10 @@ TEST(Allocation, NoneInStepsOf500Lengths) {
     auto executor = create(load(builder.write(scratchFolder(), "allocation")), options);
     ASSERT_NE(executor, nullptr);
     std::vector<float> x = randomValues(most * features, 1), y(most * features);
-    bool isFine = true;
-    isCounting = true;
-    for (int64_t tokens = 1; tokens <= most; ++tokens) {
-      int64_t record[] = {tokens};
-      isFine &= executor->begin(0, record).isOk();
-      isFine &= executor->setInput(0, x.data(), executor->inputBytes(0)).isOk();
-      isFine &= executor->run().isOk();
-      isFine &= executor->readResult(0, y.data(), executor->resultBytes(0)).isOk();
-    }
-    isCounting = false;
-    EXPECT_TRUE(isFine);
-    EXPECT_EQ(ours, 0);
+    std::vector<std::vector<int64_t>> records;
+    for (int64_t tokens = 1; tokens <= most; ++tokens)
+      records.push_back({tokens});
+    expectNoAllocations(*executor, records, x, y);
     EXPECT_GT(insideOneDnn, 0); // the hook sees the threads of the ranks
     std::printf("%u workers: 0 allocations of ours, %.1f a matrix product inside oneDNN\n", workers,
                 static_cast<double>(insideOneDnn) / (most * 2 * 2 * workers));
@@ -97,18 +105,10 @@ TEST(Allocation, NoneInRaggedSteps) {
   auto executor = create(load(builder.write(scratchFolder(), "ragged")), options);
   ASSERT_NE(executor, nullptr);
   std::vector<float> x = randomValues(100 * raggedWidth, 1), y(100 * raggedWidth);
-  bool isFine = true;
-  isCounting = true;
-  for (int64_t step = 0; step != 300; ++step) {
-    int64_t record[] = {step % 41, step % 7, step % 11 == 0 ? 0 : step % 40};
-    isFine &= executor->begin(0, record).isOk();
-    isFine &= executor->setInput(0, x.data(), executor->inputBytes(0)).isOk();
-    isFine &= executor->run().isOk();
-    isFine &= executor->readResult(0, y.data(), executor->resultBytes(0)).isOk();
-  }
-  isCounting = false;
-  EXPECT_TRUE(isFine);
-  EXPECT_EQ(ours, 0);
+  std::vector<std::vector<int64_t>> records;
+  for (int64_t step = 0; step != 300; ++step)
+    records.push_back({step % 41, step % 7, step % 11 == 0 ? 0 : step % 40});
+  expectNoAllocations(*executor, records, x, y);
 }
 
 // The hook works: what allocates is counted.
