@@ -256,9 +256,11 @@ func.func @positive_one_rank(%x: tensor<4xf32> {muster.layout = #muster.layout<[
   %first = arith.cmpi eq, %dp, %c0 : index
   %y = scf.if %first -> (tensor<4xf32>) {
     %r = muster.all_reduce %x sum on "tp" : tensor<4xf32>
-    scf.yield %r : tensor<4xf32>
+    %s = muster.all_reduce %r sum on "dp" : tensor<4xf32>
+    scf.yield %s : tensor<4xf32>
   } else {
-    scf.yield %x : tensor<4xf32>
+    %s = muster.all_reduce %x sum on "dp" : tensor<4xf32>
+    scf.yield %s : tensor<4xf32>
   }
   return %y : tensor<4xf32>
 }
@@ -288,5 +290,22 @@ func.func @positive_rows_of_a_table(%table: tensor<8x4xf32> {muster.layout = #mu
   %first = arith.muli %tp, %c8 : index
   %e = nn.gather_rows %table[%ids] first %first : tensor<8x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
   %y = muster.all_reduce %e sum on "tp" : tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
+// Shards differ in what they hold, not in size.
+muster.mesh @m <["dp" = 2]>
+func.func @positive_size_of_a_shard(%x: tensor<?x4xf32> {muster.layout = #muster.layout<[t/dp, i]>}) -> tensor<?x4xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x4xf32>
+  %busy = arith.cmpi ne, %n, %c0 : index
+  %y = scf.if %busy -> (tensor<?x4xf32>) {
+    %r = muster.all_reduce %x sum on "dp" : tensor<?x4xf32>
+    scf.yield %r : tensor<?x4xf32>
+  } else {
+    scf.yield %x : tensor<?x4xf32>
+  }
   return %y : tensor<?x4xf32>
 }
