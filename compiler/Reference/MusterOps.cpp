@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Collectives, by their definitions in dialects/Muster/IR/MusterOps.td; weights, positions and sizes.
-#include "compiler/Reference/Execution.h"
+#include "compiler/Reference/Parts.h"
+#include "compiler/Reference/RaggedOps.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -24,7 +25,7 @@ public:
   run(llvm::function_ref<llvm::Expected<Tensor>(ArrayRef<const Tensor *> group, int64_t position)> compute) {
     RankValues results;
     for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
-      SmallVector<int64_t> ranks = getGroup(execution.getMesh(), rank, axes);
+      ranks = getGroup(execution.getMesh(), rank, axes);
       auto group = llvm::map_to_vector(ranks, [&](int64_t member) { return inputs[member].get(); });
       int64_t position = llvm::find(ranks, rank) - ranks.begin();
       auto result = compute(group, position);
@@ -34,6 +35,9 @@ public:
     }
     return SmallVector<RankValues, 1>{std::move(results)};
   }
+
+  /// The ranks of the group that is computed, in the order of position.
+  ArrayRef<int64_t> getRanks() const { return ranks; }
 
   /// All members have the shape of the first, except in dim `free`.
   llvm::Error checkShapes(ArrayRef<const Tensor *> group, int64_t free = -1) const {
@@ -51,6 +55,7 @@ private:
   const RankValues &inputs;
   ArrayAttr axes;
   Execution &execution;
+  SmallVector<int64_t> ranks;
 };
 
 } // namespace
@@ -59,23 +64,28 @@ private:
 // Parts of tensors
 //===----------------------------------------------------------------------===//
 
-/// Part `part` of `parts` equal parts of a dim.
-static llvm::Expected<Tensor> takePart(Operation *op, const Tensor &tensor, int64_t dim, int64_t part, int64_t parts) {
+Tensor muster::reference::takeRows(const Tensor &tensor, int64_t dim, int64_t first, int64_t count) {
   SmallVector<int64_t> shape(tensor.getShape());
-  if (shape[dim] % parts != 0)
-    return failAt(op, "expected dim " + Twine(dim) + " to be divisible by the group's " + Twine(parts) +
-                          " ranks but got " + Twine(shape[dim]));
-  shape[dim] /= parts;
+  shape[dim] = count;
   Tensor result(shape, tensor.getElementType());
   forEachIndex(shape, [&](ArrayRef<int64_t> index) {
     SmallVector<int64_t> source(index);
-    source[dim] += part * shape[dim];
+    source[dim] += first;
     result.at(index) = tensor.at(source);
   });
   return result;
 }
 
-static Tensor concatenate(ArrayRef<const Tensor *> parts, int64_t dim) {
+llvm::Expected<Tensor> muster::reference::takePart(Operation *op, const Tensor &tensor, int64_t dim, int64_t part,
+                                                   int64_t parts) {
+  int64_t size = tensor.getDimSize(dim);
+  if (size % parts != 0)
+    return failAt(op, "expected dim " + Twine(dim) + " to be divisible by the group's " + Twine(parts) +
+                          " ranks but got " + Twine(size));
+  return takeRows(tensor, dim, part * (size / parts), size / parts);
+}
+
+Tensor muster::reference::concatenate(ArrayRef<const Tensor *> parts, int64_t dim) {
   SmallVector<int64_t> shape(parts.front()->getShape());
   shape[dim] = 0;
   for (const Tensor *part : parts)
@@ -93,7 +103,7 @@ static Tensor concatenate(ArrayRef<const Tensor *> parts, int64_t dim) {
   return result;
 }
 
-static Tensor reduceGroup(ArrayRef<const Tensor *> group, ReductionKind kind, bool exact) {
+Tensor muster::reference::reduceGroup(ArrayRef<const Tensor *> group, ReductionKind kind, bool exact) {
   Tensor result = *group.front();
   for (const Tensor *member : group.drop_front())
     for (auto [element, value] : llvm::zip_equal(result.getElements(), member->getElements()))
@@ -118,11 +128,42 @@ static llvm::Expected<Tensor> exchangeParts(Operation *op, ArrayRef<const Tensor
 // Collectives
 //===----------------------------------------------------------------------===//
 
-static GlobalResults redistribute(RedistributeOp op, const RankValues &input, Execution &execution) {
-  auto logical = gather(input, op.getFrom(), execution.getMesh(), execution.getSizes(), execution.isExact());
+static SmallVector<int64_t> integersOf(const Tensor &tensor) {
+  return llvm::map_to_vector(tensor.getElements(), [](Number number) { return number.integer; });
+}
+
+/// The counts of each dim that a redistribution divides or joins by counts, where all parts are as long as they say.
+static llvm::Error learnCounts(RedistributeOp op, const Frame &frame, const RankValues &input, Execution &execution,
+                               LogicalSizes &sizes) {
+  for (auto [dim, value] : llvm::zip(op.getRaggedDims(), op.getCounts())) {
+    auto from = op.getFrom().getDims()[dim].getTerms().front(), to = op.getTo().getDims()[dim].getTerms().front();
+    LayoutTermAttr term = from.isRagged() ? from : to;
+    const RankValues &counts = frame.find(value)->second;
+    for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+      SmallVector<int64_t> own = integersOf(*counts[rank]);
+      if (own != integersOf(*counts.front()))
+        return failAt(op, "expected the counts " + formatShape(integersOf(*counts.front())) + " on all ranks but got " +
+                              formatShape(own) + " on rank " + Twine(rank));
+      int64_t expected = from.isRagged() ? own[getGroupPosition(execution.getMesh(), rank, term.getAxes())]
+                                         : std::accumulate(own.begin(), own.end(), int64_t(0));
+      if (input[rank]->getDimSize(dim) != expected)
+        return failAt(op, "expected " + Twine(expected) + " rows, as counted, on rank " + Twine(rank) + " but got " +
+                              Twine(input[rank]->getDimSize(dim)));
+    }
+    SmallVector<int64_t> all = integersOf(*counts.front());
+    sizes.counts[(term.getUnit() + "@" + term.getEpoch()).str()] = std::vector<int64_t>(all.begin(), all.end());
+  }
+  return llvm::Error::success();
+}
+
+static GlobalResults redistribute(RedistributeOp op, const Frame &frame, Execution &execution) {
+  const RankValues &input = frame.find(op.getInput())->second;
+  LogicalSizes sizes = execution.getSizes();
+  if (llvm::Error error = learnCounts(op, frame, input, execution, sizes))
+    return error;
+  auto logical = gather(input, op.getFrom(), execution.getMesh(), sizes, execution.isExact());
   if (!logical)
     return failAt(op, toString(logical.takeError()));
-  LogicalSizes sizes = execution.getSizes();
   // Ragged lengths and sizes that the input shows.
   if (llvm::Error error = learnSizes(input, op.getFrom(), execution.getMesh(), sizes))
     return failAt(op, toString(std::move(error)));
@@ -132,12 +173,26 @@ static GlobalResults redistribute(RedistributeOp op, const RankValues &input, Ex
   return SmallVector<RankValues, 1>{std::move(*parts)};
 }
 
+/// Whose ranks, each of a group, hold the same counts.
+static GlobalResults runCounted(Operation *op, Collective &collective, const RankValues &counts, bool exact) {
+  return collective.run([&](ArrayRef<const Tensor *> group, int64_t position) -> llvm::Expected<Tensor> {
+    SmallVector<int64_t> first = integersOf(*counts[collective.getRanks().front()]);
+    for (int64_t rank : collective.getRanks())
+      if (integersOf(*counts[rank]) != first)
+        return failAt(op, "expected the counts " + formatShape(first) + " on all ranks of the group but got " +
+                              formatShape(integersOf(*counts[rank])));
+    return runRagged(op, group, first, position, exact);
+  });
+}
+
 static GlobalResults runCollective(Operation *op, const Frame &frame, Execution &execution) {
   using Group = ArrayRef<const Tensor *>;
   using Result = llvm::Expected<Tensor>;
   const RankValues &input = frame.find(op->getOperand(0))->second;
   Collective collective(op, input, op->getAttrOfType<ArrayAttr>("axes"), execution);
   bool exact = execution.isExact();
+  if (Value counts = countsOf(op))
+    return runCounted(op, collective, frame.find(counts)->second, exact);
   auto checked = [&](int64_t free, llvm::function_ref<Result(Group, int64_t)> compute) {
     return collective.run([&](Group group, int64_t position) -> Result {
       if (llvm::Error error = collective.checkShapes(group, free))
@@ -251,7 +306,7 @@ GlobalResults muster::reference::interpretMusterOp(Operation *operation, const F
       })
       .Case([&](SizeOp op) { return getSize(op, execution); })
       .Case([&](AssertLayoutOp) -> GlobalResults { return SmallVector<RankValues, 1>{input()}; })
-      .Case([&](RedistributeOp op) { return redistribute(op, input(), execution); })
+      .Case([&](RedistributeOp op) { return redistribute(op, frame, execution); })
       .Default([&](Operation *op) {
         return isCountOp(op) ? interpretCountOp(op, frame, execution) : runCollective(op, frame, execution);
       });

@@ -161,7 +161,7 @@ Value Expansion::emit(Value input, const RedistributionMove &move, ArrayRef<Layo
   case RedistributionMove::Kind::Slice:
     return SliceOp::create(builder, loc, type, input, axes, move.dim);
   case RedistributionMove::Kind::ReduceScatter:
-    return ReduceScatterOp::create(builder, loc, type, input, kindAttr, axes, builder.getI64IntegerAttr(move.dim));
+    return ReduceScatterOp::create(builder, loc, type, input, kindAttr, axes, move.dim);
   case RedistributionMove::Kind::AllReduce:
     return AllReduceOp::create(builder, loc, type, input, kindAttr, axes);
   case RedistributionMove::Kind::AllToAll:

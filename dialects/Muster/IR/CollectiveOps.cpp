@@ -2,7 +2,7 @@
 //
 // Constraints and result shapes of the collectives.
 #include "dialects/Muster/IR/AxesSyntax.h"
-#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/Muster/IR/CountText.h"
 
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/Builders.h"
@@ -91,6 +91,28 @@ static Value foldSingleRank(Operation *op, ArrayAttr axes) {
   return getGroupSize(mesh, axes) == 1 ? op->getOperand(0) : Value();
 }
 
+/// That counts are those of the group, in its order, and that the dim they count is dynamic in operand and result.
+static LogicalResult verifyCounts(Operation *op, TypedValue<CountsType> counts, ArrayAttr axes, int64_t dim) {
+  if (!llvm::equal(counts.getType().getAxes(), axes.getAsRange<StringAttr>())) { // (C3), (C4) of all_to_all
+    std::string group;
+    llvm::raw_string_ostream os(group);
+    llvm::interleaveComma(axes.getAsValueRange<StringAttr>(), os);
+    return refuseMix(op, counts, "counts over the axes [" + group + "] of the group");
+  }
+  for (Value tensor : {op->getOperand(0), Value(op->getResult(0))})
+    if (!typeOf(tensor).isDynamicDim(dim)) // (C4), (C5) of all_to_all
+      return op->emitOpError() << "expected dim " << dim << " to be dynamic, as it is counted, but got "
+                               << tensor.getType();
+  return success();
+}
+
+/// Size of a dim that counts count: the own count of a part, else the total.
+static OpFoldResult reifyCounted(OpBuilder &builder, Location loc, Value counts, bool isPart) {
+  if (isPart)
+    return OwnCountOp::create(builder, loc, counts).getResult();
+  return TotalOp::create(builder, loc, counts).getResult();
+}
+
 /// The input's sizes, with dim `dim` multiplied and divided. Fails on a mesh of symbolic size.
 static LogicalResult reifyScaled(Operation *op, OpBuilder &builder, Value input,
                                  ArrayRef<std::tuple<int64_t, bool>> scaled, ArrayAttr axes,
@@ -119,16 +141,23 @@ static LogicalResult reifyScaled(Operation *op, OpBuilder &builder, Value input,
 
 #define MUSTER_SCALING_COLLECTIVE(OpTy, GROWS)                                                                         \
   LogicalResult OpTy::verify() {                                                                                       \
-    if (failed(verifyDim(*this, "dim", getDim(), typeOf(getInput()))))                                                 \
+    if (failed(verifyDim(*this, "dim", getDim(), typeOf(getInput()))) ||                                               \
+        (getCounts() && failed(verifyCounts(*this, getCounts(), getAxes(), getDim()))))                                \
       return failure();                                                                                                \
     return verifyOtherDims(*this, typeOf(getInput()), typeOf(getResult()), static_cast<int64_t>(getDim()));            \
   }                                                                                                                    \
   LogicalResult OpTy::verifySymbolUses(SymbolTableCollection &) {                                                      \
+    if (getCounts())                                                                                                   \
+      return success(verifyAxes(*this, getAxes()) != nullptr);                                                         \
     return GROWS ? verifyTimes(*this, getAxes(), typeOf(getResult()), typeOf(getInput()), getDim())                    \
                  : verifyTimes(*this, getAxes(), typeOf(getInput()), typeOf(getResult()), getDim());                   \
   }                                                                                                                    \
   LogicalResult OpTy::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {                     \
-    return reifyScaled(*this, builder, getInput(), {{static_cast<int64_t>(getDim()), GROWS}}, getAxes(), shapes);      \
+    if (!getCounts())                                                                                                  \
+      return reifyScaled(*this, builder, getInput(), {{static_cast<int64_t>(getDim()), GROWS}}, getAxes(), shapes);    \
+    shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getInput()));                                            \
+    shapes.front()[getDim()] = reifyCounted(builder, getLoc(), getCounts(), !GROWS);                                   \
+    return success();                                                                                                  \
   }
 MUSTER_SCALING_COLLECTIVE(AllGatherOp, true)
 MUSTER_SCALING_COLLECTIVE(ReduceScatterOp, false)
@@ -141,7 +170,7 @@ OpFoldResult ReduceScatterOp::fold(FoldAdaptor) { return foldSingleRank(*this, g
 OpFoldResult SliceOp::fold(FoldAdaptor) {
   auto gathered = getInput().getDefiningOp<AllGatherOp>();
   if (gathered && gathered.getAxes() == getAxes() && gathered.getDim() == getDim() &&
-      gathered.getInput().getType() == getResult().getType())
+      gathered.getCounts() == getCounts() && gathered.getInput().getType() == getResult().getType())
     return gathered.getInput();
   return foldSingleRank(*this, getAxes());
 }
@@ -222,6 +251,13 @@ LogicalResult AllToAllOp::verify() {
   if (failed(verifyDim(*this, "split", getSplit(), type)) ||
       failed(verifyDim(*this, "concat", getConcat(), type))) // (C2)
     return failure();
+  if (bool(getCounts()) != getRagged().has_value()) // (C5)
+    return emitOpError() << "expected counts and the dim that they count, 'ragged concat' or 'ragged split', but got "
+                         << (getCounts() ? "counts alone" : "no counts");
+  if (getCounts() && getSplit() == getConcat()) // (C5)
+    return emitOpError() << "expected two dims with counts but got dim " << getSplit() << " twice";
+  if (getCounts() && failed(verifyCounts(*this, getCounts(), getAxes(), getRaggedDim())))
+    return failure();
   SmallVector<int64_t> except;
   if (getSplit() != getConcat())
     except = {static_cast<int64_t>(getSplit()), static_cast<int64_t>(getConcat())};
@@ -230,7 +266,7 @@ LogicalResult AllToAllOp::verify() {
 
 LogicalResult AllToAllOp::verifySymbolUses(SymbolTableCollection &) {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
-  if (getSplit() != getConcat()) { // (C3)
+  if (getSplit() != getConcat()) { // (C3); a ragged dim is dynamic
     if (failed(verifyTimes(*this, getAxes(), input, result, getSplit())))
       return failure();
     return verifyTimes(*this, getAxes(), result, input, getConcat());
@@ -247,9 +283,16 @@ LogicalResult AllToAllOp::verifySymbolUses(SymbolTableCollection &) {
 
 LogicalResult AllToAllOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
   SmallVector<std::tuple<int64_t, bool>> scaled;
-  if (getSplit() != getConcat())
-    scaled = {{static_cast<int64_t>(getSplit()), false}, {static_cast<int64_t>(getConcat()), true}};
-  return reifyScaled(*this, builder, getInput(), scaled, getAxes(), shapes);
+  int64_t split = getSplit(), concat = getConcat(), ragged = getRaggedDim();
+  if (split != concat && ragged != split)
+    scaled.push_back({split, false});
+  if (split != concat && ragged != concat)
+    scaled.push_back({concat, true});
+  if (failed(reifyScaled(*this, builder, getInput(), scaled, getAxes(), shapes)))
+    return failure();
+  if (ragged >= 0)
+    shapes.front()[ragged] = reifyCounted(builder, getLoc(), getCounts(), ragged == split);
+  return success();
 }
 
 OpFoldResult AllToAllOp::fold(FoldAdaptor) { return foldSingleRank(*this, getAxes()); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Muster/IR/MusterDialect.h"
+#include "dialects/Muster/IR/CountText.h"
 
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
@@ -14,15 +14,14 @@ using namespace muster;
 // What counts are of
 //===----------------------------------------------------------------------===//
 
-static std::string textOf(CountsType type) {
+std::string muster::textOf(CountsType type) {
   std::string text = (stringifyCountUnit(type.getUnit()) + " of batch @" + type.getEpoch().getValue() + " on [").str();
   for (auto [index, axis] : llvm::enumerate(type.getAxes()))
     text += (index ? ", " : "") + axis.getValue().str();
   return text + "]";
 }
 
-/// The operation or block argument that brings counts into being.
-static Value makerOf(Value counts) {
+Value muster::makerOf(Value counts) {
   while (Operation *op = counts.getDefiningOp()) {
     if (auto exchange = dyn_cast<ExchangeCountsOp>(op))
       counts = exchange.getInputs()[cast<OpResult>(counts).getResultNumber()];
@@ -34,8 +33,7 @@ static Value makerOf(Value counts) {
   return counts;
 }
 
-/// The error of `op` that `counts` are not `expected`, with notes at the makers of both.
-static InFlightDiagnostic refuseMix(Operation *op, Value counts, const Twine &expected, Value other = {}) {
+InFlightDiagnostic muster::refuseMix(Operation *op, Value counts, const Twine &expected, Value other) {
   InFlightDiagnostic diagnostic = op->emitOpError() << "expected " << expected << " but got "
                                                     << textOf(cast<CountsType>(counts.getType()));
   for (Value one : {other, counts})

@@ -77,6 +77,12 @@ def Muster_PaddingMode : I32EnumAttr<"PaddingMode", "how counts are padded", [
 ]> { let cppNamespace = "::muster"; let genSpecializedAttr = 0; }
 def Muster_PaddingModeAttr : EnumAttr<Muster_Dialect, Muster_PaddingMode, "padding"> { let assemblyFormat = "$value"; }
 
+def Muster_RaggedSide : I32EnumAttr<"RaggedSide", "which dim of an all_to_all has parts of unequal length", [
+  I32EnumAttrCase<"Concat", 0, "concat">,
+  I32EnumAttrCase<"Split", 1, "split">
+]> { let cppNamespace = "::muster"; let genSpecializedAttr = 0; }
+def Muster_RaggedSideAttr : EnumAttr<Muster_Dialect, Muster_RaggedSide, "ragged_side"> { let assemblyFormat = "$value"; }
+
 def Muster_AxisRefAttr : Muster_Attr<"AxisRef", "axis_ref"> {
   let summary = "An axis of a mesh, or a part of one";
   let description = [{

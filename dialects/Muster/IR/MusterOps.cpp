@@ -2,6 +2,7 @@
 //
 // Symbols and positions. Collectives are in CollectiveOps.cpp, counts in CountOps.cpp.
 #include "dialects/Muster/IR/AxesSyntax.h"
+#include "dialects/Muster/IR/CountText.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -207,8 +208,33 @@ OpFoldResult RedistributeOp::fold(FoldAdaptor) {
   return getFrom() == getTo() && getInput().getType() == getResult().getType() ? getInput() : Value();
 }
 
+/// The ragged term of a dim that is one; null else.
+static LayoutTermAttr raggedTermOf(LayoutDimAttr dim) {
+  bool isRagged = dim.getTerms().size() == 1 && dim.getTerms().front().isRagged();
+  return isRagged ? dim.getTerms().front() : LayoutTermAttr();
+}
+
+SmallVector<int64_t> RedistributeOp::getRaggedDims() {
+  SmallVector<int64_t> dims;
+  for (auto [dim, pair] : llvm::enumerate(llvm::zip_equal(getFrom().getDims(), getTo().getDims())))
+    if (std::get<0>(pair) != std::get<1>(pair) && (raggedTermOf(std::get<0>(pair)) || raggedTermOf(std::get<1>(pair))))
+      dims.push_back(static_cast<int64_t>(dim));
+  return dims;
+}
+
+TypedValue<CountsType> RedistributeOp::getCountsOf(int64_t dim) {
+  if (getCounts().empty())
+    return {};
+  SmallVector<int64_t> dims = getRaggedDims();
+  auto place = llvm::find(dims, dim);
+  return place == dims.end() ? TypedValue<CountsType>()
+                             : cast<TypedValue<CountsType>>(getCounts()[place - dims.begin()]);
+}
+
 LogicalResult RedistributeOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
   MeshAttr mesh = getMesh(*this);
+  if (getCounts().empty() && !getRaggedDims().empty())
+    return failure(); // before anything is made
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, getLoc(), getInput());
   auto type = cast<RankedTensorType>(getResult().getType());
   for (auto [dim, size] : llvm::enumerate(sizes)) {
@@ -218,6 +244,11 @@ LogicalResult RedistributeOp::reifyResultShapes(OpBuilder &builder, ReifiedRanke
     }
     if (getFrom().getDims()[dim] == getTo().getDims()[dim])
       continue;
+    if (Value counts = getCountsOf(static_cast<int64_t>(dim))) {
+      size = raggedTermOf(getTo().getDims()[dim]) ? OwnCountOp::create(builder, getLoc(), counts).getResult()
+                                                  : TotalOp::create(builder, getLoc(), counts).getResult();
+      continue;
+    }
     // Extents of segments are static, so that this dim has none.
     int64_t from = getPartCount(getFrom().getDims()[dim], mesh), to = getPartCount(getTo().getDims()[dim], mesh);
     if (ShapedType::isDynamic(from) || ShapedType::isDynamic(to))
@@ -254,6 +285,36 @@ LogicalResult RedistributeOp::verify() {
       return emitOpError() << "expected the same dim names in both layouts but got " << getFrom().getText() << " and "
                            << getTo().getText();
   }
+  return getCounts().empty() ? success() : verifyCounts();
+}
+
+/// (C4).
+LogicalResult RedistributeOp::verifyCounts() {
+  SmallVector<int64_t> dims = getRaggedDims();
+  if (dims.size() != getCounts().size())
+    return emitOpError() << "expected counts of the " << dims.size() << " ragged dims that change but got "
+                         << getCounts().size();
+  for (auto [dim, value] : llvm::zip_equal(dims, getCounts())) {
+    LayoutTermAttr from = raggedTermOf(getFrom().getDims()[dim]), to = raggedTermOf(getTo().getDims()[dim]);
+    if (from && to)
+      return emitOpError() << "unsupported: counts of dim " << dim << ", which is ragged in both layouts, "
+                           << getFrom().getText() << " and " << getTo().getText();
+    LayoutTermAttr term = from ? from : to;
+    auto counts = cast<CountsType>(value.getType());
+    bool sameAxes = llvm::equal(term.getAxes(), counts.getAxes(),
+                                [](AxisRefAttr axis, StringAttr name) { return getAxisName(axis) == name.getValue(); });
+    if (!sameAxes || stringifyCountUnit(counts.getUnit()) != term.getUnit() ||
+        counts.getEpoch().getValue() != term.getEpoch()) {
+      std::string axes;
+      llvm::raw_string_ostream os(axes);
+      llvm::interleaveComma(term.getAxes(), os, [&](AxisRefAttr axis) { os << getAxisName(axis); });
+      return refuseMix(*this, value, term.getUnit() + " of batch @" + term.getEpoch() + " on [" + axes + "]");
+    }
+    for (Value tensor : {Value(getInput()), Value(getResult())})
+      if (!cast<RankedTensorType>(tensor.getType()).isDynamicDim(dim))
+        return emitOpError() << "expected dim " << dim << " to be dynamic, as it is counted, but got "
+                             << tensor.getType();
+  }
   return success();
 }
 
@@ -279,6 +340,8 @@ LogicalResult RedistributeOp::verifySymbolUses(SymbolTableCollection &) {
     }
     int64_t from = getPartCount(getFrom().getDims()[dim], mesh), to = getPartCount(getTo().getDims()[dim], mesh);
     if (ShapedType::isDynamic(from) || ShapedType::isDynamic(to)) // Symbolic: checked by the layout verifier.
+      continue;
+    if (raggedTermOf(getFrom().getDims()[dim]) || raggedTermOf(getTo().getDims()[dim])) // Counts say its sizes.
       continue;
     if (!input.isDynamicDim(dim) && !result.isDynamicDim(dim) &&
         input.getDimSize(dim) * from != result.getDimSize(dim) * to) // (C2)

@@ -158,6 +158,10 @@ def Muster_AssertLayoutOp : Muster_Op<"assert_layout", [NoMemoryEffect, AllTypes
 //
 // A group is named by axes: whole ones, "tp", or parts of them, "tp[3:2]" (weight 3, size 2, as in layouts), whose ranks differ in
 // (coordinate on tp / 3) mod 2 only. Axes of a group are distinct: their digits do not overlap.
+//
+// With `counts(%c)` parts are unequal: position p of the group has as many rows as element p of the counts, zero too. Where
+// counts are given, the group is theirs, and the dim that they count is dynamic: its size is `muster.own_count` of them where it is
+// a rank's part and `muster.total` where it is the whole.
 //===----------------------------------------------------------------------===//
 
 def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
@@ -172,16 +176,34 @@ def Muster_RedistributeOp : Muster_Op<"redistribute", [NoMemoryEffect, DeclareOp
     - (C1) both layouts have as many dims as the tensors, with the same names in the same order.
     - (C2) the local shapes agree: for each dim, size(input) * ranks(from) = size(result) * ranks(to) where both are static.
     - (C3) `to` has no partial axis that `from` does not have with the same reduction.
+    - (C4) there are no counts, or one for each ragged dim that changes, in order of dims: of the unit and the batch of its term, over its
+      axes. Such a dim is ragged in one of the layouts, and dynamic; (C2) does not speak of it.
+
+    Counts may be missing where a builder leaves them to `materialize-token-counts`.
 
     Created by importers and model builders; none is left after `lower-collectives`.
 
     ```mlir
     %y = muster.redistribute %x from <[t, o], partial(sum: tp)> to <[t, o]> : tensor<?x576xf32> -> tensor<?x576xf32>
+    %z = muster.redistribute %x counts(%c : !muster.counts<[dp], tokens, @step>) from <[t/dp : tokens @step, o]> to <[t, o]>
+        : tensor<?x576xf32> -> tensor<?x576xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, Muster_LayoutAttr:$from, Muster_LayoutAttr:$to);
+  let arguments = (ins AnyRankedTensor:$input, Muster_LayoutAttr:$from, Muster_LayoutAttr:$to, Variadic<Muster_CountsType>:$counts);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$input `from` $from `to` $to attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = [{
+    $input (`counts` `(` $counts^ `:` type($counts) `)`)? `from` $from `to` $to attr-dict `:` type($input) `->` type($result)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input, "LayoutAttr":$from, "LayoutAttr":$to), [{
+    build($_builder, $_state, result, input, from, to, ::mlir::ValueRange());
+  }]>];
+  let extraClassDeclaration = [{
+    /// Dims that are ragged in one of the layouts and divided otherwise in the other, in order: those that counts are for.
+    ::llvm::SmallVector<int64_t> getRaggedDims();
+    /// The counts of a dim; null where there are none for it.
+    ::mlir::TypedValue<CountsType> getCountsOf(int64_t dim);
+    ::llvm::LogicalResult verifyCounts();
+  }];
   let hasVerifier = 1;
   let hasFolder = 1;
 }
@@ -193,35 +215,56 @@ def Muster_AllGatherOp : Muster_Collective<"all_gather"> {
 
     Constraints:
     - (C1) `axes` name distinct axes of the mesh, or parts of them.
-    - (C2) dim(result, dim) = dim(input, dim) * size of the group; all other dims are equal.
+    - (C2) dim(result, dim) = dim(input, dim) * size of the group where there are no counts; all other dims are equal.
+    - (C3) the axes of `counts` are those of the group, in its order.
+    - (C4) with counts, `dim` is dynamic in operand and result.
 
     Created by importers, model builders and `expand-redistribute`; none is left after `lower-collectives`.
 
     ```mlir
     %y = muster.all_gather %x on "tp" dim 1 : tensor<3x5xf32> -> tensor<3x20xf32>
+    %z = muster.all_gather %r on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x5xf32> -> tensor<?x5xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$dim);
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$dim, Optional<Muster_CountsType>:$counts);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$input `on` custom<Axes>($axes) `dim` $dim attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = [{
+    $input `on` custom<Axes>($axes) `dim` $dim (`counts` `(` $counts^ `:` type($counts) `)`)? attr-dict
+    `:` type($input) `->` type($result)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input, "::mlir::ArrayAttr":$axes, "int64_t":$dim), [{
+    build($_builder, $_state, result, input, axes, $_builder.getI64IntegerAttr(dim), ::mlir::Value());
+  }]>];
 }
 
 def Muster_ReduceScatterOp : Muster_Collective<"reduce_scatter"> {
   let summary = "Reduce over the group, keep the own part of one dimension";
   let description = [{
-    Element-wise reduction over the ranks of the group, in the order of their position; each rank keeps its equal part of `dim`.
+    Element-wise reduction over the ranks of the group, in the order of their position; each rank keeps its part of `dim`: an equal
+    one, or as many rows as `counts` say.
 
     Constraints:
     - (C1) `axes` name distinct axes of the mesh, or parts of them.
-    - (C2) dim(input, dim) = dim(result, dim) * size of the group; all other dims are equal.
+    - (C2) dim(input, dim) = dim(result, dim) * size of the group where there are no counts; all other dims are equal.
+    - (C3) the axes of `counts` are those of the group, in its order.
+    - (C4) with counts, `dim` is dynamic in operand and result.
 
     ```mlir
     %y = muster.reduce_scatter %x sum on "tp" dim 0 : tensor<8x5xf32> -> tensor<2x5xf32>
+    %z = muster.reduce_scatter %r sum on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x5xf32> -> tensor<?x5xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, Muster_ReductionKindAttr:$kind, StrArrayAttr:$axes, I64Attr:$dim);
+  let arguments = (ins AnyRankedTensor:$input, Muster_ReductionKindAttr:$kind, StrArrayAttr:$axes, I64Attr:$dim,
+                       Optional<Muster_CountsType>:$counts);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$input custom<Reduction>($kind) `on` custom<Axes>($axes) `dim` $dim attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = [{
+    $input custom<Reduction>($kind) `on` custom<Axes>($axes) `dim` $dim (`counts` `(` $counts^ `:` type($counts) `)`)? attr-dict
+    `:` type($input) `->` type($result)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input, "ReductionKindAttr":$kind, "::mlir::ArrayAttr":$axes,
+                                 "int64_t":$dim), [{
+    build($_builder, $_state, result, input, kind, axes, $_builder.getI64IntegerAttr(dim), ::mlir::Value());
+  }]>];
 }
 
 def Muster_AllReduceOp : Muster_Collective<"all_reduce", [AllTypesMatch<["input", "result"]>]> {
@@ -245,20 +288,41 @@ def Muster_AllToAllOp : Muster_Collective<"all_to_all"> {
   let summary = "Split one dimension over the group, concatenate another";
   let description = [{
     Part j of `split` (equal parts, in order) goes to position j of the group; what arrives from position j becomes part j of `concat`.
+    With counts, the parts of one of the two dims are unequal: `ragged concat`, each rank brings as many rows as are its own and gets
+    all of them; `ragged split`, each rank brings all rows and gets its own.
 
     Constraints:
     - (C1) `axes` name distinct axes of the mesh, or parts of them.
     - (C2) `split` and `concat` are dims of the tensor.
     - (C3) with P the size of the group: P divides dim(input, split); where the dims differ, dim(result, split) = dim(input, split) / P
-      and dim(result, concat) = dim(input, concat) * P; where they are the same, the shapes are equal.
+      and dim(result, concat) = dim(input, concat) * P; where they are the same, the shapes are equal. This does not speak of a ragged dim.
+    - (C4) the axes of `counts` are those of the group, in its order.
+    - (C5) `ragged` stands where counts stand; the dims then differ, and the ragged one is dynamic in operand and result.
 
     ```mlir
     %y = muster.all_to_all %x on "sp" split 2 concat 1 : tensor<1x6x4x5xf32> -> tensor<1x12x2x5xf32>
+    %z = muster.all_to_all %r on "sp" split 1 concat 0 counts(%c : !muster.counts<[sp], tokens, @step>) ragged concat
+        : tensor<?x4x5xf32> -> tensor<?x2x5xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$split, I64Attr:$concat);
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$split, I64Attr:$concat, Optional<Muster_CountsType>:$counts,
+                       OptionalAttr<Muster_RaggedSideAttr>:$ragged);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$input `on` custom<Axes>($axes) `split` $split `concat` $concat attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = [{
+    $input `on` custom<Axes>($axes) `split` $split `concat` $concat (`counts` `(` $counts^ `:` type($counts) `)`)? (`ragged` $ragged^)?
+    attr-dict `:` type($input) `->` type($result)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input, "::mlir::ArrayAttr":$axes, "int64_t":$split,
+                                 "int64_t":$concat), [{
+    build($_builder, $_state, result, input, axes, $_builder.getI64IntegerAttr(split), $_builder.getI64IntegerAttr(concat),
+          ::mlir::Value(), RaggedSideAttr());
+  }]>];
+  let extraClassDeclaration = [{
+    /// The dim whose parts are unequal; -1 where there are no counts.
+    int64_t getRaggedDim() {
+      return !getCounts() ? -1 : getRagged() == RaggedSide::Concat ? static_cast<int64_t>(getConcat()) : static_cast<int64_t>(getSplit());
+    }
+  }];
 }
 
 def Muster_ExchangeOp : Muster_Collective<"exchange", [AllTypesMatch<["input", "result"]>]> {
@@ -283,19 +347,29 @@ def Muster_ExchangeOp : Muster_Collective<"exchange", [AllTypesMatch<["input", "
 def Muster_SliceOp : Muster_Collective<"slice"> {
   let summary = "Keep the own part of one dimension";
   let description = [{
-    The inverse of `all_gather`: no communication. The slice of what was just gathered over the same axes and dim folds to the part.
+    The inverse of `all_gather`: no communication. The slice of what was just gathered over the same axes and dim, with the same counts,
+    folds to the part.
 
     Constraints:
     - (C1) `axes` name distinct axes of the mesh, or parts of them.
-    - (C2) dim(input, dim) = dim(result, dim) * size of the group; all other dims are equal.
+    - (C2) dim(input, dim) = dim(result, dim) * size of the group where there are no counts; all other dims are equal.
+    - (C3) the axes of `counts` are those of the group, in its order.
+    - (C4) with counts, `dim` is dynamic in operand and result.
 
     ```mlir
     %y = muster.slice %x on "tp" dim 1 : tensor<3x20xf32> -> tensor<3x5xf32>
+    %z = muster.slice %r on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x5xf32> -> tensor<?x5xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$dim);
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, I64Attr:$dim, Optional<Muster_CountsType>:$counts);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$input `on` custom<Axes>($axes) `dim` $dim attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = [{
+    $input `on` custom<Axes>($axes) `dim` $dim (`counts` `(` $counts^ `:` type($counts) `)`)? attr-dict
+    `:` type($input) `->` type($result)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input, "::mlir::ArrayAttr":$axes, "int64_t":$dim), [{
+    build($_builder, $_state, result, input, axes, $_builder.getI64IntegerAttr(dim), ::mlir::Value());
+  }]>];
 }
 
 def Muster_BroadcastOp : Muster_Collective<"broadcast", [AllTypesMatch<["input", "result"]>]> {

@@ -153,8 +153,7 @@ private:
         if (type.isDynamicDim(static_cast<unsigned>(dim)) || type.getDimSize(static_cast<unsigned>(dim)) % parts == 0)
           insert("all_to_all in dim " + std::to_string(dim) + " " + on,
                  [=](OpBuilder &builder, Location at, mlir::Value input) -> Operation * {
-                   return AllToAllOp::create(builder, at, input.getType(), input, axes, builder.getI64IntegerAttr(dim),
-                                             builder.getI64IntegerAttr(dim));
+                   return AllToAllOp::create(builder, at, input.getType(), input, axes, dim, dim);
                  });
     }
   }
