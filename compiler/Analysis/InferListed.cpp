@@ -227,7 +227,7 @@ bool ListedTransfer::readRow(ArrayRef<int64_t> dims, Row row) {
 }
 
 bool ListedTransfer::readRows() {
-  size_t coordinates = 2 * mesh.getAxes().size(), width = op.getExtents().getNumDims() - coordinates + 1;
+  size_t coordinates = 2 * mesh.getAxes().size(), width = plan::getTransferDims(op).columns + 1;
   ArrayRef<int64_t> sources = *op.getSources();
   size_t numbers = sources.size() / positions.size();
   for (size_t position = 0; position < positions.size(); ++position)

@@ -177,6 +177,8 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
     Refusal refusal{Refusal::Kind::Unknown, "a transfer of which " + what, "a transfer that lower-collectives makes"};
     reportRefusal(op, refusal, 1108);
   };
+  if (!op.getCounts().empty())
+    return unknown("parts are of unequal length");
   if (const Known &known = get(op.getSource()); known.kind == Known::Kind::Uniform) {
     if (op.getReduction() == ReductionKind::Sum && !known.isZero) {
       Refusal refusal{Refusal::Kind::Wrong, "adds up a number that is the same on every rank", ""};
@@ -222,8 +224,7 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
   SmallVector<layout::AxisId, 2> ranks = scope.groupOf(op.getAxes());
   bool isListed = false;
   if (op.getSources()) {
-    isListed = !value.isFull() || llvm::is_contained(*op.getSources(), -1) ||
-               op.getExtents().getNumDims() > 2 * mesh.getAxes().size() ||
+    isListed = !value.isFull() || llvm::is_contained(*op.getSources(), -1) || plan::getTransferDims(op).columns > 0 ||
                op.getSources()->size() > static_cast<size_t>(getGroupSize(mesh, op.getAxes()));
     value.forEachMeshDigit([&](const layout::Digit &digit) { isListed |= llvm::is_contained(ranks, digit.axis); });
   }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Emit/PlanFile.h"
 
+#include "compiler/Emit/CountWriter.h"
 #include "compiler/Emit/EmitError.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "runtime/schema/Container.h"
 #include "runtime/schema/plan_generated.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FileSystem.h"
@@ -26,7 +26,8 @@ namespace fb = muster::schema;
 
 class PlanWriter {
 public:
-  PlanWriter(ModuleOp module, MeshAttr mesh, const PlanParts &parts) : module(module), mesh(mesh), parts(parts) {}
+  PlanWriter(ModuleOp module, MeshAttr mesh, const PlanParts &parts)
+      : module(module), mesh(mesh), parts(parts), counts(mesh) {}
 
   llvm::Expected<std::unique_ptr<fb::PlanT>> write();
 
@@ -41,19 +42,19 @@ private:
   void writeStates();
   void writeKernels();
   void writeEntry(plan::EntryOp entry);
-  void writeCount(Operation &op);
-  std::unique_ptr<fb::PortT> makePort(DictionaryAttr port);
+  std::unique_ptr<fb::PortT> makePort(DictionaryAttr port, plan::SpanOp span, DictionaryAttr bounds);
+  bool makeRaggedDim(fb::PortDimT &made, LayoutTermAttr term, Value size);
+  int64_t boundOfSum(StringRef name, CountsType counts, DictionaryAttr bounds);
   std::unique_ptr<fb::VariantT> makeVariant(plan::VariantOp variant, size_t inputs, size_t results);
   fb::LaunchT makeLaunch(plan::LaunchStepOp launch);
   fb::MatmulT makeMatmul(plan::MatmulStepOp matmul);
   fb::TransferT makeTransfer(plan::TransferStepOp transfer);
   std::unique_ptr<fb::StepT> makeStep(Operation &op);
-  std::unique_ptr<fb::AmountT> makeAmount(AffineExpr expression, ValueRange sizes);
-  std::unique_ptr<fb::AmountT> makeAmount(int64_t constant, int64_t factor = 0, int32_t slot = -1);
+  std::unique_ptr<fb::AmountT> makeAmount(AffineExpr expression, plan::TransferStepOp transfer);
+  std::unique_ptr<fb::AmountT> makeAmount(int64_t constant);
+  std::unique_ptr<fb::AmountT> makeAmount(int64_t factor, const CountSlot &size);
   fb::Binding makeBinding(Value span);
   fb::ElementType makeElement(Type type);
-  uint32_t addInstruction(fb::CountOp op, int64_t value, int32_t a, int32_t b, int32_t c);
-  uint32_t slotOf(Value size);
   uint32_t locationOf(Location loc);
 
   ModuleOp module;
@@ -62,8 +63,7 @@ private:
   std::unique_ptr<fb::PlanT> plan = std::make_unique<fb::PlanT>();
   std::string failure;
   llvm::StringMap<uint32_t> weightIndex, stateIndex, kernelIndex, locationIndex;
-  llvm::StringMap<uint32_t> countSlot; // of inputs, by name
-  DenseMap<Value, uint32_t> slots;
+  CountWriter counts;
 };
 
 fb::ElementType PlanWriter::makeElement(Type type) {
@@ -91,83 +91,39 @@ fb::ElementType PlanWriter::makeElement(Type type) {
 // Sizes
 //===----------------------------------------------------------------------===//
 
-uint32_t PlanWriter::addInstruction(fb::CountOp op, int64_t value, int32_t a, int32_t b, int32_t c) {
-  plan->counts->instructions.emplace_back(value, a, b, c, op);
-  return plan->counts->instructions.size() - 1;
-}
-
-uint32_t PlanWriter::slotOf(Value size) {
-  auto found = slots.find(size);
-  if (found == slots.end()) {
-    fail("E4203 a size is used before the count program makes it");
-    return 0;
-  }
-  return found->second;
-}
-
-void PlanWriter::writeCount(Operation &op) {
-  auto binary = [&](fb::CountOp code) {
-    uint32_t a = slotOf(op.getOperand(0)), b = slotOf(op.getOperand(1));
-    return addInstruction(code, 0, a, b, 0);
-  };
-  uint32_t slot =
-      TypeSwitch<Operation *, uint32_t>(&op)
-          .Case([&](plan::CountOp count) {
-            auto [found, fresh] = countSlot.try_emplace(count.getName(), 0);
-            if (fresh) {
-              auto input = std::make_unique<fb::CountInputT>();
-              input->name = count.getName().str();
-              input->bound = count.getBound();
-              plan->counts->inputs.push_back(std::move(input));
-              found->second = addInstruction(fb::CountOp::Input, 0, plan->counts->inputs.size() - 1, 0, 0);
-            } else {
-              for (auto &input : plan->counts->inputs)
-                if (input->name == count.getName())
-                  input->bound = std::max<int64_t>(input->bound, count.getBound());
-            }
-            return found->second;
-          })
-          .Case([&](arith::ConstantIndexOp constant) {
-            return addInstruction(fb::CountOp::Constant, constant.value(), 0, 0, 0);
-          })
-          .Case([&](arith::AddIOp) { return binary(fb::CountOp::Add); })
-          .Case([&](arith::SubIOp) { return binary(fb::CountOp::Subtract); })
-          .Case([&](arith::MulIOp) { return binary(fb::CountOp::Multiply); })
-          .Case([&](arith::DivUIOp) { return binary(fb::CountOp::FloorDivide); })
-          .Case([&](arith::CeilDivUIOp) { return binary(fb::CountOp::CeilDivide); })
-          .Case([&](arith::MinUIOp) { return binary(fb::CountOp::Minimum); })
-          .Case([&](arith::MaxUIOp) { return binary(fb::CountOp::Maximum); })
-          .Default([&](Operation *other) {
-            fail("E4203 unsupported operation in the count program: {}", other->getName().getStringRef().str());
-            return 0u;
-          });
-  slots[op.getResult(0)] = slot;
-}
-
-std::unique_ptr<fb::AmountT> PlanWriter::makeAmount(int64_t constant, int64_t factor, int32_t slot) {
+std::unique_ptr<fb::AmountT> PlanWriter::makeAmount(int64_t constant) {
   auto amount = std::make_unique<fb::AmountT>();
   amount->constant = constant;
-  if (factor != 0)
-    amount->terms.emplace_back(factor, slot, 0, fb::Position::One, fb::Element::Fixed);
   return amount;
 }
 
-/// A product of coordinate and size with a factor; -1: none.
+std::unique_ptr<fb::AmountT> PlanWriter::makeAmount(int64_t factor, const CountSlot &size) {
+  auto amount = std::make_unique<fb::AmountT>();
+  amount->terms.emplace_back(factor, static_cast<int32_t>(size.first), 0, fb::Position::One, size.element);
+  return amount;
+}
+
+/// A product of a coordinate (or column) and a size with a factor. Dims of counts are sizes: behind the symbols here.
 struct Monomial {
   int64_t factor;
-  int dim = -1, symbol = -1;
+  std::optional<unsigned> position, size;
 };
 
 /// Sums of monomials; an empty optional where two coordinates or two sizes are multiplied.
-static std::optional<SmallVector<Monomial>> expand(AffineExpr expression) {
+static std::optional<SmallVector<Monomial>> expand(AffineExpr expression, const plan::TransferDims &dims,
+                                                   unsigned symbols) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expression))
-    return SmallVector<Monomial>{{constant.getValue()}};
-  if (auto dim = dyn_cast<AffineDimExpr>(expression))
-    return SmallVector<Monomial>{{1, static_cast<int>(dim.getPosition()), -1}};
+    return SmallVector<Monomial>{{constant.getValue(), std::nullopt, std::nullopt}};
+  if (auto dim = dyn_cast<AffineDimExpr>(expression)) {
+    unsigned firstCount = 2 * dims.axes + dims.columns;
+    if (dim.getPosition() < firstCount)
+      return SmallVector<Monomial>{{1, dim.getPosition(), std::nullopt}};
+    return SmallVector<Monomial>{{1, std::nullopt, symbols + dim.getPosition() - firstCount}};
+  }
   if (auto symbol = dyn_cast<AffineSymbolExpr>(expression))
-    return SmallVector<Monomial>{{1, -1, static_cast<int>(symbol.getPosition())}};
+    return SmallVector<Monomial>{{1, std::nullopt, symbol.getPosition()}};
   auto binary = cast<AffineBinaryOpExpr>(expression);
-  auto left = expand(binary.getLHS()), right = expand(binary.getRHS());
+  auto left = expand(binary.getLHS(), dims, symbols), right = expand(binary.getRHS(), dims, symbols);
   if (!left || !right)
     return std::nullopt;
   if (binary.getKind() == AffineExprKind::Add) {
@@ -177,35 +133,51 @@ static std::optional<SmallVector<Monomial>> expand(AffineExpr expression) {
   if (binary.getKind() != AffineExprKind::Mul)
     return std::nullopt;
   SmallVector<Monomial> products;
-  for (Monomial a : *left)
-    for (Monomial b : *right) {
-      if ((a.dim >= 0 && b.dim >= 0) || (a.symbol >= 0 && b.symbol >= 0))
+  for (const Monomial &a : *left)
+    for (const Monomial &b : *right) {
+      if ((a.position && b.position) || (a.size && b.size))
         return std::nullopt;
-      products.push_back({a.factor * b.factor, std::max(a.dim, b.dim), std::max(a.symbol, b.symbol)});
+      products.push_back({a.factor * b.factor, a.position ? a.position : b.position, a.size ? a.size : b.size});
     }
   return products;
 }
 
-std::unique_ptr<fb::AmountT> PlanWriter::makeAmount(AffineExpr expression, ValueRange sizes) {
+std::unique_ptr<fb::AmountT> PlanWriter::makeAmount(AffineExpr expression, plan::TransferStepOp transfer) {
+  using Kind = plan::TransferDims::Kind;
   auto amount = std::make_unique<fb::AmountT>();
-  std::optional<SmallVector<Monomial>> monomials = expand(expression);
+  plan::TransferDims dims = plan::getTransferDims(transfer);
+  auto symbols = static_cast<unsigned>(transfer.getSizes().size());
+  std::optional<SmallVector<Monomial>> monomials = expand(expression, dims, symbols);
   if (!monomials) {
     fail("E4203 unsupported product of two coordinates or two sizes in a transfer");
     return amount;
   }
-  int axes = mesh.getAxes().size();
-  for (Monomial term : *monomials) {
-    if (term.dim < 0 && term.symbol < 0) {
+  for (const Monomial &term : *monomials) {
+    if (!term.position && !term.size) {
       amount->constant += term.factor;
       continue;
     }
-    int32_t slot = term.symbol < 0 ? -1 : static_cast<int32_t>(slotOf(sizes[term.symbol]));
-    fb::Position position = term.dim < 0          ? fb::Position::One
-                            : term.dim < axes     ? fb::Position::Own
-                            : term.dim < 2 * axes ? fb::Position::Peer
-                                                  : fb::Position::Listed;
-    int index = position == fb::Position::Listed ? term.dim - 2 * axes : term.dim < 0 ? 0 : term.dim % axes;
-    amount->terms.emplace_back(term.factor, slot, index, position, fb::Element::Fixed);
+    int32_t slot = -1;
+    fb::Element element = fb::Element::Fixed;
+    if (term.size && *term.size < symbols) {
+      CountSlot size = counts.slotOf(transfer.getSizes()[*term.size]);
+      slot = static_cast<int32_t>(size.first);
+      element = size.element;
+    } else if (term.size) {
+      plan::TransferDims::Dim dim = dims.at(2 * dims.axes + dims.columns + *term.size - symbols);
+      slot = static_cast<int32_t>(counts.slotOf(transfer.getCounts()[dim.index]).first);
+      element = dim.kind == Kind::OwnCount ? fb::Element::Own : fb::Element::Peer;
+    }
+    fb::Position position = fb::Position::One;
+    uint8_t index = 0;
+    if (term.position) {
+      plan::TransferDims::Dim dim = dims.at(*term.position);
+      position = dim.kind == Kind::OwnCoordinate    ? fb::Position::Own
+                 : dim.kind == Kind::PeerCoordinate ? fb::Position::Peer
+                                                    : fb::Position::Listed;
+      index = static_cast<uint8_t>(dim.index);
+    }
+    amount->terms.emplace_back(term.factor, slot, index, position, element);
   }
   return amount;
 }
@@ -325,21 +297,27 @@ fb::LaunchT PlanWriter::makeLaunch(plan::LaunchStepOp launch) {
   action.written.assign(action.bindings.size(), 0);
   for (int64_t index : launch.getWrites())
     action.written[index] = 1;
-  for (Value size : launch.getSizes())
-    action.sizes.push_back(slotOf(size));
+  SmallVector<CountSlot> sizes =
+      llvm::map_to_vector(launch.getSizes(), [&](Value size) { return counts.slotOf(size); });
+  bool areFixed = llvm::all_of(sizes, [](const CountSlot &size) { return size.element == fb::Element::Fixed; });
+  for (const CountSlot &size : sizes) {
+    action.sizes.push_back(size.first);
+    if (!areFixed)
+      action.size_elements.push_back(static_cast<uint8_t>(size.element));
+  }
   if (kernel.bindings != action.bindings.size() || kernel.sizes != action.sizes.size())
     fail("E4203 kernel @{} was compiled for {} bindings and {} sizes but is launched with {} and {}", kernel.name,
          kernel.bindings, kernel.sizes, action.bindings.size(), action.sizes.size());
   else
-    action.grid = kernel.gridSize < 0 ? makeAmount(kernel.gridFactor)
-                                      : makeAmount(0, kernel.gridFactor, action.sizes[kernel.gridSize]);
+    action.grid =
+        kernel.gridSize < 0 ? makeAmount(kernel.gridFactor) : makeAmount(kernel.gridFactor, sizes[kernel.gridSize]);
   return action;
 }
 
 fb::MatmulT PlanWriter::makeMatmul(plan::MatmulStepOp matmul) {
   fb::MatmulT action;
   RankedTensorType weight = matmul.getWeight().getType().getTensor(), source = matmul.getSource().getType().getTensor();
-  action.rows = matmul.getRows() ? makeAmount(0, 1, slotOf(matmul.getRows()))
+  action.rows = matmul.getRows() ? makeAmount(1, counts.slotOf(matmul.getRows()))
                                  : makeAmount(source.getNumElements() / weight.getDimSize(1));
   action.n = weight.getDimSize(0);
   action.k = weight.getDimSize(1);
@@ -365,13 +343,13 @@ fb::TransferT PlanWriter::makeTransfer(plan::TransferStepOp transfer) {
   action.element = makeElement(transfer.getSource().getType().getTensor().getElementType());
   action.source = std::make_unique<fb::Binding>(makeBinding(transfer.getSource()));
   action.destination = std::make_unique<fb::Binding>(makeBinding(transfer.getDestination()));
-  action.source_offset = makeAmount(transfer.getSourceOffset().getResult(0), transfer.getSizes());
-  action.destination_offset = makeAmount(transfer.getDestinationOffset().getResult(0), transfer.getSizes());
+  action.source_offset = makeAmount(transfer.getSourceOffset().getResult(0), transfer);
+  action.destination_offset = makeAmount(transfer.getDestinationOffset().getResult(0), transfer);
   for (unsigned dim = 0; dim < transfer.getExtents().getNumResults(); ++dim) {
     auto box = std::make_unique<fb::BoxDimT>();
-    box->extent = makeAmount(transfer.getExtents().getResult(dim), transfer.getSizes());
-    box->source_stride = makeAmount(transfer.getSourceStrides().getResult(dim), transfer.getSizes());
-    box->destination_stride = makeAmount(transfer.getDestinationStrides().getResult(dim), transfer.getSizes());
+    box->extent = makeAmount(transfer.getExtents().getResult(dim), transfer);
+    box->source_stride = makeAmount(transfer.getSourceStrides().getResult(dim), transfer);
+    box->destination_stride = makeAmount(transfer.getDestinationStrides().getResult(dim), transfer);
     action.box.push_back(std::move(box));
   }
   if (std::optional<llvm::ArrayRef<int64_t>> sources = transfer.getSources())
@@ -380,7 +358,7 @@ fb::TransferT PlanWriter::makeTransfer(plan::TransferStepOp transfer) {
         fail("E4203 expected numbers below 2^31 in the rows of a transfer but got {}", number);
       action.sources.push_back(static_cast<int32_t>(number));
     }
-  action.columns = static_cast<uint8_t>(transfer.getExtents().getNumDims() - 2 * mesh.getAxes().size());
+  action.columns = static_cast<uint8_t>(plan::getTransferDims(transfer).columns);
   return action;
 }
 
@@ -408,7 +386,40 @@ std::unique_ptr<fb::StepT> PlanWriter::makeStep(Operation &op) {
 // Entries
 //===----------------------------------------------------------------------===//
 
-std::unique_ptr<fb::PortT> PlanWriter::makePort(DictionaryAttr description) {
+/// A dim as long on each rank as its own count says: `size` is that of the rank's part.
+bool PlanWriter::makeRaggedDim(fb::PortDimT &made, LayoutTermAttr term, Value size) {
+  auto own = size.getDefiningOp<OwnCountOp>();
+  if (!own)
+    return false;
+  CountsType type = own.getCounts().getType();
+  auto axes = llvm::map_range(term.getAxes(), [](AxisRefAttr axis) { return axis.getName(); });
+  auto counted = llvm::map_range(type.getAxes(), [](StringAttr axis) { return axis.getValue(); });
+  if (stringifyCountUnit(type.getUnit()) != term.getUnit() || type.getEpoch().getValue() != term.getEpoch() ||
+      !llvm::equal(axes, counted))
+    return false;
+  CountSlot parts = counts.slotOf(own.getCounts());
+  made.size = makeAmount(1, CountSlot{counts.sumOf(parts), {}, fb::Element::Fixed});
+  made.parts = static_cast<int32_t>(parts.first);
+  made.axes.assign(parts.axes.begin(), parts.axes.end());
+  return true;
+}
+
+/// The greatest size of a dim in unequal parts: as many as every position may have, or what `<name>.total` says.
+int64_t PlanWriter::boundOfSum(StringRef name, CountsType type, DictionaryAttr bounds) {
+  auto bound = bounds ? bounds.getAs<IntegerAttr>(name) : IntegerAttr();
+  if (!bound) {
+    fail("E4203 dim '{}' of a port has no bound", name.str());
+    return 0;
+  }
+  int64_t sum = bound.getInt();
+  for (StringAttr axis : type.getAxes())
+    if (llvm::MulOverflow(sum, mesh.getAxisSize(axis.getValue()), sum))
+      fail("E4203 expected at most 2^62 elements of dim '{}' of a port", name.str());
+  auto total = bounds.getAs<IntegerAttr>((name + ".total").str());
+  return total ? std::min(sum, total.getInt()) : sum;
+}
+
+std::unique_ptr<fb::PortT> PlanWriter::makePort(DictionaryAttr description, plan::SpanOp span, DictionaryAttr bounds) {
   auto port = std::make_unique<fb::PortT>();
   auto type = cast<RankedTensorType>(description.getAs<TypeAttr>("type").getValue());
   auto layout = description.getAs<LayoutAttr>("layout");
@@ -416,24 +427,34 @@ std::unique_ptr<fb::PortT> PlanWriter::makePort(DictionaryAttr description) {
   port->name = description.getAs<StringAttr>("name").str();
   port->element = makeElement(type.getElementType());
   port->layout = layout.getText();
+  unsigned nextSize = 0;
   for (int64_t dim = 0; dim < type.getRank(); ++dim) {
     auto portDim = std::make_unique<fb::PortDimT>();
-    StringRef count = cast<StringAttr>(dims[dim]).getValue();
+    ArrayRef<LayoutTermAttr> terms = layout.getDims()[dim].getTerms();
+    bool isRagged = terms.size() == 1 && terms.front().isRagged();
     portDim->name = layout.getDimName(dim).str();
-    if (type.isDynamicDim(dim)) {
-      auto slot = countSlot.find(count);
-      if (slot == countSlot.end()) {
+    portDim->size = makeAmount(type.getDimSize(dim));
+    portDim->bound = type.getDimSize(dim);
+    Value size = type.isDynamicDim(dim) && span ? span.getSizes()[nextSize++] : Value();
+    if (isRagged && !(size && makeRaggedDim(*portDim, terms.front(), size))) {
+      fail("E4203 port '{}' has a dim '{}' whose parts are of no counts", port->name, portDim->name);
+      return port;
+    }
+    if (isRagged) {
+      portDim->bound = boundOfSum(portDim->name, size.getDefiningOp<OwnCountOp>().getCounts().getType(), bounds);
+    } else if (auto total = size ? size.getDefiningOp<TotalOp>() : TotalOp()) { // others have it in unequal parts
+      portDim->size = makeAmount(1, counts.slotOf(size));
+      portDim->bound = boundOfSum(portDim->name, total.getCounts().getType(), bounds);
+    } else if (type.isDynamicDim(dim)) {
+      StringRef name = cast<StringAttr>(dims[dim]).getValue();
+      std::optional<int64_t> bound = counts.findBound(name);
+      if (!bound) {
         // Nothing computes with this size, but the port has it all the same.
-        fail("E4203 port '{}' has a dim '{}' that no count gives", port->name, count.str());
+        fail("E4203 port '{}' has a dim '{}' that no count gives", port->name, name.str());
         return port;
       }
-      portDim->size = makeAmount(0, 1, slot->second);
-      for (auto &input : plan->counts->inputs)
-        if (input->name == count)
-          portDim->bound = input->bound;
-    } else {
-      portDim->size = makeAmount(type.getDimSize(dim));
-      portDim->bound = type.getDimSize(dim);
+      portDim->size = makeAmount(1, CountSlot{*counts.findBounded(name), {}, fb::Element::Fixed});
+      portDim->bound = *bound;
     }
     for (StringRef axis : layout.getPlainAxes(dim))
       portDim->axes.push_back(mesh.findAxis(axis));
@@ -445,11 +466,9 @@ std::unique_ptr<fb::PortT> PlanWriter::makePort(DictionaryAttr description) {
 std::unique_ptr<fb::VariantT> PlanWriter::makeVariant(plan::VariantOp op, size_t inputs, size_t results) {
   auto variant = std::make_unique<fb::VariantT>();
   variant->name = op.getName().str();
-  for (NamedAttribute bound : op.getBounds()) {
-    auto slot = countSlot.find(bound.getName().getValue());
-    if (slot != countSlot.end())
-      variant->bounds.emplace_back(cast<IntegerAttr>(bound.getValue()).getInt(), slot->second);
-  }
+  for (NamedAttribute bound : op.getBounds())
+    if (std::optional<uint32_t> slot = counts.findBounded(bound.getName().getValue()))
+      variant->bounds.emplace_back(cast<IntegerAttr>(bound.getValue()).getInt(), *slot);
   variant->arena_bytes = op.getArenaBytes();
   variant->inputs.resize(inputs);
   variant->results.resize(results);
@@ -471,11 +490,20 @@ void PlanWriter::writeEntry(plan::EntryOp op) {
   entry->name = op.getSymName().str();
   for (Operation &size : op.getBody().front())
     if (!isa<plan::VariantOp>(size))
-      writeCount(size);
-  for (auto port : op.getInputs().getAsRange<DictionaryAttr>())
-    entry->inputs.push_back(makePort(port));
-  for (auto port : op.getResults().getAsRange<DictionaryAttr>())
-    entry->results.push_back(makePort(port));
+      counts.write(size);
+  auto bounds = op->getAttrOfType<DictionaryAttr>(attribute::bounds);
+  // The spans of the ports have the same sizes in all variants.
+  auto spanOf = [&](StringRef role, uint64_t index) {
+    auto all = cast<plan::VariantOp>(op.getBody().front().back());
+    for (auto span : all.getBody().front().getOps<plan::SpanOp>())
+      if (span.getRole() == role && *span.getIndex() == index)
+        return span;
+    return plan::SpanOp();
+  };
+  for (auto [index, port] : llvm::enumerate(op.getInputs().getAsRange<DictionaryAttr>()))
+    entry->inputs.push_back(makePort(port, spanOf("input", index), bounds));
+  for (auto [index, port] : llvm::enumerate(op.getResults().getAsRange<DictionaryAttr>()))
+    entry->results.push_back(makePort(port, spanOf("result", index), bounds));
   for (auto variant : op.getBody().front().getOps<plan::VariantOp>())
     entry->variants.push_back(makeVariant(variant, entry->inputs.size(), entry->results.size()));
   if (plan->paging)
@@ -502,12 +530,14 @@ llvm::Expected<std::unique_ptr<fb::PlanT>> PlanWriter::write() {
     written->size = axis.getSize();
     plan->mesh->axes.push_back(std::move(written));
   }
-  plan->counts = std::make_unique<fb::CountProgramT>();
   writeWeights();
   writeStates();
   writeKernels();
   for (auto entry : module.getOps<plan::EntryOp>())
     writeEntry(entry);
+  if (failure.empty())
+    failure = counts.error();
+  plan->counts = counts.take();
   plan->matmul_rows = {1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128, 256, 512};
   if (plan->locations.empty())
     plan->locations.push_back("");

@@ -129,8 +129,7 @@ StringRef getViolation(Operation *op, Phase phase) {
   if (phase >= Phase::Transferred && isa<tensor::DimOp>(op) && !op->getParentOfType<plan::KernelOp>())
     return "expected sizes to be counts";
   if (phase >= Phase::Formed && isa<func::FuncOp>(op->getParentOp()) && !isPlan && !isa<LoadOp, func::ReturnOp>(op) &&
-      !(op->getNumResults() == 1 && op->getResult(0).getType().isIndex()) &&
-      !isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op))
+      !plan::isSizeOp(op) && !isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op))
     return "expected transfers, library calls and launches only";
   if (phase >= Phase::Buffered && isa<func::FuncOp>(op) && !cast<func::FuncOp>(op).isExternal())
     return "expected functions to be entries on spans";

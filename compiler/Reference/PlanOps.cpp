@@ -41,11 +41,30 @@ private:
     int64_t sourceOffset, destinationOffset;
   };
 
+  /// Position of a rank on the axes of counts or offsets.
+  size_t positionOf(int64_t rank, Type type) {
+    MeshAttr mesh = execution.getMesh();
+    auto offsets = dyn_cast<OffsetsType>(type);
+    size_t position = 0;
+    for (StringAttr axis : offsets ? offsets.getAxes() : cast<CountsType>(type).getAxes()) {
+      int64_t index = mesh.findAxis(axis.getValue());
+      position = position * static_cast<size_t>(mesh.getAxes()[index].getSize()) +
+                 static_cast<size_t>(mesh.getCoordinates(rank)[static_cast<size_t>(index)]);
+    }
+    return position;
+  }
+
   SmallVector<int64_t> evaluate(AffineMap map, int64_t rank, int64_t peer, ArrayRef<int64_t> columns) {
-    // Own coordinates, then the peer's, then the row's; sizes are the symbols. Symbols follow the dims here.
+    // Own coordinates, the peer's, the row's, then elements of counts (TransferDims); sizes are the symbols. Symbols
+    // follow the dims here.
     SmallVector<int64_t> values = execution.getMesh().getCoordinates(rank);
     llvm::append_range(values, execution.getMesh().getCoordinates(peer));
     llvm::append_range(values, columns);
+    for (Value counts : op.getCounts()) {
+      ArrayRef<Number> elements = frame.find(counts)->second[static_cast<size_t>(rank)]->getElements();
+      for (int64_t at : {rank, peer})
+        values.push_back(elements[positionOf(at, counts.getType())].integer);
+    }
     for (Value size : op.getSizes())
       values.push_back(frame.find(size)->second[rank]->getScalar().integer);
     SmallVector<AffineExpr> symbols;
@@ -77,7 +96,7 @@ private:
           return error;
       return result;
     }
-    size_t width = op.getExtents().getNumDims() - 2 * execution.getMesh().getAxes().size() + 1;
+    size_t width = plan::getTransferDims(op).columns + 1;
     size_t own = op.getSources()->size() / group.size(); // numbers
     bool isEmpty = true;
     for (size_t row = 0; row < own; row += width) {
@@ -145,6 +164,55 @@ private:
 };
 
 } // namespace
+
+//===----------------------------------------------------------------------===//
+// The step record
+//===----------------------------------------------------------------------===//
+
+/// One value a position: as given by name, a value a rank, or the lengths of the parts of a ragged dim.
+static llvm::Expected<SmallVector<int64_t>> readRecord(plan::RecordOp op, Execution &execution) {
+  const LogicalSizes &sizes = execution.getSizes();
+  MeshAttr mesh = execution.getMesh();
+  CountsType type = op.getResult().getType();
+  auto positions = static_cast<size_t>(getGroupSize(mesh, op.getAxes()));
+  SmallVector<int64_t> record;
+  std::string key = (stringifyCountUnit(type.getUnit()) + "@" + type.getEpoch().getValue()).str();
+  if (auto field = sizes.fields.find(op.getName()); field != sizes.fields.end()) {
+    SmallVector<std::optional<int64_t>> values(positions);
+    if (static_cast<int64_t>(field->second.size()) != execution.getRankCount())
+      return failAt(op, "expected a value of field '" + op.getName() + "' for each rank but got " +
+                            Twine(field->second.size()));
+    for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+      size_t position = 0;
+      for (StringRef axis : op.getAxes().getAsValueRange<StringAttr>())
+        position = position * static_cast<size_t>(mesh.getAxisSize(axis)) +
+                   static_cast<size_t>(mesh.getCoordinates(rank)[static_cast<size_t>(mesh.findAxis(axis))]);
+      int64_t value = field->second[static_cast<size_t>(rank)];
+      if (values[position] && *values[position] != value)
+        return failAt(op, "expected '" + op.getName() + "' to be equal on ranks of one position but got " +
+                              Twine(*values[position]) + " and " + Twine(value));
+      values[position] = value;
+    }
+    record = llvm::map_to_vector(values, [](const std::optional<int64_t> &value) { return *value; });
+  } else if (auto counts = sizes.counts.find(key); counts != sizes.counts.end()) {
+    record.assign(counts->second.begin(), counts->second.end());
+  } else {
+    return failAt(op, "references unknown counts '" + key + "': no input has a dim of them and none were given");
+  }
+  if (record.size() != positions)
+    return failAt(op,
+                  "expected " + Twine(positions) + " counts of '" + op.getName() + "' but got " + Twine(record.size()));
+  int64_t sum = 0;
+  for (int64_t value : record) {
+    sum += value;
+    if (value < 0 || value > static_cast<int64_t>(op.getBound()))
+      return failAt(op, "expected '" + op.getName() + "' in [0, " + Twine(op.getBound()) + "] but got " + Twine(value));
+  }
+  if (op.getTotal() && sum > static_cast<int64_t>(*op.getTotal()))
+    return failAt(op, "expected at most " + Twine(*op.getTotal()) + " of '" + op.getName() + "' in all but got " +
+                          Twine(sum));
+  return record;
+}
 
 //===----------------------------------------------------------------------===//
 // Launches
@@ -259,6 +327,12 @@ static llvm::Expected<Tensor> computeLocally(Operation *operation, const RankVie
           return failAt(op, "references unknown size '" + op.getName() +
                                 "': no input has a dim of that name and no size was given");
         return Tensor::scalar(op.getResult().getType(), Number::ofInteger(found->second));
+      })
+      .Case([&](plan::RecordOp op) -> llvm::Expected<Tensor> {
+        auto record = readRecord(op, execution);
+        if (!record)
+          return record.takeError();
+        return Tensor::ofIntegers({static_cast<int64_t>(record->size())}, IndexType::get(op.getContext()), *record);
       })
       .Case([&](plan::MatmulOp op) { return multiply(op, view); })
       .Case([&](plan::PackedViewOp op) -> llvm::Expected<Tensor> { return pack(view.get(op.getInput())); })

@@ -54,7 +54,16 @@ private:
   DenseMap<Value, Value> spans;
 };
 
-/// Every dim is whole on each rank or one contiguous dim over whole axes.
+/// One contiguous dim in unequal parts over whole axes.
+static bool isRaggedDim(LayoutDimAttr dim) {
+  if (dim.getSegmented() || dim.getTerms().size() != 1)
+    return false;
+  LayoutTermAttr term = dim.getTerms().front();
+  return term.isRagged() && !term.getAxes().empty() && term.getOrder() == ChunkOrder::Contiguous &&
+         !term.getAnyOrder() && llvm::all_of(term.getAxes(), [](AxisRefAttr axis) { return axis.isWholeAxis(); });
+}
+
+/// Every dim is whole on each rank, or one contiguous dim over whole axes, in equal parts or as long as counts say.
 static bool isPortLayout(LayoutAttr layout) {
   auto isWhole = [](LayoutDimAttr dim) {
     return llvm::all_of(dim.getTerms(), [](LayoutTermAttr term) { return term.getAxes().empty() && !term.isRagged(); });
@@ -62,7 +71,7 @@ static bool isPortLayout(LayoutAttr layout) {
   if (!layout.getPartials().empty())
     return false;
   for (int64_t dim = 0; dim < layout.getRank(); ++dim)
-    if (!layout.isPlainDim(dim) && !isWhole(layout.getDims()[dim]))
+    if (!layout.isPlainDim(dim) && !isWhole(layout.getDims()[dim]) && !isRaggedDim(layout.getDims()[dim]))
       return false;
   return true;
 }
@@ -176,19 +185,15 @@ FailureOr<Value> SpanAssigner::makeCopy(Value tensor, Location loc) {
   AffineExpr zero = builder.getAffineConstantExpr(0), one = builder.getAffineConstantExpr(1);
   AffineExpr elements = product ? builder.getAffineSymbolExpr(0) * factor : builder.getAffineConstantExpr(factor);
   plan::TransferStepOp::create(steps, loc, spanOf(tensor), *copy, product ? ValueRange(product) : ValueRange(),
-                               builder.getStringAttr("copy"), builder.getStrArrayAttr({}), ReductionKindAttr(),
-                               map(elements), map(zero), map(one), map(zero), map(one), DenseI64ArrayAttr(),
-                               DenseI64ArrayAttr(), DenseI64ArrayAttr());
+                               ValueRange(), builder.getStringAttr("copy"), builder.getStrArrayAttr({}),
+                               ReductionKindAttr(), map(elements), map(zero), map(one), map(zero), map(one),
+                               DenseI64ArrayAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
   return copy;
 }
 
 LogicalResult SpanAssigner::assign(Operation *op) {
   Location loc = op->getLoc();
   MLIRContext *context = op->getContext();
-  if (op->getNumResults() == 1 && op->getResult(0).getType().isIndex() && op->getNumRegions() == 0) {
-    outer.clone(*op, sizes);
-    return success();
-  }
   if (auto load = dyn_cast<LoadOp>(op)) {
     auto type = plan::SpanType::get(context, cast<RankedTensorType>(load.getType()));
     spans[load.getResult()] = plan::WeightSpanOp::create(steps, loc, type, load.getWeightAttr());
@@ -241,10 +246,10 @@ LogicalResult SpanAssigner::assign(Operation *op) {
       return failure();
     spans[transfer.getResult()] = *span;
     plan::TransferStepOp::create(
-        steps, loc, spanOf(transfer.getSource()), *span, mapSizes(transfer.getSizes()), transfer.getKindAttr(),
-        transfer.getAxesAttr(), transfer.getReductionAttr(), transfer.getExtentsAttr(), transfer.getSourceOffsetAttr(),
-        transfer.getSourceStridesAttr(), transfer.getDestinationOffsetAttr(), transfer.getDestinationStridesAttr(),
-        transfer.getSourcesAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+        steps, loc, spanOf(transfer.getSource()), *span, mapSizes(transfer.getSizes()), mapSizes(transfer.getCounts()),
+        transfer.getKindAttr(), transfer.getAxesAttr(), transfer.getReductionAttr(), transfer.getExtentsAttr(),
+        transfer.getSourceOffsetAttr(), transfer.getSourceStridesAttr(), transfer.getDestinationOffsetAttr(),
+        transfer.getDestinationStridesAttr(), transfer.getSourcesAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
     return success();
   }
   return op->emitOpError() << "E4009 expected transfers, matrix products and launches only, once kernels are formed";
@@ -297,7 +302,7 @@ LogicalResult SpanAssigner::run() {
 
   // Sizes first: spans of arguments need them.
   for (Operation &op : function.getBody().front())
-    if (op.getNumResults() == 1 && op.getResult(0).getType().isIndex() && op.getNumRegions() == 0)
+    if (plan::isSizeOp(&op))
       outer.clone(op, sizes);
   for (auto [index, argument] : llvm::enumerate(function.getArguments())) {
     FailureOr<Value> span = makeSpan(argument, loc, builder.getStringAttr("input"), builder.getI64IntegerAttr(index));
@@ -306,7 +311,7 @@ LogicalResult SpanAssigner::run() {
     spans[argument] = *span;
   }
   for (Operation &op : function.getBody().front().without_terminator())
-    if (!(op.getNumResults() == 1 && op.getResult(0).getType().isIndex()) && failed(assign(&op)))
+    if (!plan::isSizeOp(&op) && failed(assign(&op)))
       return failure();
   if (failed(assignResults(function.getBody().front().getTerminator())))
     return failure();

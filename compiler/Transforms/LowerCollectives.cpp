@@ -461,7 +461,7 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
     // Symbols are numbered as expressions are made: all are made now.
     auto transfer = plan::TransferOp::create(
         builder, loc, destination->value.getType(), source->source, box.symbols, dynamicSizes,
-        builder.getStringAttr(op->getName().stripDialect()),
+        /*counts=*/ValueRange(), builder.getStringAttr(op->getName().stripDialect()),
         movement.sources.empty() ? builder.getStrArrayAttr(group) : movement.axes,
         movement.reduction ? ReductionKindAttr::get(builder.getContext(), *movement.reduction) : ReductionKindAttr(),
         box.map(extents), box.map({sourceOffset}), box.map(sourceSteps), box.map({destinationOffset}),

@@ -116,7 +116,7 @@ FailureOr<Value> Lowering::rebuild(OpBuilder &b, Value index) {
     Value integer = arith::FPToSIOp::create(b, loc, b.getI64Type(), element);
     return arith::IndexCastOp::create(b, loc, b.getIndexType(), integer).getResult();
   }
-  if (isa_and_nonnull<plan::CountOp>(definition))
+  if (isa_and_nonnull<plan::CountOp, OwnCountOp, OwnOffsetOp, TotalOp, MaximumOp>(definition))
     return index;
   if (!definition || !isa<arith::ArithDialect>(definition->getDialect()))
     return op->emitOpError() << "E4003 unsupported size: expected arithmetic on dims, counts and coordinates",

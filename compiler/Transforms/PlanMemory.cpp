@@ -3,10 +3,9 @@
 // One arena a rank, one variant for each capacity. Within a variant every span has a constant offset; spans whose
 // lifetimes do not meet share bytes. Offsets are equal on all ranks, because nothing here knows a rank.
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/SizeBounds.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -21,50 +20,13 @@ namespace {
 
 constexpr int64_t spanAlignment = 64;
 
-/// Greatest value of a size under a variant's bounds: sizes are monotone in the counts (sums, products, quotients,
-/// minima, maxima).
-FailureOr<int64_t> getUpperBound(Value size, DictionaryAttr bounds) {
-  Operation *op = size.getDefiningOp();
-  if (auto count = dyn_cast_or_null<plan::CountOp>(op)) {
-    auto bound = bounds.getAs<IntegerAttr>(count.getName());
-    return bound ? bound.getInt() : static_cast<int64_t>(count.getBound());
-  }
-  if (auto constant = dyn_cast_or_null<arith::ConstantIndexOp>(op))
-    return constant.value();
-  if (!op || op->getNumOperands() != 2)
-    return op ? op->emitOpError() << "E4031 cannot bound this size" : failure();
-  FailureOr<int64_t> a = getUpperBound(op->getOperand(0), bounds), b = getUpperBound(op->getOperand(1), bounds);
-  if (failed(a) || failed(b))
-    return failure();
-  bool overflow = false;
-  int64_t result = 0;
-  bool known = TypeSwitch<Operation *, bool>(op)
-                   .Case([&](arith::AddIOp) { return overflow = llvm::AddOverflow(*a, *b, result), true; })
-                   .Case([&](arith::MulIOp) { return overflow = llvm::MulOverflow(*a, *b, result), true; })
-                   .Case<arith::DivUIOp, arith::CeilDivUIOp>([&](Operation *division) {
-                     // The divisor's least value is needed: only constants are exact.
-                     if (!division->getOperand(1).getDefiningOp<arith::ConstantIndexOp>() || *b < 1)
-                       return false;
-                     result = isa<arith::DivUIOp>(division) ? *a / *b : llvm::divideCeilSigned(*a, *b);
-                     return true;
-                   })
-                   .Case([&](arith::MinUIOp) { return result = std::min(*a, *b), true; })
-                   .Case([&](arith::MaxUIOp) { return result = std::max(*a, *b), true; })
-                   .Default([](Operation *) { return false; });
-  if (!known)
-    return op->emitOpError() << "E4031 cannot bound this size";
-  if (overflow)
-    return op->emitOpError() << "E4032 expected sizes below 2^63 bytes but this one overflows";
-  return result;
-}
-
 FailureOr<int64_t> getSpanBytes(plan::SpanOp span, DictionaryAttr bounds) {
   RankedTensorType type = span.getType().getTensor();
   int64_t bytes = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
   unsigned next = 0;
   for (int64_t size : type.getShape()) {
     if (ShapedType::isDynamic(size)) {
-      FailureOr<int64_t> bound = getUpperBound(span.getSizes()[next++], bounds);
+      FailureOr<int64_t> bound = SizeBounds(bounds).getGreatest(span.getSizes()[next++]);
       if (failed(bound))
         return failure();
       size = *bound;

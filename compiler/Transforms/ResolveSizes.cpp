@@ -32,6 +32,12 @@ static int64_t getRanks(LayoutDimAttr dim, MeshAttr mesh) {
   return ranks;
 }
 
+/// Attribute `total` of a record: what the bounds of a function say of the sum of a field.
+static IntegerAttr getTotalBound(func::FuncOp function, StringRef field) {
+  auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
+  return bounds ? bounds.getAs<IntegerAttr>((field + ".total").str()) : IntegerAttr();
+}
+
 SizeResolver::SizeResolver(func::FuncOp function) : function(function) {
   MeshAttr mesh = getMesh(function);
   auto read = [&](Type type, LayoutAttr layout) {
@@ -40,6 +46,10 @@ SizeResolver::SizeResolver(func::FuncOp function) : function(function) {
       return;
     for (int64_t dim = 0; dim < tensor.getRank(); ++dim)
       if (StringRef name = layout.getDimName(dim); tensor.isDynamicDim(dim) && !name.empty()) {
+        if (LayoutTermAttr term = layout.getDims()[dim].getTerms().front(); term.isRagged()) {
+          ragged.try_emplace(name, term);
+          continue;
+        }
         int64_t &divisor = divisors.try_emplace(name, 1).first->second;
         divisor = std::lcm(divisor, std::max<int64_t>(1, getRanks(layout.getDims()[dim], mesh)));
       }
@@ -52,7 +62,7 @@ SizeResolver::SizeResolver(func::FuncOp function) : function(function) {
 
 std::optional<SizeResolver::Ratio> SizeResolver::getRatio(Value size) {
   Operation *op = size.getDefiningOp();
-  if (isa_and_nonnull<plan::CountOp>(op))
+  if (isa_and_nonnull<plan::CountOp, OwnCountOp, OwnOffsetOp, TotalOp, MaximumOp>(op))
     return Ratio{size};
   if (!isa_and_nonnull<arith::MulIOp, arith::DivUIOp>(op))
     return std::nullopt;
@@ -68,7 +78,8 @@ std::optional<SizeResolver::Ratio> SizeResolver::getRatio(Value size) {
   int64_t common = std::gcd(ratio->numerator, ratio->denominator);
   ratio->numerator /= common;
   ratio->denominator /= common;
-  auto divisor = divisors.find(ratio->count.getDefiningOp<plan::CountOp>().getName());
+  auto count = ratio->count.getDefiningOp<plan::CountOp>();
+  auto divisor = count ? divisors.find(count.getName()) : divisors.end();
   if ((divisor == divisors.end() ? 1 : divisor->second) % ratio->denominator != 0)
     return std::nullopt;
   return ratio;
@@ -90,6 +101,51 @@ Value SizeResolver::getValue(const Ratio &ratio) {
   return value;
 }
 
+/// Moves an operation on counts to the beginning of its block, behind the others that it needs.
+static void hoist(Operation *op, Block &block) {
+  op->moveBefore(&block, block.begin());
+  for (Value operand : op->getOperands())
+    if (Operation *maker = operand.getDefiningOp())
+      hoist(maker, block);
+}
+
+FailureOr<Value> SizeResolver::getCounts(LayoutTermAttr term) {
+  MLIRContext *context = function.getContext();
+  SmallVector<StringAttr> axes;
+  for (AxisRefAttr axis : term.getAxes())
+    axes.push_back(StringAttr::get(context, getAxisName(axis)));
+  auto type = CountsType::get(context, axes, *symbolizeCountUnit(term.getUnit()),
+                              FlatSymbolRefAttr::get(context, term.getEpoch()));
+  Block &block = function.getBody().front();
+  for (Operation &op : block)
+    for (Value result : op.getResults())
+      if (result.getType() == type && isa<plan::RecordOp, ScaleOp, AlignOp, SplitCountsOp>(op)) {
+        hoist(&op, block);
+        return result;
+      }
+  auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
+  auto bound = bounds ? bounds.getAs<IntegerAttr>(term.getName()) : IntegerAttr();
+  if (!bound)
+    return function.emitOpError() << "E4002 expected attribute '" << attribute::bounds << "' to bound dim '"
+                                  << term.getName() << "' because it is dynamic but got no bound";
+  OpBuilder builder = OpBuilder::atBlockBegin(&block);
+  return plan::RecordOp::create(builder, function.getLoc(), type, builder.getStringAttr(term.getName()),
+                                builder.getArrayAttr(SmallVector<Attribute>(axes.begin(), axes.end())),
+                                builder.getI64IntegerAttr(bound.getInt()), getTotalBound(function, term.getName()))
+      .getResult();
+}
+
+template <typename Op>
+Value SizeResolver::read(Value counts) {
+  Value &value = readings[{TypeID::get<Op>(), counts}];
+  if (!value) {
+    OpBuilder builder(function.getContext());
+    builder.setInsertionPointAfterValue(counts);
+    value = Op::create(builder, function.getLoc(), counts);
+  }
+  return value;
+}
+
 FailureOr<OpFoldResult> SizeResolver::getArgumentSize(BlockArgument argument, int64_t dim) {
   unsigned index = argument.getArgNumber();
   auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout);
@@ -98,6 +154,17 @@ FailureOr<OpFoldResult> SizeResolver::getArgumentSize(BlockArgument argument, in
     return function.emitOpError() << "E4001 expected dim " << dim << " of argument " << index
                                   << " to have a name in its layout because it is dynamic but got "
                                   << (layout ? layout.getText() : std::string("no layout"));
+  if (auto found = ragged.find(name); found != ragged.end()) {
+    LayoutTermAttr own = layout.getDims()[dim].getTerms().front(), parts = found->second;
+    bool isWhole = !own.isRagged() && own.getAxes().empty();
+    if (!isWhole && !own.isRagged())
+      return function.emitOpError() << "E4003 unsupported size: dim '" << name << "' of argument " << index
+                                    << " is in equal parts here and in unequal ones elsewhere";
+    FailureOr<Value> counted = getCounts(isWhole ? parts : own);
+    if (failed(counted))
+      return failure();
+    return OpFoldResult(isWhole ? read<TotalOp>(*counted) : read<OwnCountOp>(*counted));
+  }
   Value &count = counts[name];
   if (!count) {
     auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
@@ -128,8 +195,12 @@ FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
   Operation *op = value.getDefiningOp();
   if (!op)
     return function.emitOpError() << "E4003 unsupported size that is a block argument", failure();
-  if (isa<plan::CountOp, CoordinateOp, SizeOp>(op))
+  if (isa<plan::CountOp, CoordinateOp, SizeOp, OwnOffsetOp, MaximumOp>(op))
     return size;
+  if (auto own = dyn_cast<OwnCountOp>(op))
+    return OpFoldResult(read<OwnCountOp>(own.getCounts()));
+  if (auto total = dyn_cast<TotalOp>(op))
+    return OpFoldResult(read<TotalOp>(total.getCounts()));
   if (auto dim = dyn_cast<tensor::DimOp>(op)) {
     std::optional<int64_t> index = dim.getConstantIndex();
     if (!index)
@@ -226,12 +297,17 @@ void SizeResolver::eraseDeadSizes() {
       inUse.insert(value);
   SmallVector<Operation *> sizes;
   function.walk([&](Operation *op) {
-    if (op->getNumResults() == 1 && op->getResult(0).getType().isIndex() && !inUse.contains(op->getResult(0)))
+    bool isKept = llvm::any_of(op->getResults(), [&](Value value) { return inUse.contains(value); });
+    if (plan::isSizeOp(op) && !isKept)
       sizes.push_back(op);
   });
-  for (Operation *op : llvm::reverse(sizes))
-    if (isOpTriviallyDead(op))
-      op->erase();
+  for (Operation *op : llvm::reverse(sizes)) {
+    if (!isOpTriviallyDead(op))
+      continue;
+    if (isa<OwnCountOp, TotalOp>(op))
+      readings.erase({op->getName().getTypeID(), op->getOperand(0)});
+    op->erase();
+  }
 }
 
 void SizeResolver::erase(Operation *op) {
@@ -257,12 +333,70 @@ FailureOr<SmallVector<OpFoldResult>> SizeResolver::getSizes(Value tensor) {
   return sizes;
 }
 
+/// Fields of the record in place of what the ranks exchange: `plan.record` is what the exchange makes of the ranks'
+/// own.
+static LogicalResult replaceExchange(ExchangeCountsOp exchange, func::FuncOp function) {
+  auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
+  OpBuilder builder(exchange);
+  for (auto [counts, result] : llvm::zip_equal(exchange.getInputs(), exchange.getResults())) {
+    auto type = cast<CountsType>(result.getType());
+    StringRef name;
+    IntegerAttr bound;
+    if (auto field = counts.getDefiningOp<StepFieldOp>()) {
+      name = field.getField();
+      bound = builder.getI64IntegerAttr(static_cast<int64_t>(field.getBound()));
+    } else if (auto local = counts.getDefiningOp<LocalCountOp>()) {
+      name = local.getFieldName();
+      // What is counted must be what ports with this unit and batch have: the record says how long their parts are.
+      auto dim = local.getSize().getDefiningOp<tensor::DimOp>();
+      auto argument = dim ? dyn_cast<BlockArgument>(dim.getSource()) : BlockArgument();
+      auto layout =
+          argument ? function.getArgAttrOfType<LayoutAttr>(argument.getArgNumber(), attribute::layout) : LayoutAttr();
+      std::optional<int64_t> index = dim ? dim.getConstantIndex() : std::nullopt;
+      ArrayRef<LayoutTermAttr> terms =
+          layout && index ? layout.getDims()[*index].getTerms() : ArrayRef<LayoutTermAttr>();
+      if (terms.size() != 1 || terms.front().getUnit() != stringifyCountUnit(type.getUnit()) ||
+          terms.front().getEpoch() != type.getEpoch().getValue())
+        return local.emitOpError() << "E4003 unsupported count: expected the size of an argument's dim of "
+                                   << stringifyCountUnit(type.getUnit()) << " of batch " << type.getEpoch();
+      bound = bounds ? bounds.getAs<IntegerAttr>(name) : IntegerAttr();
+      if (!bound)
+        return local.emitOpError() << "E4002 expected attribute '" << attribute::bounds << "' to bound field '" << name
+                                   << "' of the step record but got no bound";
+    } else {
+      return exchange.emitOpError() << "E4003 unsupported count: expected a rank's own to be exchanged";
+    }
+    ArrayRef<StringAttr> axes = type.getAxes();
+    result.replaceAllUsesWith(
+        plan::RecordOp::create(builder, exchange.getLoc(), type, builder.getStringAttr(name),
+                               builder.getArrayAttr(SmallVector<Attribute>(axes.begin(), axes.end())),
+                               builder.getI64IntegerAttr(bound.getInt()), getTotalBound(function, name)));
+  }
+  exchange.erase();
+  return success();
+}
+
+static LogicalResult replaceExchanges(func::FuncOp function) {
+  SmallVector<ExchangeCountsOp> exchanges;
+  function.walk([&](ExchangeCountsOp exchange) { exchanges.push_back(exchange); });
+  for (ExchangeCountsOp exchange : exchanges)
+    if (failed(replaceExchange(exchange, function)))
+      return failure();
+  function.walk([](Operation *op) {
+    if (isa<LocalCountOp, StepFieldOp>(op) && op->use_empty())
+      op->erase();
+  });
+  return success();
+}
+
 namespace {
 struct ResolveSizes : muster::impl::ResolveSizesPassBase<ResolveSizes> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (function.isExternal())
         continue;
+      if (failed(replaceExchanges(function)))
+        return signalPassFailure();
       SizeResolver resolver(function);
       SmallVector<tensor::DimOp> dims;
       function.walk([&](tensor::DimOp dim) { dims.push_back(dim); });
@@ -276,6 +410,16 @@ struct ResolveSizes : muster::impl::ResolveSizesPassBase<ResolveSizes> {
       }
       for (tensor::DimOp dim : dims)
         dim.erase();
+      SmallVector<Operation *> read;
+      function.walk([&](Operation *op) {
+        if (isa<OwnCountOp, TotalOp>(op))
+          read.push_back(op);
+      });
+      for (Operation *op : read)
+        if (Value one = cast<Value>(*resolver.resolve(op->getResult(0))); one != op->getResult(0)) {
+          op->getResult(0).replaceAllUsesWith(one);
+          op->erase();
+        }
       resolver.eraseDeadSizes();
     }
   }

@@ -3,6 +3,7 @@
 // The size of any tensor dim of an entry as arithmetic on the counts of the step record.
 #pragma once
 
+#include "dialects/Muster/IR/MusterDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 
@@ -16,6 +17,9 @@ namespace muster {
 /// count "t", divided by the sizes of the axes that shard it), so that equal names are one value; every other dim
 /// follows through the operations' shape reification. Values are made at the top of the function (counts) or at the
 /// operation that makes the tensor.
+///
+/// A dim in unequal parts (`[t/dp : tokens @step, o]`) has the own element of the counts of that unit and batch on that
+/// axes, a record of the step; where all have it whole (`[t, o]`), the sum of them.
 ///
 /// A count that a layout of the entry divides is a multiple of the ranks that divide it (the runtime refuses a step
 /// where it is not), so that `t` divided by three ranks and multiplied by three again is `t`, the same value.
@@ -40,6 +44,11 @@ public:
 
 private:
   mlir::FailureOr<mlir::OpFoldResult> getArgumentSize(mlir::BlockArgument argument, int64_t dim);
+  /// The counts by which a dim is divided, which the function has or which become a field of the record; and what is
+  /// read of them, one value for each.
+  mlir::FailureOr<mlir::Value> getCounts(LayoutTermAttr term);
+  template <typename Op>
+  mlir::Value read(mlir::Value counts);
 
   /// The product of some sizes of a tensor.
   mlir::FailureOr<mlir::OpFoldResult> multiplySizes(mlir::Value tensor, llvm::ArrayRef<int64_t> dims,
@@ -57,6 +66,9 @@ private:
 
   mlir::func::FuncOp function;
   llvm::StringMap<mlir::Value> counts;
+  /// By name of a dim that an argument or a result has in unequal parts.
+  llvm::StringMap<LayoutTermAttr> ragged;
+  llvm::DenseMap<std::pair<mlir::TypeID, mlir::Value>, mlir::Value> readings;
   /// By name of the count: what divides it in every step.
   llvm::StringMap<int64_t> divisors;
   std::map<std::tuple<void *, int64_t, int64_t>, mlir::Value> ratios;

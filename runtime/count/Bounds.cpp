@@ -38,8 +38,13 @@ WideInterval divide(Interval a, Interval b, Wide (*divideOne)(Wide, Wide)) {
       {divideOne(a.low, by.low), divideOne(a.low, by.high), divideOne(a.high, by.low), divideOne(a.high, by.high)});
 }
 
-/// a <= align(a, b) <= a + b - 1.
-WideInterval align(Interval a, Interval b) { return {a.low, static_cast<Wide>(a.high) + divisor(b).high - 1}; }
+/// Exact for one divisor; else a <= align(a, b) <= a + b - 1.
+WideInterval align(Interval a, Interval b) {
+  Interval by = divisor(b);
+  if (by.low == by.high)
+    return {ceilDivide(a.low, by.low) * by.low, ceilDivide(a.high, by.low) * by.low};
+  return {a.low, static_cast<Wide>(a.high) + by.high - 1};
+}
 
 /// One element of an instruction from those of its operands.
 WideInterval apply(CountOp op, Interval a, Interval b, Interval c) {

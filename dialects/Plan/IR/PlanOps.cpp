@@ -5,6 +5,7 @@
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -32,15 +33,90 @@ SmallVector<int64_t> plan::getPackedShape(ArrayRef<int64_t> matrix) {
   return {llvm::divideCeilSigned(matrix[0], 64), llvm::divideCeilSigned(matrix[1], 16), 16, 64};
 }
 
+bool plan::isSizeOp(Operation *op) {
+  if (op->getNumRegions() != 0)
+    return false;
+  auto isSize = [](Type type) { return isa<IndexType, CountsType, OffsetsType>(type); };
+  return isa<CheckCountOp>(op) || (op->getNumResults() != 0 && llvm::all_of(op->getResultTypes(), isSize));
+}
+
+//===----------------------------------------------------------------------===//
+// record
+//===----------------------------------------------------------------------===//
+
+LogicalResult RecordOp::verify() {
+  MeshAttr mesh = getMesh(*this);
+  if (!mesh)
+    return emitOpError() << "cannot be checked without a mesh";
+  llvm::StringSet<> seen;
+  for (StringRef axis : getAxes().getAsValueRange<StringAttr>())
+    if (mesh.findAxis(axis) < 0 || !seen.insert(axis).second) // (C1)
+      return emitOpError() << "expected distinct axes of the mesh but got '" << axis << "'";
+  auto axes = getAxes().getAsRange<StringAttr>();
+  if (getAxes().empty() || !llvm::equal(axes, getResult().getType().getAxes())) // (C1)
+    return emitOpError() << "expected counts on " << getAxes() << " but got " << getResult().getType();
+  int64_t bound = static_cast<int64_t>(getBound()), total = static_cast<int64_t>(getTotal().value_or(0));
+  if (getName().empty() || bound < 0 || total < 0) // (C2)
+    return emitOpError() << "expected a name and bounds of at least 0 but got \"" << getName() << "\", " << bound
+                         << " and " << total;
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // transfer
 //===----------------------------------------------------------------------===//
+
+TransferDims::Dim TransferDims::at(unsigned position) const {
+  if (position < axes)
+    return {Kind::OwnCoordinate, position};
+  if (position < 2 * axes)
+    return {Kind::PeerCoordinate, position - axes};
+  if (position < 2 * axes + columns)
+    return {Kind::Column, position - 2 * axes};
+  unsigned element = position - 2 * axes - columns;
+  return {element % 2 == 0 ? Kind::OwnCount : Kind::PeerCount, element / 2};
+}
+
+template <typename Op>
+static TransferDims dimsOf(Op op) {
+  TransferDims dims;
+  dims.axes = static_cast<unsigned>(getMesh(op).getAxes().size());
+  dims.counts = static_cast<unsigned>(op.getCounts().size());
+  dims.columns = op.getExtents().getNumDims() - 2 * dims.axes - 2 * dims.counts;
+  return dims;
+}
+TransferDims plan::getTransferDims(TransferOp op) { return dimsOf(op); }
+TransferDims plan::getTransferDims(TransferStepOp op) { return dimsOf(op); }
+
+/// (C6), (C7)
+template <typename Op>
+static LogicalResult verifyCounts(Op op, TransferDims dims) {
+  MeshAttr mesh = getMesh(op);
+  for (Value counts : op.getCounts()) {
+    auto offsets = dyn_cast<OffsetsType>(counts.getType());
+    ArrayRef<StringAttr> axes = offsets ? offsets.getAxes() : cast<CountsType>(counts.getType()).getAxes();
+    bool isKnown = llvm::all_of(axes, [&](StringAttr axis) { return mesh.findAxis(axis.getValue()) >= 0; });
+    if (axes.empty() || !isKnown) // (C6)
+      return op.emitOpError() << "expected counts on axes of the mesh but got " << counts.getType();
+  }
+  if (!op.getReduction())
+    return success();
+  for (auto [name, map] : {std::pair(StringRef("box"), op.getExtents()),
+                           {"source_strides", op.getSourceStrides()},
+                           {"destination_offset", op.getDestinationOffset()},
+                           {"destination_strides", op.getDestinationStrides()}})
+    for (unsigned operand = 0; operand < dims.counts; ++operand)
+      if (map.isFunctionOfDim(dims.count(operand, /*ofPeer=*/true))) // (C7)
+        return op.emitOpError() << "expected '" << name << "' not to depend on the peer in a reduction but got "
+                                << AffineMapAttr::get(map);
+  return success();
+}
 
 LogicalResult TransferOp::verify() {
   MeshAttr mesh = getMesh(*this);
   if (!mesh)
     return emitOpError() << "cannot be checked without a mesh";
-  unsigned box = getExtents().getNumResults(), coordinates = 2 * mesh.getAxes().size();
+  unsigned box = getExtents().getNumResults(), coordinates = 2 * mesh.getAxes().size() + 2 * getCounts().size();
   unsigned dims = std::max(getExtents().getNumDims(), coordinates);
   for (auto [name, map, results] : {std::tuple(StringRef("box"), getExtents(), box),
                                     {"source_offset", getSourceOffset(), 1u},
@@ -60,6 +136,8 @@ LogicalResult TransferOp::verify() {
   if (typeOf(getResult()).getNumDynamicDims() != getResultSizes().size()) // (C4)
     return emitOpError() << "expected " << typeOf(getResult()).getNumDynamicDims() << " result sizes but got "
                          << getResultSizes().size();
+  if (failed(verifyCounts(*this, getTransferDims(*this))))
+    return failure();
   int64_t positions = getGroupSize(mesh, getAxes()), width = 1 + dims - coordinates;
   if (!getSources()) { // (C5)
     if (width > 1)
@@ -76,6 +154,23 @@ LogicalResult TransferOp::verify() {
       return emitOpError() << "expected positions from -1 to below " << positions << " in 'sources' but got "
                            << sources[row];
   return success();
+}
+
+LogicalResult TransferStepOp::verify() {
+  MeshAttr mesh = getMesh(*this);
+  if (!mesh)
+    return emitOpError() << "cannot be checked without a mesh";
+  unsigned least = 2 * mesh.getAxes().size() + 2 * getCounts().size(), dims = getExtents().getNumDims();
+  for (auto [name, map] : {std::pair(StringRef("box"), getExtents()),
+                           {"source_offset", getSourceOffset()},
+                           {"source_strides", getSourceStrides()},
+                           {"destination_offset", getDestinationOffset()},
+                           {"destination_strides", getDestinationStrides()}})
+    if (dims < least || map.getNumDims() != dims || map.getNumSymbols() != getSizes().size()) // (C2)
+      return emitOpError() << "expected '" << name << "' to have " << std::max(dims, least) << " dims and "
+                           << getSizes().size() << " symbols but got " << map.getNumDims() << " and "
+                           << map.getNumSymbols();
+  return verifyCounts(*this, getTransferDims(*this));
 }
 
 LogicalResult TransferOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {

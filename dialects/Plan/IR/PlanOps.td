@@ -3,6 +3,7 @@
 #define MUSTER_DIALECTS_PLAN_IR_PLANOPS_TD
 
 include "dialects/Muster/IR/MusterAttributes.td"
+include "dialects/Muster/IR/MusterTypes.td"
 include "dialects/Plan/IR/PlanTypes.td"
 include "mlir/Interfaces/CallInterfaces.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
@@ -33,6 +34,33 @@ def Plan_CountOp : Plan_Op<"count", [Pure]> {
   let assemblyFormat = "$name `bound` $bound attr-dict";
 }
 
+def Plan_RecordOp : Plan_Op<"record", [Pure]> {
+  let summary = "A field of the step record that has a value for each position on some axes";
+  let description = [{
+    What the ranks at a position contribute, known to all before anything is launched: at most `bound` at each position, and at most `total`
+    in all where that is given. Ranks at one position on `axes` contribute the same.
+
+    Offsets, sums and padded counts are made of records by the operations on counts of the muster dialect; together with `plan.count` and
+    arithmetic on indices they are the count program.
+
+    Constraints:
+    - (C1) `axes` are distinct axes of the mesh, at least one, and those of the result.
+    - (C2) the name is not empty, the bounds are not negative.
+
+    Created by `resolve-sizes`.
+
+    ```mlir
+    %n = plan.record "t" on ["dp"] bound 8 total 16 : !muster.counts<[dp], tokens, @step>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, StrArrayAttr:$axes, I64Attr:$bound, OptionalAttr<I64Attr>:$total);
+  let results = (outs Muster_CountsType:$result);
+  let assemblyFormat = "$name `on` $axes `bound` $bound (`total` $total^)? attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Plan_CountsOrOffsets : AnyTypeOf<[Muster_CountsType, Muster_OffsetsType], "counts or offsets">;
+
 //===----------------------------------------------------------------------===//
 // Steps on tensors
 //===----------------------------------------------------------------------===//
@@ -50,24 +78,41 @@ def Plan_TransferOp : Plan_Op<"transfer", [Pure, AttrSizedOperandSegments, Plan_
 
     `kind` names the collective that it was, for people. `result_sizes` are the sizes of the result's dynamic dims.
 
+    `counts` are what ranks have in unequal numbers, or where that begins. The maps see two elements of each: that at the own position on its
+    axes and that at the peer's. With counts `%c` on "dp" and their offsets `%o` on the mesh `["dp" = 2]`, dims are the own coordinate, the
+    peer's, then the own and the peer's element of `%c`, then those of `%o`; every rank gathers the rows of all:
+
+    ```mlir
+    %y = plan.transfer "all_gather" %x on ["dp"] sizes() result_sizes(%total)
+        counts(%c, %o : !muster.counts<[dp], tokens, @step>, !muster.offsets<[dp], tokens, @step>)
+        box affine_map<(d0, d1, d2, d3, d4, d5) -> (d3, 16)>
+        from affine_map<(d0, d1, d2, d3, d4, d5) -> (0)> affine_map<(d0, d1, d2, d3, d4, d5) -> (16, 1)>
+        to affine_map<(d0, d1, d2, d3, d4, d5) -> (d5 * 16)> affine_map<(d0, d1, d2, d3, d4, d5) -> (16, 1)>
+        : tensor<?x16xf32> -> tensor<?x16xf32>
+    ```
+
     Constraints:
     - (C1) extents and strides have one result a box dim, offsets have one.
-    - (C2) every map has two dims for each axis of the mesh, as many more (the same number in all) as a row of `sources` has columns, and one
-      symbol for each operand of `sizes`.
+    - (C2) every map has two dims for each axis of the mesh, as many more (the same number in all) as a row of `sources` has columns, two for each
+      operand of `counts`, and one symbol for each operand of `sizes`.
     - (C3) source and result have the same element type.
     - (C4) `result_sizes` has an operand for each dynamic dim of the result.
     - (C5) `sources` has whole rows, as many for each position of the group; positions are in [-1, size of the group); with `reduction` there
       is none.
+    - (C6) counts are of a group: they have axes, and these are axes of the mesh.
+    - (C7) with `reduction`, only the source's offset depends on the peer's counts.
 
     Created by `lower-collectives`.
   }];
-  let arguments = (ins AnyRankedTensor:$source, Variadic<Index>:$sizes, Variadic<Index>:$result_sizes, StrAttr:$kind,
+  let arguments = (ins AnyRankedTensor:$source, Variadic<Index>:$sizes, Variadic<Index>:$result_sizes,
+                       Variadic<Plan_CountsOrOffsets>:$counts, StrAttr:$kind,
                        StrArrayAttr:$axes, OptionalAttr<Muster_ReductionKindAttr>:$reduction, AffineMapAttr:$extents,
                        AffineMapAttr:$source_offset, AffineMapAttr:$source_strides, AffineMapAttr:$destination_offset,
                        AffineMapAttr:$destination_strides, OptionalAttr<DenseI64ArrayAttr>:$sources);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
-    $kind $source `on` $axes (`reduce` $reduction^)? `sizes` `(` $sizes `)` `result_sizes` `(` $result_sizes `)` `box` $extents
+    $kind $source `on` $axes (`reduce` $reduction^)? `sizes` `(` $sizes `)` `result_sizes` `(` $result_sizes `)`
+    (`counts` `(` $counts^ `:` type($counts) `)`)? `box` $extents
     `from` $source_offset $source_strides `to` $destination_offset $destination_strides (`sources` $sources^)? attr-dict
     `:` type($source) `->` type($result)
   }];
@@ -280,18 +325,22 @@ def Plan_MatmulStepOp : Plan_Step<"matmul_step"> {
     (`acknowledgements` $acknowledgements^)? attr-dict `:` type($source) `,` type($weight) `->` type($result)
   }];
 }
-def Plan_TransferStepOp : Plan_Step<"transfer_step"> {
+def Plan_TransferStepOp : Plan_Step<"transfer_step", [AttrSizedOperandSegments]> {
   let summary = "A step that moves elements between spans, as `plan.transfer`";
-  let arguments = (ins Plan_SpanType:$source, Plan_SpanType:$destination, Variadic<Index>:$sizes, StrAttr:$kind,
+  let description = "(C2), (C6) and (C7) as there.";
+  let arguments = (ins Plan_SpanType:$source, Plan_SpanType:$destination, Variadic<Index>:$sizes,
+                       Variadic<Plan_CountsOrOffsets>:$counts, StrAttr:$kind,
                        StrArrayAttr:$axes, OptionalAttr<Muster_ReductionKindAttr>:$reduction, AffineMapAttr:$extents,
                        AffineMapAttr:$source_offset, AffineMapAttr:$source_strides, AffineMapAttr:$destination_offset,
                        AffineMapAttr:$destination_strides, OptionalAttr<DenseI64ArrayAttr>:$sources,
                        OptionalAttr<DenseI64ArrayAttr>:$waits, OptionalAttr<DenseI64ArrayAttr>:$acknowledgements);
   let assemblyFormat = [{
-    $kind $source `->` $destination `on` $axes (`reduce` $reduction^)? `sizes` `(` $sizes `)` `box` $extents
+    $kind $source `->` $destination `on` $axes (`reduce` $reduction^)? `sizes` `(` $sizes `)`
+    (`counts` `(` $counts^ `:` type($counts) `)`)? `box` $extents
     `from` $source_offset $source_strides `to` $destination_offset $destination_strides (`sources` $sources^)?
     (`waits` $waits^)? (`acknowledgements` $acknowledgements^)? attr-dict `:` type($source) `->` type($destination)
   }];
+  let hasVerifier = 1;
 }
 
 #endif

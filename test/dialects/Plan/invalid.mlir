@@ -99,3 +99,94 @@ func.func @launch_c1_type(%x: tensor<5xf32>) {
   %0 = plan.launch @k(%x) sizes() : (tensor<5xf32>) -> tensor<5xf32>
   return
 }
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c2_two_dims_a_count(%x: tensor<3xf32>, %c: !muster.counts<[tp], tokens, @step>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected 'box' to have 4 dims and 0 symbols but got 2 and 0}}
+  %0 = plan.transfer "copy" %x on ["tp"] sizes() result_sizes() counts(%c : !muster.counts<[tp], tokens, @step>) box affine_map<(a, b) -> (3)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+      to affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c2_columns_need_sources(%x: tensor<3xf32>, %c: !muster.counts<[tp], tokens, @step>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected 'sources' with 1 columns but got none}}
+  %0 = plan.transfer "copy" %x on ["tp"] sizes() result_sizes() counts(%c : !muster.counts<[tp], tokens, @step>) box affine_map<(a, b, c, d, e) -> (3)> from affine_map<(a, b, c, d, e) -> (0)> affine_map<(a, b, c, d, e) -> (1)>
+      to affine_map<(a, b, c, d, e) -> (0)> affine_map<(a, b, c, d, e) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c6_counts_of_a_group(%x: tensor<3xf32>, %c: !muster.counts<[], tokens, @step>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected counts on axes of the mesh but got '!muster.counts<[], tokens, @step>'}}
+  %0 = plan.transfer "copy" %x on ["tp"] sizes() result_sizes() counts(%c : !muster.counts<[], tokens, @step>) box affine_map<(a, b, c, d) -> (3)> from affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)>
+      to affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c6_axes_of_the_mesh(%x: tensor<3xf32>, %o: !muster.offsets<[dp], tokens, @step>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected counts on axes of the mesh but got '!muster.offsets<[dp], tokens, @step>'}}
+  %0 = plan.transfer "copy" %x on ["tp"] sizes() result_sizes() counts(%o : !muster.offsets<[dp], tokens, @step>) box affine_map<(a, b, c, d) -> (3)> from affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)>
+      to affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c7_one_box_for_all_peers(%x: tensor<3xf32>, %c: !muster.counts<[tp], tokens, @step>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected 'box' not to depend on the peer in a reduction but got affine_map<(d0, d1, d2, d3) -> (d3)>}}
+  %0 = plan.transfer "copy" %x on ["tp"] reduce <sum> sizes() result_sizes() counts(%c : !muster.counts<[tp], tokens, @step>) box affine_map<(a, b, c, d) -> (d)> from affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)>
+      to affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @transfer_c7_one_place_for_all_peers(%x: tensor<3xf32>, %c: !muster.counts<[tp], tokens, @step>) -> tensor<3xf32> {
+  // expected-error @+1 {{expected 'destination_offset' not to depend on the peer in a reduction but got affine_map<(d0, d1, d2, d3) -> (d3)>}}
+  %0 = plan.transfer "copy" %x on ["tp"] reduce <sum> sizes() result_sizes() counts(%c : !muster.counts<[tp], tokens, @step>) box affine_map<(a, b, c, d) -> (3)> from affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)>
+      to affine_map<(a, b, c, d) -> (d)> affine_map<(a, b, c, d) -> (1)> : tensor<3xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+plan.entry @transfer_step_c2_two_dims_a_count inputs [] results [] {
+  %c = plan.record "t" on ["tp"] bound 8 : !muster.counts<[tp], tokens, @step>
+  %own = muster.own_count %c : !muster.counts<[tp], tokens, @step>
+  plan.variant "all" bounds {} arena 64 {
+    %x = plan.span(%own) : !plan.span<tensor<?xf32>>
+    // expected-error @+1 {{expected 'source_offset' to have 4 dims and 0 symbols but got 2 and 0}}
+    plan.transfer_step "copy" %x -> %x on [] sizes() counts(%c : !muster.counts<[tp], tokens, @step>) box affine_map<(a, b, c, d) -> (c)> from affine_map<(a, b) -> (0)>
+        affine_map<(a, b, c, d) -> (1)> to affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)> : !plan.span<tensor<?xf32>> -> !plan.span<tensor<?xf32>>
+  }
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @record_c1_axes_of_the_mesh() {
+  // expected-error @+1 {{expected distinct axes of the mesh but got 'dp'}}
+  %0 = plan.record "t" on ["dp"] bound 8 : !muster.counts<[dp], tokens, @step>
+  return
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @record_c1_axes_of_the_result() {
+  // expected-error @+1 {{expected counts on ["tp"] but got '!muster.counts<[], tokens, @step>'}}
+  %0 = plan.record "t" on ["tp"] bound 8 : !muster.counts<[], tokens, @step>
+  return
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
+func.func @record_c2_bounds() {
+  // expected-error @+1 {{expected a name and bounds of at least 0 but got "t", 8 and -1}}
+  %0 = plan.record "t" on ["tp"] bound 8 total -1 : !muster.counts<[tp], tokens, @step>
+  return
+}

@@ -41,6 +41,25 @@ func.func @on_tensors(%x: tensor<?x17xf32>, %rows: tensor<?x1x2xf32>, %slots: te
   return
 }
 
+// CHECK-LABEL: func.func @of_unequal_parts
+func.func @of_unequal_parts(%x: tensor<?x5xf32>) -> tensor<?x5xf32> {
+  // CHECK: %[[C:.*]] = plan.record "t" on ["tp"] bound 8 : <[tp], tokens, @step>
+  %c = plan.record "t" on ["tp"] bound 8 : !muster.counts<[tp], tokens, @step>
+  // CHECK: plan.record "r" on ["tp"] bound 8 total 12 : <[tp], rows, @step>
+  %r = plan.record "r" on ["tp"] bound 8 total 12 : !muster.counts<[tp], rows, @step>
+  %total = muster.total %c : !muster.counts<[tp], tokens, @step>
+  // CHECK: %[[O:.*]] = muster.offsets %[[C]]
+  %o = muster.offsets %c : !muster.counts<[tp], tokens, @step> -> !muster.offsets<[tp], tokens, @step>
+  // CHECK: plan.transfer "all_gather" %{{.*}} on ["tp"] sizes() result_sizes(%{{.*}}) counts(%[[C]], %[[O]] : !muster.counts<[tp], tokens, @step>, !muster.offsets<[tp], tokens, @step>) box
+  %y = plan.transfer "all_gather" %x on ["tp"] sizes() result_sizes(%total)
+      counts(%c, %o : !muster.counts<[tp], tokens, @step>, !muster.offsets<[tp], tokens, @step>)
+      box affine_map<(d0, d1, d2, d3, d4, d5) -> (d3, 5)>
+      from affine_map<(d0, d1, d2, d3, d4, d5) -> (0)> affine_map<(d0, d1, d2, d3, d4, d5) -> (5, 1)>
+      to affine_map<(d0, d1, d2, d3, d4, d5) -> (d5 * 5)> affine_map<(d0, d1, d2, d3, d4, d5) -> (5, 1)>
+      : tensor<?x5xf32> -> tensor<?x5xf32>
+  return %y : tensor<?x5xf32>
+}
+
 // CHECK-LABEL: plan.entry @on_spans inputs [] results []
 plan.entry @on_spans inputs [] results [] {
   %t = plan.count "t" bound 64
@@ -62,5 +81,20 @@ plan.entry @on_spans inputs [] results [] {
     plan.transfer_step "all_reduce" %y -> %y on ["tp"] reduce <max> sizes(%t) box affine_map<(a, b)[n] -> (n)> from affine_map<(a, b)[n] -> (0)>
         affine_map<(a, b)[n] -> (65)> to affine_map<(a, b)[n] -> (0)> affine_map<(a, b)[n] -> (65)>
         : !plan.span<tensor<?x65xf32>> -> !plan.span<tensor<?x65xf32>>
+  }
+}
+
+// CHECK-LABEL: plan.entry @of_parts
+plan.entry @of_parts inputs [] results [] {
+  // CHECK: %[[C:.*]] = plan.record "t"
+  %c = plan.record "t" on ["tp"] bound 8 : !muster.counts<[tp], tokens, @step>
+  %own = muster.own_count %c : !muster.counts<[tp], tokens, @step>
+  plan.variant "all" bounds {} arena 4096 {
+    %x = plan.span(%own) : !plan.span<tensor<?xf32>>
+    %y = plan.span(%own) : !plan.span<tensor<?xf32>>
+    // CHECK: plan.transfer_step "slice" %{{.*}} -> %{{.*}} on [] sizes() counts(%[[C]] : !muster.counts<[tp], tokens, @step>) box
+    plan.transfer_step "slice" %x -> %y on [] sizes() counts(%c : !muster.counts<[tp], tokens, @step>) box affine_map<(a, b, c, d) -> (c)>
+        from affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)> to affine_map<(a, b, c, d) -> (0)> affine_map<(a, b, c, d) -> (1)>
+        : !plan.span<tensor<?xf32>> -> !plan.span<tensor<?xf32>>
   }
 }
