@@ -19,6 +19,7 @@ namespace {
 static_assert(MUSTER_BOOL == static_cast<int>(schema::ElementType::Bool));
 static_assert(MUSTER_I32 == static_cast<int>(schema::ElementType::I32));
 static_assert(MUSTER_SEQUENCE_FINISHED == static_cast<int>(session::SequenceState::finished));
+static_assert(MUSTER_SEQUENCE_ELSEWHERE == static_cast<int>(session::SequenceState::elsewhere));
 static_assert(MUSTER_FINISH_INVALID_LOGITS == static_cast<int>(session::FinishReason::invalidLogits));
 
 Result<executor::ExecutorOptions> executorOptions(const plan::LoadedPlan &plan, const muster_session_options &options) {

@@ -43,8 +43,9 @@ public:
 
   Status make();
 
-  Status begin(uint32_t entry, std::span<const int64_t> record) override;
+  Status begin(uint32_t entry, std::span<const int64_t> record, std::span<const comm::StepNote> notes) override;
   Status refuse(const Status &cause) override;
+  const comm::StepNote &note(uint32_t rank) const override { return allRecords[rank].note; }
   uint32_t variant() const override { return core->run.variant; }
   int64_t count(uint32_t slot) const override { return core->slots[slot]; }
   std::span<const int64_t> inputDims(uint32_t input) const override { return current().inputs[input].dims(); }
@@ -87,7 +88,7 @@ private:
   Status bindAll(uint32_t team);
   void makePorts();
   void startThreads();
-  Status checkOwn(uint32_t entry, std::span<const int64_t> record) const;
+  Status checkOwn(uint32_t entry, std::span<const int64_t> record, size_t notes) const;
   Status beginAgreed(std::string_view text);
   const EntryPorts &current() const { return ports[core->run.entry]; }
   const schema::VariantT &currentVariant() const {
@@ -339,25 +340,32 @@ PlanExecutor::~PlanExecutor() {
 // ---- a step
 
 /// What this process can see of a step without its peers.
-Status PlanExecutor::checkOwn(uint32_t entry, std::span<const int64_t> record) const {
+Status PlanExecutor::checkOwn(uint32_t entry, std::span<const int64_t> record, size_t notes) const {
   if (entry >= loaded->root().entries.size())
     return Status::error(2418, "expected an entry below {} but got {}", loaded->root().entries.size(), entry);
   uint32_t fields = agreement.fieldCount();
   if (record.size() != fields && record.size() != size_t(fields) * core->transport->ownCount())
     return Status::error(2410, "expected a step record of {} fields but got {}", fields, record.size());
+  if (notes != 0 && notes != core->transport->ownCount())
+    return Status::error(2410, "expected notes of {} ranks with a step record but got {}", core->transport->ownCount(),
+                         notes);
   return Status::ok();
 }
 
-Status PlanExecutor::begin(uint32_t entry, std::span<const int64_t> record) {
+Status PlanExecutor::begin(uint32_t entry, std::span<const int64_t> record, std::span<const comm::StepNote> notes) {
   MUSTER_RETURN_IF_ERROR(poisoned);
   // A rank with a bad request says so to its peers, so that all return an error instead of waiting for it.
-  if (Status status = checkOwn(entry, record); !status.isOk())
+  if (Status status = checkOwn(entry, record, notes.size()); !status.isOk())
     return refuse(status);
   uint32_t fields = agreement.fieldCount();
   for (uint32_t i = 0; i != ownRecords.size(); ++i)
-    ownRecords[i] = {exchanges, agreement.planMark(),
-                     entry,     0,
-                     0,         record.subspan(record.size() == fields ? 0 : size_t(i) * fields, fields)};
+    ownRecords[i] = {exchanges,
+                     agreement.planMark(),
+                     entry,
+                     0,
+                     0,
+                     record.subspan(record.size() == fields ? 0 : size_t(i) * fields, fields),
+                     notes.empty() ? comm::StepNote() : notes[i]};
   return beginAgreed("");
 }
 

@@ -26,6 +26,7 @@
 #ifndef MUSTER_RUNTIME_EXECUTOR_EXECUTOR_H
 #define MUSTER_RUNTIME_EXECUTOR_EXECUTOR_H
 
+#include "runtime/comm/control/Control.h"
 #include "runtime/plan/LoadedPlan.h"
 #include "runtime/status/Status.h"
 
@@ -89,13 +90,17 @@ public:
   /// entries or fields differ that must be the same; E2410 a value outside [0, bound]; E2411 capacity; E2412 no variant
   /// fits; E2413 size not divisible by its mesh axes; E2417 division; or the number with which a rank refused. Then
   /// nothing was written, and begin may be called again. Only the loss of a rank (E2502, E2505) poisons.
-  virtual Status begin(uint32_t entry, std::span<const int64_t> record) = 0;
+  /// `notes`, one a rank of this process or none, are what its caller tells the others (see note).
+  virtual Status begin(uint32_t entry, std::span<const int64_t> record, std::span<const comm::StepNote> notes = {}) = 0;
 
   /// A rank whose caller has a bad request calls this instead of begin, so that all ranks return the number of `cause`
   /// instead of waiting; where several refuse, that of the lowest rank. Returns `cause`, or the lower rank's.
   virtual Status refuse(const Status &cause) = 0;
 
   // Between begin and the next begin:
+
+  /// What the caller of `rank` said with its record; zeros where it said nothing.
+  virtual const comm::StepNote &note(uint32_t rank) const = 0;
 
   /// Index of the chosen variant in root().entries[entry]->variants.
   virtual uint32_t variant() const = 0;

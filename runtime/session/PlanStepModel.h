@@ -6,9 +6,14 @@
 // sequence], write_slots [t] and logit_rows [r], all i32, and the result logits [r, vocabulary] in f32; t, starts, s
 // and r are fields of the step record, and their bounds are what a step holds.
 //
-// Where a plan divides a dim of t rows among ranks (sequence parallelism), a step is padded behind its last token to a
-// multiple of them. A row of padding has token 0 and position 0, belongs to no sequence (query_starts ends before it),
-// writes nothing (slot -1), and nobody asks for its logits.
+// Data parallelism: where these fields are vectors over mesh axes (and the first dims of the ports are in as many
+// unequal parts), the ranks at each position are a group with a batch and pages of its own; starts may then also be no
+// field but one more than s. Every group holds what the bounds say, or an equal share of a bound of their sum. Values
+// count from the group's first row, sequence and page. A process gives the batches of the groups whose ranks it runs.
+//
+// Where a plan divides a dim of t rows into equal parts (sequence parallelism), a step is padded behind its last token
+// to a multiple of them. A row of padding has token 0 and position 0, belongs to no sequence (query_starts ends before
+// it), writes nothing (slot -1), and nobody asks for its logits.
 
 #ifndef MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
 #define MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
@@ -46,28 +51,49 @@ public:
   static Result<std::unique_ptr<PlanStepModel>> create(std::shared_ptr<executor::Executor> executor);
 
   const StepLimits &limits() const override { return stepLimits; }
-  Status run(const StepBatch &batch) override;
-  const float *logits() const override { return currentLogits; }
+  uint32_t groups() const override { return groupCount; }
+  bool isOwn(uint32_t group) const override;
+  /// What is wrong with the batches of this process is said to all processes before anything runs, so that all return
+  /// the same number. Errors: E2407 a batch that is not a step, E2503 processes of one group with other loads; those of
+  /// Executor::begin and run.
+  Result<uint64_t> run(std::span<const StepBatch *const> batches, std::span<GroupLoad> loads) override;
+  const float *logits(uint32_t group) const override { return currentLogits[group]; }
 
 private:
   PlanStepModel() = default;
+  Status bindFields();
   Status bindPorts();
+  Status bindLogits();
   Status readLimits();
+  Status readPages();
+  bool isExpected(const schema::PortT &port, uint32_t input) const;
+  int64_t boundOfSum(uint32_t field) const;
+  Status check(const StepBatch &batch, uint32_t group) const;
+  Status checkValues(const StepBatch &batch, uint32_t group) const;
+  Status beginGroups(std::span<const StepBatch *const> batches, std::span<GroupLoad> loads);
+  Status agreeLoads(std::span<GroupLoad> loads) const;
+  Status runAlone(const StepBatch &batch);
+  Status takeLogits();
 
   std::shared_ptr<executor::Executor> runner;
   StepLimits stepLimits;
   uint32_t entry = 0;
   /// Position among the entry's inputs, in the order of the header comment.
   uint32_t inputs[6] = {};
-  /// Fields of the record: t, starts, s, r.
+  /// Fields of the record: t, starts, s, r; noField for starts that follow from s.
   uint32_t fields[4] = {};
-  std::vector<int64_t> record;
+  uint32_t groupCount = 1;
+  bool isGrouped = false;
+  std::vector<uint32_t> groupOf;     // by rank
+  std::vector<uint32_t> firstRank;   // by group
+  std::vector<int64_t> record;       // of all ranks of this process, one behind the other where grouped
+  std::vector<comm::StepNote> notes; // by rank of this process
   /// The rows of a step are a multiple of this.
   size_t rowMultiple = 1;
   /// tokens, positions and write slots of a step that is padded.
   std::vector<int32_t> paddedTokens, paddedPositions, paddedSlots;
-  std::vector<float> gathered; // where the ranks hold parts of the logits
-  const float *currentLogits = nullptr;
+  std::vector<float> gathered;              // where the ranks hold parts of the logits
+  std::vector<const float *> currentLogits; // by group
 };
 
 } // namespace muster::session

@@ -24,103 +24,31 @@ void StepBatch::clear() {
   logitRows.clear();
 }
 
-Scheduler::Scheduler(const StepLimits &limits) : stepLimits(limits), pool(limits.pages) {
+Scheduler::Scheduler(const StepLimits &limits, SequenceTable &table)
+    : stepLimits(limits), pool(limits.pages), table(table) {
   assert(limits.stepTokens && limits.sequences && limits.logitRows && limits.pageSlots && "a limit is zero");
   stepBatch.reserve(limits);
   step.reserve(limits.sequences);
 }
 
-Status Scheduler::checkTokens(std::span<const int32_t> tokens) const {
-  for (size_t i = 0; i != tokens.size(); ++i)
-    if (tokens[i] < 0 || static_cast<uint32_t>(tokens[i]) >= stepLimits.vocabulary)
-      return Status::error(2423, "expected token {} in [0, {}) but got {}", i, stepLimits.vocabulary, tokens[i]);
-  return Status::ok();
+void Scheduler::reserve(size_t places) {
+  waiting.reserve(places);
+  active.reserve(places);
 }
 
-Result<SequenceId> Scheduler::submit(std::span<const int32_t> tokens, const SequenceOptions &options) {
-  uint64_t context = stepLimits.contextTokens();
-  if (tokens.empty())
-    return Status::error(2420, "expected a sequence of at least 1 token but got 0");
-  if (tokens.size() > context)
-    return Status::error(2421, "expected a sequence of at most {} tokens but got {}", context, tokens.size());
-  MUSTER_RETURN_IF_ERROR(checkTokens(tokens));
-  MUSTER_RETURN_IF_ERROR(checkSampling(options.sampling));
-  // The last token that is generated is never computed, so it needs no place.
-  uint64_t maxTokens = options.maxNewTokens ? std::min<uint64_t>(tokens.size() + options.maxNewTokens - 1, context)
-                                            : std::max<uint64_t>(tokens.size(), options.maxTokens);
-  if (maxTokens > context)
-    return Status::error(2421, "expected a sequence of at most {} tokens but got {}", context, maxTokens);
-  uint64_t pages = stepLimits.pagesFor(maxTokens);
-  if (pages > pool.pages())
-    return Status::error(2422, "expected a sequence of at most {} pages of {} tokens but got {} tokens, which need {}",
-                         pool.pages(), stepLimits.pageSlots, maxTokens, pages);
+void Scheduler::enqueue(Sequence &sequence) {
+  assert(sequence.state == SequenceState::waiting && sequence.reservedPages <= pool.pages() &&
+         "cannot ever be admitted");
+  waiting.push_back(sequence.place);
+}
 
-  if (freePlaces.empty()) {
-    freePlaces.push_back(static_cast<uint32_t>(table.size()));
-    table.push_back(std::make_unique<Sequence>());
-    waiting.reserve(table.size());
-    active.reserve(table.size());
+void Scheduler::forget(Sequence &sequence) {
+  if (sequence.state == SequenceState::waiting)
+    std::erase(waiting, sequence.place);
+  else if (sequence.state != SequenceState::finished) {
+    std::erase(active, sequence.place);
+    release(sequence);
   }
-  uint32_t place = freePlaces.back();
-  freePlaces.pop_back();
-  Sequence &sequence = *table[place];
-  uint32_t generation = sequence.generation;
-  sequence = Sequence();
-  sequence.generation = generation;
-  sequence.used = true;
-  sequence.options = options;
-  sequence.stopTokens.assign(options.stopTokens.begin(), options.stopTokens.end());
-  sequence.options.stopTokens = {};
-  sequence.tokens.reserve(maxTokens + 1);
-  sequence.tokens.assign(tokens.begin(), tokens.end());
-  sequence.promptTokens = tokens.size();
-  sequence.maxTokens = maxTokens;
-  sequence.reservedPages = static_cast<uint32_t>(pages);
-  sequence.pages.reserve(pages);
-  waiting.push_back(place);
-  return uint64_t(generation) << 32 | place;
-}
-
-Status Scheduler::append(SequenceId id, std::span<const int32_t> tokens) {
-  Sequence *sequence = find(id);
-  if (!sequence)
-    return Status::error(2424, "references unknown sequence {}", id);
-  if (sequence->generates())
-    return Status::error(2427, "expected a sequence without generation but got sequence {}, which generates {} tokens",
-                         id, sequence->options.maxNewTokens);
-  MUSTER_RETURN_IF_ERROR(checkTokens(tokens));
-  if (tokens.size() > sequence->maxTokens - sequence->tokens.size())
-    return Status::error(2421, "expected a sequence of at most {} tokens but got {}", sequence->maxTokens,
-                         sequence->tokens.size() + tokens.size());
-  sequence->tokens.insert(sequence->tokens.end(), tokens.begin(), tokens.end());
-  sequence->promptTokens = sequence->tokens.size();
-  if (sequence->state == SequenceState::idle && !tokens.empty())
-    sequence->state = SequenceState::running;
-  return Status::ok();
-}
-
-Sequence *Scheduler::find(SequenceId id) {
-  uint64_t place = id & 0xffffffff;
-  if (place >= table.size() || !table[place]->used || table[place]->generation != id >> 32)
-    return nullptr;
-  return table[place].get();
-}
-
-Status Scheduler::drop(SequenceId id) {
-  Sequence *sequence = find(id);
-  if (!sequence)
-    return Status::error(2424, "references unknown sequence {}", id);
-  uint32_t place = static_cast<uint32_t>(id);
-  if (sequence->state == SequenceState::waiting)
-    std::erase(waiting, place);
-  else if (sequence->state != SequenceState::finished) {
-    std::erase(active, place);
-    release(*sequence);
-  }
-  sequence->used = false;
-  ++sequence->generation;
-  freePlaces.push_back(place);
-  return Status::ok();
 }
 
 void Scheduler::release(Sequence &sequence) {
@@ -134,9 +62,9 @@ void Scheduler::release(Sequence &sequence) {
 void Scheduler::admit() {
   size_t running = 0, admitted = 0;
   for (uint32_t place : active)
-    running += table[place]->state == SequenceState::running;
+    running += table.at(place).state == SequenceState::running;
   for (; admitted != waiting.size() && running < stepLimits.sequences; ++admitted, ++running) {
-    Sequence &sequence = *table[waiting[admitted]];
+    Sequence &sequence = table.at(waiting[admitted]);
     if (!pool.reserve(sequence.reservedPages))
       break;
     sequence.state = SequenceState::running;
@@ -146,17 +74,35 @@ void Scheduler::admit() {
 }
 
 bool Scheduler::hasWork() const {
-  if (std::any_of(active.begin(), active.end(), [&](uint32_t place) { return table[place]->pending() != 0; }))
+  if (std::any_of(active.begin(), active.end(), [&](uint32_t place) { return table.at(place).pending() != 0; }))
     return true;
   // A sequence that waits for pages of idle ones finds none until one of those is dropped.
-  return !waiting.empty() && table[waiting.front()]->reservedPages <= pool.available();
+  return !waiting.empty() && table.at(waiting.front()).reservedPages <= pool.available();
+}
+
+GroupLoad Scheduler::load() const {
+  GroupLoad load;
+  load.freePlaces = stepLimits.sequences;
+  load.freePages = pool.available();
+  for (const std::vector<uint32_t> *places : {&waiting, &active})
+    for (uint32_t place : *places) {
+      const Sequence &sequence = table.at(place);
+      if (places == &waiting)
+        load.freePages -= sequence.reservedPages;
+      if (sequence.pending() == 0)
+        continue;
+      --load.freePlaces;
+      ++load.running;
+      load.pendingTokens += static_cast<int64_t>(sequence.pending());
+    }
+  return load;
 }
 
 bool Scheduler::plan() {
   stepBatch.clear();
   step.clear();
   admit();
-  bool prefillWaits = std::any_of(active.begin(), active.end(), [&](uint32_t p) { return table[p]->pending() > 1; });
+  bool prefillWaits = std::any_of(active.begin(), active.end(), [&](uint32_t p) { return table.at(p).pending() > 1; });
   Budget left{stepLimits.stepTokens, stepLimits.sequences, stepLimits.logitRows};
   planDecodes(left, prefillWaits);
   planPrefills(left);
@@ -170,7 +116,7 @@ void Scheduler::planDecodes(Budget &left, bool prefillWaits) {
   size_t count = active.size();
   for (size_t i = 0; i != count; ++i) {
     size_t index = (firstDecode + i) % count;
-    if (table[active[index]]->pending() != 1)
+    if (table.at(active[index]).pending() != 1)
       continue;
     if (!schedule(active[index], 1, own)) {
       firstDecode = index; // those left out come first in the next step
@@ -182,13 +128,13 @@ void Scheduler::planDecodes(Budget &left, bool prefillWaits) {
 
 void Scheduler::planPrefills(Budget &left) {
   for (uint32_t place : active)
-    if (uint64_t pending = table[place]->pending(); pending > 1)
+    if (uint64_t pending = table.at(place).pending(); pending > 1)
       schedule(place, std::min(pending, left.tokens), left);
 }
 
 /// Adds up to `tokens` tokens of a sequence to the step, fewer where rows of logits run out; false where none fits.
 bool Scheduler::schedule(uint32_t place, uint64_t tokens, Budget &left) {
-  Sequence &sequence = *table[place];
+  Sequence &sequence = table.at(place);
   if (left.sequences == 0 || left.tokens == 0)
     return false;
   bool all = sequence.options.logits == LogitRequest::all;
@@ -225,7 +171,7 @@ bool Scheduler::schedule(uint32_t place, uint64_t tokens, Budget &left) {
 }
 
 void Scheduler::complete(const ScheduledSequence &part, int32_t next) {
-  Sequence &sequence = *table[part.place];
+  Sequence &sequence = table.at(part.place);
   sequence.computed += part.tokens;
   sequence.logitStep = steps + 1;
   sequence.logitRow = part.logitRow;
@@ -254,7 +200,7 @@ void Scheduler::complete(const ScheduledSequence &part, int32_t next) {
 }
 
 void Scheduler::finishStep() {
-  std::erase_if(active, [&](uint32_t place) { return table[place]->state == SequenceState::finished; });
+  std::erase_if(active, [&](uint32_t place) { return table.at(place).state == SequenceState::finished; });
   step.clear();
   ++steps;
 }

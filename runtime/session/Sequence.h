@@ -5,6 +5,7 @@
 #ifndef MUSTER_RUNTIME_SESSION_SEQUENCE_H
 #define MUSTER_RUNTIME_SESSION_SEQUENCE_H
 
+#include "runtime/session/Router.h"
 #include "runtime/session/Sampler.h"
 
 #include <cstdint>
@@ -34,17 +35,21 @@ struct SequenceOptions {
   LogitRequest logits = LogitRequest::none;
   /// Generation ends behind one of these, which is the last token that is returned. Copied.
   std::span<const int32_t> stopTokens;
+  /// The group of ranks that is to compute it; any is faster.
+  uint32_t group = anyGroup;
 };
 
 enum class SequenceState : uint8_t {
-  /// Waits for pages or for a place in the batch.
+  /// Waits for pages, for a place in the batch, or for a group with both.
   waiting,
   /// Has tokens to compute.
   running,
   /// All tokens are computed; waits for more (or for a drop). Keeps its pages.
   idle,
   /// Will not go on; its pages are free again. Its tokens can be taken until it is dropped.
-  finished
+  finished,
+  /// Computed by a group of another process, which alone knows how far it is.
+  elsewhere
 };
 
 enum class FinishReason : uint8_t {
@@ -67,13 +72,15 @@ struct SequenceInfo {
   uint64_t newTokens = 0;
   /// New tokens that were not taken yet.
   uint64_t untakenTokens = 0;
+  /// The group of ranks that computes it; anyGroup where that is still open.
+  uint32_t group = anyGroup;
 };
 
-/// The scheduler's own record of a sequence.
+/// The session's own record of a sequence.
 struct Sequence {
-  uint32_t generation = 1; // of its place in the table
-  bool used = false;
-
+  SequenceId id = 0;         // 0: the place in the table is free
+  uint32_t place = 0;        // in the table
+  uint32_t group = anyGroup; // that computes it
   SequenceOptions options;
   std::vector<int32_t> stopTokens;
   std::vector<int32_t> tokens; // submitted and generated; reserved to its greatest length

@@ -10,12 +10,16 @@
 
 #include "runtime/status/Status.h"
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace muster::comm {
+
+/// What a rank's caller tells the callers of the others with a record: numbers of which the runtime knows nothing.
+using StepNote = std::array<int64_t, 4>;
 
 /// What a rank contributes before a step: everything that must agree, or be known to all, before anything runs.
 struct StepRecord {
@@ -29,6 +33,7 @@ struct StepRecord {
   uint32_t refusalExit = 0;
   /// The rank's values of the plan's step record; empty in a refusal.
   std::span<const int64_t> fields;
+  StepNote note = {};
 };
 
 /// A rank's record as others see it. Views are valid until the exchange after the next.

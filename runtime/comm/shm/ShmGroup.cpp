@@ -20,7 +20,7 @@ namespace muster::comm {
 namespace {
 
 constexpr uint32_t segmentReady = 0x4d535247; // "MSRG"
-constexpr uint32_t segmentVersion = 2;
+constexpr uint32_t segmentVersion = 3;
 constexpr size_t textBytes = 480;
 
 uint64_t roundUp(uint64_t value) { return (value + 63) / 64 * 64; }
@@ -70,6 +70,7 @@ struct alignas(64) ShmGroup::Record {
   uint32_t entry;
   uint32_t refusal;
   uint32_t refusalExit;
+  StepNote note;
   char text[textBytes];
 };
 
@@ -280,6 +281,7 @@ Status ShmGroup::exchange(std::span<const StepRecord> own, std::string_view text
   mine.refusal = own[0].refusal;
   mine.refusalExit = own[0].refusalExit;
   setText(mine.text, text);
+  mine.note = own[0].note;
   std::memset(fields(mine), 0, options.recordFields * sizeof(int64_t));
   std::copy_n(own[0].fields.begin(), std::min<size_t>(own[0].fields.size(), options.recordFields), fields(mine));
   publish(block(options.rank).phase, phase);
@@ -288,7 +290,7 @@ Status ShmGroup::exchange(std::span<const StepRecord> own, std::string_view text
     Record &other = record(rank, parity);
     std::string_view said(other.text, strnlen(other.text, textBytes));
     all[rank] = {{other.step, other.plan, other.entry, other.refusal, other.refusalExit,
-                  std::span<const int64_t>(fields(other), options.recordFields)},
+                  std::span<const int64_t>(fields(other), options.recordFields), other.note},
                  said};
   }
   return Status::ok();

@@ -109,6 +109,7 @@ MUSTER_API int32_t muster_session_create(const muster_plan *plan, const muster_s
                                          muster_session **session, muster_status *status);
 MUSTER_API void muster_session_free(muster_session *session);
 
+/* With data parallelism: of each group of ranks. */
 typedef struct muster_limits {
   uint32_t step_tokens, step_sequences, step_logit_rows; /* what one step holds */
   uint32_t pages, page_slots,
@@ -151,6 +152,7 @@ MUSTER_API int32_t muster_session_append(muster_session *session, uint64_t seque
  * Error: E2424. */
 MUSTER_API int32_t muster_session_drop(muster_session *session, uint64_t sequence, muster_status *status);
 
+/* Of the ranks of this process. */
 typedef struct muster_step_report {
   uint32_t tokens, sequences; /* computed in this step */
   uint32_t new_tokens;        /* sampled in it */
@@ -159,7 +161,7 @@ typedef struct muster_step_report {
   uint32_t pages_taken;
 } muster_step_report;
 
-/* Not 0 where a step would compute something. */
+/* Not 0 where a step would compute something; the same in all processes. */
 MUSTER_API int32_t muster_session_has_work(const muster_session *session);
 /* Computes one step: one token of each sequence that is generating, and parts of longer ones up to the plan's capacity.
  * With nothing to do it reports 0 tokens. Allocates nothing in steady state. Errors: E24xx leave all sequences as they
@@ -170,7 +172,8 @@ typedef enum muster_sequence_state {
   MUSTER_SEQUENCE_WAITING = 0,
   MUSTER_SEQUENCE_RUNNING = 1,
   MUSTER_SEQUENCE_IDLE = 2, /* all tokens computed, more may be appended */
-  MUSTER_SEQUENCE_FINISHED = 3
+  MUSTER_SEQUENCE_FINISHED = 3,
+  MUSTER_SEQUENCE_ELSEWHERE = 4 /* computed by a data-parallel group of another process, which alone has its tokens */
 } muster_sequence_state;
 
 typedef enum muster_finish {

@@ -11,7 +11,15 @@
 namespace muster::test {
 
 struct StepPlanOptions {
-  uint32_t ranks = 1;
+  uint32_t ranks = 1; ///< of each group
+  /// Where not 0: as many groups, each with tokens, sequences, rows and pages of its own (mesh axes dp and tp); the
+  /// limits below are those of one.
+  uint32_t groups = 0;
+  /// Of a plan with groups: `starts` is a field of the step record, not s + 1; tokens of all groups together, 0: what
+  /// the groups have; and each rank leaves the columns of the logits that are its own.
+  bool startsField = false;
+  uint32_t totalTokens = 0;
+  bool dividesColumns = false;
   uint32_t stepTokens = 32, sequences = 4, logitRows = 4;
   uint32_t pageSlots = 8, pagesPerSequence = 16;
   /// Carry the tokenizer of TinyTokenizer.h; the vocabulary is its.
@@ -22,7 +30,8 @@ struct StepPlanOptions {
 inline constexpr uint32_t stepPlanVocabulary = 368;
 
 /// The plan, not yet written: tests can break it first. Every rank computes all logits, and an all-reduce takes the
-/// maximum of them, which are equal.
+/// maximum of them, which are equal. With groups, the rows of all groups are gathered before that, and each group takes
+/// its own back.
 PlanBuilder stepPlan(const StepPlanOptions &options);
 
 /// The logits that follow `tokens`.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A model for tests: its logits are a pure function of a sequence's tokens, but it finds them only through the paged
-// cache, as attention does. A page that is shared, lost or misread changes them.
+// cache, as attention does. A page that is shared, lost or misread changes them. With groups, each has a cache of its
+// own.
 
 #ifndef MUSTER_TEST_RUNTIME_SESSION_PUREMODEL_H
 #define MUSTER_TEST_RUNTIME_SESSION_PUREMODEL_H
@@ -15,25 +16,35 @@ namespace muster::session {
 
 class PureModel : public StepModel {
 public:
-  explicit PureModel(const StepLimits &limits)
-      : stepLimits(limits), cache(size_t(limits.pages) * limits.pageSlots, -1) {
-    rows.reserve(size_t(limits.logitRows) * limits.vocabulary);
+  explicit PureModel(const StepLimits &limits, uint32_t groups = 1) : stepLimits(limits), parts(groups) {
+    for (Part &part : parts) {
+      part.cache.assign(size_t(limits.pages) * limits.pageSlots, -1);
+      part.rows.reserve(size_t(limits.logitRows) * limits.vocabulary);
+    }
   }
 
   const StepLimits &limits() const override { return stepLimits; }
-  const float *logits() const override { return rows.data(); }
+  uint32_t groups() const override { return static_cast<uint32_t>(parts.size()); }
+  const float *logits(uint32_t group) const override { return parts[group].rows.data(); }
 
-  Status run(const StepBatch &batch) override {
+  Result<uint64_t> run(std::span<const StepBatch *const> batches, std::span<GroupLoad> loads) override {
     if (beforeRun)
       MUSTER_RETURN_IF_ERROR(beforeRun());
-    MUSTER_RETURN_IF_ERROR(check(batch));
-    for (size_t i = 0; i != batch.tokens.size(); ++i)
-      cache[batch.writeSlots[i]] = batch.tokens[i];
-    rows.clear();
-    for (int32_t row : batch.logitRows)
-      appendLogits(batch, row);
+    if (batches.size() != parts.size() || loads.size() != parts.size())
+      return Status::error(2411, "{} batches and {} loads of {} groups", batches.size(), loads.size(), parts.size());
+    for (size_t group = 0; group != parts.size(); ++group)
+      if (isOwn(static_cast<uint32_t>(group)))
+        MUSTER_RETURN_IF_ERROR(check(*batches[group]));
+      else if (batches[group])
+        return Status::error(2411, "a batch of group {}, which is another process's", group);
+    MUSTER_ASSIGN_OR_RETURN(uint64_t all, exchange(batches, loads));
+    if (all == 0)
+      return all;
+    for (size_t group = 0; group != parts.size(); ++group)
+      if (isOwn(static_cast<uint32_t>(group)))
+        compute(*batches[group], parts[group]);
     ++runs;
-    return Status::ok();
+    return all;
   }
 
   /// The logits that follow `tokens`.
@@ -50,23 +61,47 @@ public:
   std::function<Status()> beforeRun;
   uint64_t runs = 0;
 
+protected:
+  struct Part {
+    std::vector<int32_t> cache, history;
+    std::vector<float> rows;
+  };
+
+  /// The tokens of all groups. Of this process alone: all loads are its own.
+  virtual Result<uint64_t> exchange(std::span<const StepBatch *const> batches, std::span<GroupLoad>) {
+    uint64_t all = 0;
+    for (const StepBatch *batch : batches)
+      all += batch->tokens.size();
+    return all;
+  }
+
+  std::vector<float> &rowsOf(uint32_t group) { return parts[group].rows; }
+
 private:
-  void appendLogits(const StepBatch &batch, int32_t row) {
+  void compute(const StepBatch &batch, Part &part) {
+    for (size_t i = 0; i != batch.tokens.size(); ++i)
+      part.cache[batch.writeSlots[i]] = batch.tokens[i];
+    part.rows.clear();
+    for (int32_t row : batch.logitRows)
+      appendLogits(batch, row, part);
+  }
+
+  void appendLogits(const StepBatch &batch, int32_t row, Part &part) {
     size_t sequence = 0;
     while (batch.queryStarts[sequence + 1] <= row)
       ++sequence;
-    history.clear();
+    part.history.clear();
     for (int32_t position = 0; position <= batch.positions[row]; ++position) {
       int32_t page = batch.blockTable[sequence * stepLimits.pagesPerSequence + position / stepLimits.pageSlots];
-      history.push_back(cache[size_t(page) * stepLimits.pageSlots + position % stepLimits.pageSlots]);
+      part.history.push_back(part.cache[size_t(page) * stepLimits.pageSlots + position % stepLimits.pageSlots]);
     }
-    logitsAfter(history, stepLimits.vocabulary, rows);
+    logitsAfter(part.history, stepLimits.vocabulary, part.rows);
   }
 
   Status check(const StepBatch &batch) const {
     size_t t = batch.tokens.size(), s = batch.queryStarts.size() - 1;
-    if (t == 0 || s == 0 || t > stepLimits.stepTokens || s > stepLimits.sequences ||
-        batch.logitRows.size() > stepLimits.logitRows)
+    if ((t == 0) != (s == 0) || (t == 0 && parts.size() == 1) || t > stepLimits.stepTokens ||
+        s > stepLimits.sequences || batch.logitRows.size() > stepLimits.logitRows)
       return Status::error(2411, "batch over the limits: t {} s {} r {}", t, s, batch.logitRows.size());
     if (batch.positions.size() != t || batch.writeSlots.size() != t ||
         batch.blockTable.size() != s * stepLimits.pagesPerSequence || batch.queryStarts.front() != 0 ||
@@ -91,8 +126,7 @@ private:
   }
 
   StepLimits stepLimits;
-  std::vector<int32_t> cache, history;
-  std::vector<float> rows;
+  std::vector<Part> parts;
 };
 
 } // namespace muster::session

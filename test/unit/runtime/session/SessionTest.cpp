@@ -271,18 +271,13 @@ TEST(Session, InvalidLogitsEndOneSequenceOnly) {
   class PoisonModel : public PureModel {
   public:
     using PureModel::PureModel;
-    Status run(const StepBatch &batch) override {
-      MUSTER_RETURN_IF_ERROR(PureModel::run(batch));
-      poisoned.assign(PureModel::logits(), PureModel::logits() + batch.logitRows.size() * limits().vocabulary);
-      for (size_t i = 0; i != batch.logitRows.size(); ++i)
-        if (batch.tokens[batch.logitRows[i]] == 30)
-          poisoned[i * limits().vocabulary + 4] = std::nanf("");
-      return Status::ok();
+    Result<uint64_t> run(std::span<const StepBatch *const> batches, std::span<GroupLoad> loads) override {
+      MUSTER_ASSIGN_OR_RETURN(uint64_t all, PureModel::run(batches, loads));
+      for (size_t i = 0; i != batches[0]->logitRows.size(); ++i)
+        if (batches[0]->tokens[batches[0]->logitRows[i]] == 30)
+          rowsOf(0)[i * limits().vocabulary + 4] = std::nanf("");
+      return all;
     }
-    const float *logits() const override { return poisoned.data(); }
-
-  private:
-    std::vector<float> poisoned;
   };
   Session session(std::make_unique<PoisonModel>(smallLimits()));
   SequenceId bad = *session.submit(std::vector<int32_t>{1, 30}, generate(4));

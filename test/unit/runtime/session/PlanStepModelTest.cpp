@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Plans whose ranks have tokens, sequences and rows in unequal numbers, made by hand: as threads and as processes.
+#include "runtime/session/PlanStepModel.h"
+#include "runtime/session/Session.h"
+
+#include "test/unit/runtime/builder/StepPlan.h"
+#include "test/unit/runtime/executor/SmallPlans.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <random>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+using namespace muster;
+using namespace muster::test;
+using namespace muster::session;
+
+namespace {
+
+constexpr uint32_t pages = 24;
+
+struct Opened {
+  std::shared_ptr<executor::Executor> executor;
+  std::unique_ptr<PlanStepModel> model;
+  Status status;
+};
+
+Opened open(const std::string &path, const executor::ExecutorOptions &given) {
+  executor::ExecutorOptions options = given;
+  options.pages = pages;
+  options.deadlineMs = 20000;
+  Opened opened;
+  auto plan = plan::loadPlan(path, {});
+  if (!plan.isOk())
+    return {nullptr, nullptr, plan.status()};
+  auto executor = executor::Executor::create(*std::move(plan), options);
+  if (!executor.isOk())
+    return {nullptr, nullptr, executor.status()};
+  opened.executor = *std::move(executor);
+  auto model = PlanStepModel::create(opened.executor);
+  if (model.isOk())
+    opened.model = *std::move(model);
+  else
+    opened.status = model.status();
+  return opened;
+}
+
+executor::ExecutorOptions processOptions(const std::string &group, uint32_t rank) {
+  executor::ExecutorOptions options;
+  options.transport = executor::TransportKind::shm;
+  options.group = group + std::to_string(getppid());
+  options.rank = rank;
+  return options;
+}
+
+StepPlanOptions groupsOf(uint32_t groups, uint32_t ranks) {
+  StepPlanOptions options;
+  options.groups = groups;
+  options.ranks = ranks;
+  options.stepTokens = 13;
+  options.sequences = 3;
+  options.logitRows = 3;
+  options.tokenizer = false;
+  options.pageSlots = 4;
+  options.pagesPerSequence = 9;
+  return options;
+}
+
+std::string write(const StepPlanOptions &options, const std::string &name) {
+  return stepPlan(options).write(scratchFolder(), name);
+}
+
+std::vector<int32_t> alone(std::vector<int32_t> tokens, uint32_t count) {
+  size_t prompt = tokens.size();
+  while (tokens.size() - prompt != count) {
+    std::vector<float> logits = stepPlanLogits(tokens);
+    tokens.push_back(static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+  }
+  return {tokens.begin() + static_cast<ptrdiff_t>(prompt), tokens.end()};
+}
+
+/// Prompts of very unequal length in bursts; 0 where every sequence of own groups got what it gets alone.
+int serve(Session &session, uint32_t seed, uint64_t &idle) {
+  std::mt19937 random(seed);
+  std::map<SequenceId, std::pair<std::vector<int32_t>, uint32_t>> all;
+  StepReport report;
+  for (int round = 0; round < 60 || session.hasWork(); ++round) {
+    if (round < 60 && round / 10 % 2 == 0 && random() % 2 == 0) {
+      std::vector<int32_t> prompt(1 + random() % (random() % 3 ? 5 : 30));
+      for (int32_t &token : prompt)
+        token = static_cast<int32_t>(random() % 300);
+      SequenceOptions options;
+      options.maxNewTokens = 1 + random() % 6;
+      Result<SequenceId> id = session.submit(prompt, options);
+      if (!id.isOk())
+        return std::fprintf(stderr, "%s\n", id.status().text().c_str()), 1;
+      all[*id] = {prompt, options.maxNewTokens};
+    }
+    if (Status status = session.step(report); !status.isOk())
+      return std::fprintf(stderr, "%s\n", status.text().c_str()), 2;
+  }
+  size_t own = 0;
+  for (auto &[id, request] : all) {
+    SequenceInfo info = *session.info(id);
+    if (!session.isOwn(info.group)) {
+      if (info.state != SequenceState::elsewhere)
+        return 3;
+      continue;
+    }
+    int32_t got[16];
+    size_t count = *session.takeTokens(id, got);
+    if (std::vector<int32_t>(got, got + count) != alone(request.first, request.second))
+      return std::fprintf(stderr, "sequence %llu of group %u differs\n", static_cast<unsigned long long>(id), info.group),
+             4;
+    ++own;
+  }
+  for (uint32_t group = 0; group != session.groups(); ++group)
+    idle += session.idleSteps(group);
+  return own == 0 ? 5 : 0;
+}
+
+TEST(PlanStepModel, GroupsAsThreads) {
+  for (uint32_t groups = 1; groups <= 4; ++groups)
+    for (uint32_t ranks : {1u, 2u})
+      for (bool isOther : {false, true}) {
+        StepPlanOptions options = groupsOf(groups, ranks);
+        options.startsField = isOther;
+        options.dividesColumns = isOther;
+        Opened opened = open(write(options, "threads"), {});
+        ASSERT_TRUE(opened.model) << opened.status.text();
+        EXPECT_EQ(opened.model->groups(), groups);
+        EXPECT_EQ(opened.model->limits().stepTokens, 13u);
+        EXPECT_EQ(opened.model->limits().sequences, 3u);
+        EXPECT_EQ(opened.model->limits().pages, pages);
+        Session session(std::move(opened.model));
+        uint64_t idle = 0;
+        EXPECT_EQ(serve(session, groups * 10 + ranks, idle), 0) << groups << " groups of " << ranks;
+        EXPECT_EQ(idle > 0, groups > 1);
+      }
+}
+
+TEST(PlanStepModel, GroupsAsProcesses) {
+  for (auto [groups, ranks] : {std::pair(2u, 1u), std::pair(3u, 1u), std::pair(2u, 2u)})
+    for (bool isDivided : {false, true}) {
+      StepPlanOptions options = groupsOf(groups, ranks);
+      options.dividesColumns = isDivided;
+      std::string path = write(options, "processes");
+      auto body = [&, groups = groups, ranks = ranks](uint32_t rank) {
+        executor::ExecutorOptions own = processOptions("groups", rank);
+        own.delaySeed = 7;
+        Opened opened = open(path, own);
+        if (!opened.model)
+          return std::fprintf(stderr, "%s\n", opened.status.text().c_str()), 10;
+        for (uint32_t group = 0; group != groups; ++group)
+          if (opened.model->isOwn(group) != (group == rank / ranks))
+            return 11;
+        Session session(std::move(opened.model));
+        uint64_t idle = 0;
+        int code = serve(session, 5, idle);
+        return code ? code : idle == 0 ? 12 : 0;
+      };
+      EXPECT_EQ(runProcesses(groups * ranks, body), std::vector<int>(groups * ranks, 0)) << groups << " x " << ranks;
+    }
+}
+
+/// A sequence of three tokens at position 0, in page 0.
+StepBatch goodBatch() {
+  StepBatch batch;
+  batch.tokens = {5, 6, 7};
+  batch.positions = {0, 1, 2};
+  batch.queryStarts = {0, 3};
+  batch.blockTable.assign(9, 0);
+  batch.writeSlots = {0, 1, 2};
+  batch.logitRows = {2};
+  return batch;
+}
+
+StepBatch emptyBatch() {
+  StepBatch batch;
+  batch.queryStarts = {0};
+  return batch;
+}
+
+struct BadBatch {
+  const char *text; // of the error behind "group 1"
+  void (*spoil)(StepBatch &);
+};
+constexpr BadBatch badBatches[] = {
+    {"at most 13 tokens", [](StepBatch &b) { b.tokens.resize(14); }},
+    {"at most 13 tokens", [](StepBatch &b) { b.queryStarts = {0, 1, 2, 3, 3}; }},
+    {"at most 13 tokens", [](StepBatch &b) { b.logitRows = {0, 1, 2, 2}; }},
+    {"but got 3, -1 and 1", [](StepBatch &b) { b.queryStarts.clear(); }},
+    {"positions", [](StepBatch &b) { b.positions.pop_back(); }},
+    {"write slots", [](StepBatch &b) { b.writeSlots.push_back(3); }},
+    {"pages of group", [](StepBatch &b) { b.blockTable.resize(18); }},
+    {"query starts", [](StepBatch &b) { b.queryStarts = {0, 2}; }},
+    {"query starts", [](StepBatch &b) { b.queryStarts = {1, 3}; }},
+    {"query starts",
+     [](StepBatch &b) {
+       b.queryStarts = {0, 0, 3};
+       b.blockTable.resize(18);
+     }},
+    {"every token", [](StepBatch &b) { b.tokens[1] = 368; }},
+    {"every token", [](StepBatch &b) { b.tokens[1] = -1; }},
+    {"every position", [](StepBatch &b) { b.positions[2] = 36; }},
+    {"every page", [](StepBatch &b) { b.blockTable[8] = 24; }},
+    {"every page", [](StepBatch &b) { b.blockTable[0] = -1; }},
+    {"every write slot", [](StepBatch &b) { b.writeSlots[0] = 96; }},
+    {"every write slot", [](StepBatch &b) { b.writeSlots[0] = -2; }},
+    {"every logit row", [](StepBatch &b) { b.logitRows = {3}; }},
+};
+
+TEST(PlanStepModel, ABadBatchIsRefusedBeforeAnythingRuns) {
+  Opened opened = open(write(groupsOf(2, 1), "bad"), {});
+  ASSERT_TRUE(opened.model) << opened.status.text();
+  StepBatch first = goodBatch(), empty = emptyBatch();
+  std::vector<GroupLoad> loads(2);
+  auto run = [&](const StepBatch *a, const StepBatch *b) {
+    return opened.model->run(std::vector<const StepBatch *>{a, b}, loads);
+  };
+  uint64_t runs = 0;
+  for (const BadBatch &bad : badBatches) {
+    StepBatch second = goodBatch();
+    bad.spoil(second);
+    Result<uint64_t> refused = run(&first, &second);
+    EXPECT_EQ(refused.status().number(), 2407);
+    EXPECT_NE(refused.status().text().find(bad.text), std::string::npos) << refused.status().text();
+    EXPECT_EQ(opened.executor->stats().runs, runs);
+    Result<uint64_t> good = run(&first, &empty);
+    ASSERT_TRUE(good.isOk()) << good.status().text();
+    EXPECT_EQ(*good, 3u);
+    ++runs;
+    std::vector<float> expected = stepPlanLogits({5, 6, 7});
+    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), opened.model->logits(0)));
+  }
+  EXPECT_EQ(run(&first, nullptr).status().text(), "E2407 expected a batch of group 1 but got none");
+  EXPECT_EQ(opened.model->run(std::vector<const StepBatch *>{&first}, loads).status().text(),
+            "E2407 expected batches and loads of 2 groups but got 1 and 2");
+  // Nothing to do for anybody: agreed, and not run.
+  EXPECT_EQ(*run(&empty, &empty), 0u);
+  EXPECT_EQ(opened.executor->stats().runs, runs);
+}
+
+// What is wrong in one process is the same error in all of them, and the step behind it is right.
+TEST(PlanStepModel, OneProcessWithABadBatchIsEverybodysError) {
+  std::string path = write(groupsOf(2, 2), "badprocess");
+  auto body = [&](uint32_t rank) {
+    Opened opened = open(path, processOptions("bad", rank));
+    if (!opened.model)
+      return 10;
+    uint32_t group = rank / 2;
+    std::vector<float> expected = stepPlanLogits({5, 6, 7});
+    for (const BadBatch &bad : badBatches) {
+      StepBatch batch = goodBatch();
+      if (group == 1)
+        bad.spoil(batch);
+      std::vector<const StepBatch *> batches(2);
+      std::vector<GroupLoad> loads(2);
+      batches[group] = &batch;
+      Result<uint64_t> refused = opened.model->run(batches, loads);
+      if (refused.isOk() || refused.status().number() != 2407 ||
+          refused.status().text().find(bad.text) == std::string::npos)
+        return std::fprintf(stderr, "rank %u: %s\n", rank, refused.status().text().c_str()), 1;
+      batch = group == 0 ? goodBatch() : emptyBatch();
+      loads[group] = {group + 1, 20, 3, group == 0};
+      Result<uint64_t> good = opened.model->run(batches, loads);
+      if (!good.isOk() || *good != 3 || opened.executor->stats().runs != static_cast<uint64_t>(&bad - badBatches) + 1)
+        return std::fprintf(stderr, "rank %u: %s\n", rank, good.status().text().c_str()), 2;
+      if (group == 0 && !std::equal(expected.begin(), expected.end(), opened.model->logits(0)))
+        return 3;
+      // Loads of other groups arrive with the step.
+      if (loads != std::vector<GroupLoad>{{1, 20, 3, 1}, {2, 20, 3, 0}})
+        return 4;
+      // Ranks of one group that disagree about it.
+      loads[group].running = rank == 3 ? 9 : 0;
+      Result<uint64_t> other = opened.model->run(batches, loads);
+      if (other.isOk() || other.status().text() != "E2503 expected the load of group 1 on rank 3 to be as on rank 2 but "
+                                                   "got 9 running for 0")
+        return std::fprintf(stderr, "rank %u: %s\n", rank, other.status().text().c_str()), 5;
+    }
+    return 0;
+  };
+  EXPECT_EQ(runProcesses(4, body), std::vector<int>(4, 0));
+}
+
+TEST(PlanStepModel, ABoundOfAllTokensIsSharedEqually) {
+  StepPlanOptions options = groupsOf(3, 1);
+  options.totalTokens = 20;
+  Opened opened = open(write(options, "total"), {});
+  ASSERT_TRUE(opened.model) << opened.status.text();
+  EXPECT_EQ(opened.model->limits().stepTokens, 6u);
+  EXPECT_EQ(opened.model->limits().sequences, 3u);
+  Session session(std::move(opened.model));
+  uint64_t idle = 0;
+  EXPECT_EQ(serve(session, 3, idle), 0);
+
+  options.totalTokens = 2;
+  opened = open(write(options, "toolittle"), {});
+  EXPECT_EQ(opened.status.text(),
+            "E2428 expected a step of at least 1 token, sequence and row of logits but got 0, 3 and 3");
+}
+
+TEST(PlanStepModel, PortsThatDoNotMakeAStepAreRefused) {
+  struct Case {
+    const char *name;
+    void (*spoil)(schema::PlanT &);
+    const char *text;
+  };
+  const Case cases[] = {
+      {"axes",
+       [](schema::PlanT &plan) {
+         schema::EntryT &step = *plan.entries[0];
+         for (auto *axes : {&plan.counts->inputs[2]->axes, &step.inputs[5]->dims[0]->axes, &step.results[0]->dims[0]->axes})
+           *axes = {0, 1};
+       },
+       "E2428 expected r in unequal numbers over the axes of t, which are 1, but got 2"},
+      {"starts", [](schema::PlanT &plan) { plan.counts->instructions[4].mutate_value(2); },
+       "E2428 expected input query_starts of i32 with 1 dims, the first starts"},
+      {"table", [](schema::PlanT &plan) { plan.entries[0]->inputs[3]->dims[1]->axes = {1}; },
+       "E2428 expected input block_table of i32 with 2 dims, the first s"},
+      {"name", [](schema::PlanT &plan) { plan.counts->inputs[2]->name = "rows"; },
+       "E2428 expected a step record with field r but got none of that name"},
+  };
+  for (const Case &each : cases) {
+    PlanBuilder builder = stepPlan(groupsOf(2, 1));
+    each.spoil(builder.plan);
+    Opened opened = open(builder.write(scratchFolder(), each.name), {});
+    EXPECT_FALSE(opened.model);
+    EXPECT_EQ(opened.status.text().substr(0, std::string_view(each.text).size()), each.text) << opened.status.text();
+  }
+}
+
+} // namespace
