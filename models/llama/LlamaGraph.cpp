@@ -56,7 +56,7 @@ private:
   Value elementwise(ValueRange inputs, Value like, Value rows,
                     function_ref<Value(OpBuilder &, Location, ValueRange)> combine);
   Value addBias(Value input, Value bias);
-  SmallVector<Value> packedProduct(StringRef name, Value input, Segments segments, bool bias);
+  SmallVector<Value> packedProduct(StringRef name, Value input, Value rows, Segments segments, bool bias);
   /// A block's last matrix: its inputs, its layout, and that of its product.
   struct RowMatrix {
     int64_t inputs;
@@ -65,6 +65,8 @@ private:
   Value rowProduct(StringRef location, const Twine &name, Value input, const RowMatrix &matrix, bool bias,
                    Value residual);
   Value splitHeads(Value input, int64_t heads, StringRef layoutText);
+  /// Rows of `value` on the rank: one operation for all values whose rows lie alike.
+  Value rowsOf(Value value, StringRef layoutText);
   Value firstRow(LayoutAttr layout, Value rowsOfRank);
   Value embed();
   Value attention(Value residual);
@@ -80,8 +82,8 @@ private:
   Type floatType, indexType;
 
   Value tokens, positions, queryStarts, blockTable, writeSlots, logitRows;
-  /// Rows of the step, and of the rank's part of what lies between blocks.
-  Value stepRows, residualRows;
+  /// How many rows a rank has, by dim 0 of the layout.
+  llvm::DenseMap<Attribute, Value> rowCounts;
   Value ropeCos, ropeSin;
   /// "layers.3".
   std::string layer;
@@ -200,10 +202,10 @@ static Value swiglu(OpBuilder &builder, Location loc, ValueRange values) {
 }
 
 /// One matrix product with the rows of several tensors, then the rank's part of each. `name` is the packed weight's.
-SmallVector<Value> GraphBuilder::packedProduct(StringRef name, Value input, Segments segments, bool bias) {
+SmallVector<Value> GraphBuilder::packedProduct(StringRef name, Value input, Value rows, Segments segments, bool bias) {
   Value product = matmul(input, loadPacked(name, segments, "", /*matrix=*/true));
   if (bias)
-    product = elementwise({product, loadPacked(name, segments, "_bias", /*matrix=*/false)}, product, stepRows, sum);
+    product = elementwise({product, loadPacked(name, segments, "_bias", /*matrix=*/false)}, product, rows, sum);
   SmallVector<Value> parts;
   int64_t offset = 0;
   LayoutAttr packed = layout(packedLayout(segments, /*matrix=*/true));
@@ -212,7 +214,7 @@ SmallVector<Value> GraphBuilder::packedProduct(StringRef name, Value input, Segm
     for (AxisRefAttr axis : segment.getAxes())
       part /= findAxisPart(mesh, getAxisName(axis))->size;
     SmallVector<OpFoldResult> offsets = {body.getIndexAttr(0), body.getIndexAttr(offset)};
-    SmallVector<OpFoldResult> sizes = {stepRows, body.getIndexAttr(part)};
+    SmallVector<OpFoldResult> sizes = {rows, body.getIndexAttr(part)};
     SmallVector<OpFoldResult> strides = {body.getIndexAttr(1), body.getIndexAttr(1)};
     parts.push_back(tensor::ExtractSliceOp::create(body, tensor({dynamic, part}), product, offsets, sizes, strides));
     offset += part;
@@ -232,12 +234,19 @@ Value GraphBuilder::rowProduct(StringRef part, const Twine &name, Value input, c
   if (bias)
     terms.push_back(loadPlain(weightName + "_bias", {config.hidden}, layouts.rowBias));
   at(layer + "." + part.split('.').first + ".residual");
-  return elementwise(terms, residual, residualRows, sum);
+  return elementwise(terms, residual, rowsOf(residual, layouts.residual), sum);
 }
 
 Value GraphBuilder::splitHeads(Value input, int64_t heads, StringRef layoutText) {
   RankedTensorType type = local(tensor({dynamic, heads, config.headDim}), layout(layoutText));
   return nn::SplitHeadsOp::create(body, type, input, heads, config.headDim);
+}
+
+Value GraphBuilder::rowsOf(Value value, StringRef layoutText) {
+  Value &rows = rowCounts[layout(layoutText).getDims()[0]];
+  if (!rows)
+    rows = tensor::DimOp::create(body, value, 0);
+  return rows;
 }
 
 /// The axes that divide dim 0.
@@ -314,7 +323,8 @@ Value GraphBuilder::embed() {
     first = firstRow(tableLayout, arith::ConstantIndexOp::create(body, rowsOfRank));
   }
   RankedTensorType type = tensor({dynamic, config.hidden});
-  Value embedded = nn::GatherRowsOp::create(body, type, table, tokens, first);
+  Value ids = redistribute(tokens, layouts.tokens, layouts.embeddedTokens, indices({dynamic}));
+  Value embedded = nn::GatherRowsOp::create(body, type, table, ids, first);
   return redistribute(embedded, layouts.embedded, layouts.residual, type);
 }
 
@@ -323,10 +333,10 @@ Value GraphBuilder::attention(Value residual) {
   std::string keys = layer + ".keys", values = layer + ".values";
   at(layer + ".attention.norm");
   Value input = norm(layer + ".attention_norm", residual);
-  input = redistribute(input, layouts.residual, layouts.blockInput, tensor({dynamic, config.hidden}));
+  input = redistribute(input, layouts.residual, layouts.attentionInput, tensor({dynamic, config.hidden}));
   at(layer + ".attention.qkv_proj");
   SmallVector<Value> parts = packedProduct(
-      "qkv", input,
+      "qkv", input, rowsOf(input, layouts.attentionInput),
       {{"q", queryRows, layouts.queryAxes}, {"k", keyRows, layouts.keyAxes}, {"v", keyRows, layouts.keyAxes}},
       config.attentionBias);
   Value query = splitHeads(parts[0], config.heads, layouts.queryRows),
@@ -363,13 +373,14 @@ Value GraphBuilder::attention(Value residual) {
 Value GraphBuilder::feedForward(Value residual) {
   at(layer + ".feed_forward.norm");
   Value input = norm(layer + ".feed_forward_norm", residual);
-  input = redistribute(input, layouts.residual, layouts.blockInput, tensor({dynamic, config.hidden}));
+  input = redistribute(input, layouts.residual, layouts.feedForwardInput, tensor({dynamic, config.hidden}));
   at(layer + ".feed_forward.gate_up_proj");
+  Value rows = rowsOf(input, layouts.feedForwardInput);
   SmallVector<Value> parts = packedProduct(
-      "gate_up", input,
+      "gate_up", input, rows,
       {{"gate", config.feedForward, layouts.widthAxes}, {"up", config.feedForward, layouts.widthAxes}}, config.mlpBias);
   at(layer + ".feed_forward.swiglu");
-  Value activated = elementwise(parts, parts[0], stepRows, swiglu);
+  Value activated = elementwise(parts, parts[0], rows, swiglu);
   return rowProduct("feed_forward.down_proj", "down", activated,
                     {config.feedForward, layouts.downMatrix, layouts.feedForwardOutput}, config.mlpBias, residual);
 }
@@ -378,9 +389,11 @@ Value GraphBuilder::feedForward(Value residual) {
 Value GraphBuilder::head(Value residual) {
   at("logit_rows");
   RankedTensorType hidden = tensor({dynamic, config.hidden});
-  residual = redistribute(residual, layouts.residual, layouts.blockInput, hidden);
-  LayoutAttr rowsLayout = layout(layouts.blockInput);
-  Value first = axesOf(rowsLayout).empty() ? Value() : firstRow(rowsLayout, stepRows);
+  residual = redistribute(residual, layouts.residual, layouts.askableRows, hidden);
+  // Where all ranks ask for the same rows, each has some of them; where they ask for their own, all.
+  Value first;
+  if (!layout(layouts.askedRows).getPartials().empty())
+    first = firstRow(layout(layouts.askableRows), rowsOf(residual, layouts.askableRows));
   Value asked = nn::GatherRowsOp::create(body, hidden, residual, logitRows, first);
   asked = redistribute(asked, layouts.askedRows, layouts.headInput, hidden);
   at("output_norm");
@@ -408,14 +421,13 @@ OwningOpRef<ModuleOp> GraphBuilder::build() {
   func::FuncOp step = declareStep();
   symbols.setInsertionPoint(step);
 
-  stepRows = tensor::DimOp::create(body, tokens, 0);
+  rowsOf(tokens, layouts.tokens);
   at("rope");
   ropeCos = loadTable("rope_cos");
   ropeSin = loadTable("rope_sin");
   Value residual = embed();
   at("token_embedding");
-  residualRows =
-      axesOf(layout(layouts.residual)).empty() ? stepRows : tensor::DimOp::create(body, residual, 0).getResult();
+  rowsOf(residual, layouts.residual);
   for (int64_t index = 0; index < config.layers; ++index) {
     layer = "layers." + std::to_string(index);
     residual = feedForward(attention(residual));

@@ -77,15 +77,22 @@ static LogicalResult verifyHeads(MLIRContext *context, const LlamaConfig &config
   return success();
 }
 
+/// Axes of which kinds, each once. What divides the rows of a step in equal parts does not go with parts of any size.
+static bool isKnownMesh(const LlamaGraphOptions &options) {
+  static constexpr StringLiteral known[] = {"dp", "tp", "sp"};
+  for (const auto &[index, axis] : llvm::enumerate(options.mesh)) {
+    bool isRepeated = llvm::any_of(ArrayRef(options.mesh).take_front(index),
+                                   [&](const auto &other) { return other.first == axis.first; });
+    if (!llvm::is_contained(known, axis.first) || isRepeated || axis.second < 1 || axis.second > largestSize)
+      return false;
+  }
+  return !options.mesh.empty() && !(options.hasAxis("dp") && options.hasAxis("sp"));
+}
+
 static LogicalResult verifyMesh(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options) {
-  bool isKnown = !options.mesh.empty();
-  for (const auto &[name, size] : options.mesh)
-    isKnown &= (name == "tp" || name == "sp") && size >= 1 && size <= largestSize;
-  if (!isKnown || (options.mesh.size() > 1 && options.mesh[0].first == options.mesh[1].first) ||
-      options.mesh.size() > 2) {
-    InFlightDiagnostic diagnostic = error(context)
-                                    << "E3322 expected a mesh of axes 'tp' and 'sp', one or both, of size at least 1 "
-                                       "but got ";
+  if (!isKnownMesh(options)) {
+    InFlightDiagnostic diagnostic = error(context) << "E3322 expected a mesh of axes 'tp' and one of 'dp' and 'sp', or "
+                                                      "of one axis, each of size at least 1 but got ";
     for (const auto &[index, axis] : llvm::enumerate(options.mesh))
       diagnostic << (index ? ", " : "") << axis.first << "=" << axis.second;
     if (options.mesh.empty())
@@ -102,9 +109,9 @@ LogicalResult muster::llama::verify(MLIRContext *context, const LlamaConfig &con
 
 void muster::llama::warnOfRepetition(MLIRContext *context, const LlamaConfig &config,
                                      const LlamaGraphOptions &options) {
-  int64_t tp = options.axisSize("tp"), sp = options.axisSize("sp");
-  for (auto [what, size, ranks] : {std::tuple("columns of the feed-forward network", config.feedForward, tp),
-                                   std::tuple("rows of the vocabulary", config.vocabulary, tp * sp)})
+  int64_t wide = options.axisSize("dp") * options.axisSize("tp"), all = wide * options.axisSize("sp");
+  for (auto [what, size, ranks] : {std::tuple("columns of the feed-forward network", config.feedForward, wide),
+                                   std::tuple("rows of the vocabulary", config.vocabulary, all)})
     if (int64_t parts = std::gcd(size, ranks); parts != ranks)
       emitWarning(UnknownLoc::get(context)) << "the model's " << size << " " << what << " are divided into " << parts
                                             << (parts == 1 ? " part for " : " parts for ") << ranks

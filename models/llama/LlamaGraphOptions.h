@@ -14,9 +14,10 @@ namespace muster::llama {
 
 /// What the graph is built for: a mesh and capacities.
 struct LlamaGraphOptions {
-  /// Name and size of every axis, at least one: "tp" of tensor parallelism, "sp" of sequence parallelism.
+  /// Name and size of every axis, at least one: "tp" of tensor parallelism, and "dp" of data-parallel attention or "sp"
+  /// of sequence parallelism.
   std::vector<std::pair<std::string, int64_t>> mesh = {{"tp", 1}};
-  /// Rows of one step, over all sequences.
+  /// Rows of one step, over all sequences: of one position of axis dp, as the other capacities.
   int64_t maxStepTokens = 512;
   int64_t maxSequences = 8;
   /// Rows of logits that one step may ask for; 0 for as many as sequences.
@@ -36,8 +37,8 @@ struct LlamaGraphOptions {
 };
 
 /// The config is one of a model (E3320), the capacities are sensible and within the model's context (E3321), the mesh
-/// has axes tp and sp at most, each once (E3322), tp * sp divides the heads, and tp and then sp divide what is left of
-/// the key-value heads or are multiples of it (E3323). Errors go to the context.
+/// has axis tp and one of dp and sp at most, each once (E3322), tp * sp divides the heads, and tp and then sp divide
+/// what is left of the key-value heads or are multiples of it (E3323). Errors go to the context.
 mlir::LogicalResult verify(mlir::MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options);
 
 /// Warns where an axis does not divide the feed-forward width or the vocabulary, so that ranks repeat each other's

@@ -42,33 +42,54 @@ std::string partialSum(const Axes &axes) {
 } // namespace
 
 LlamaLayouts muster::llama::chooseLayouts(const LlamaConfig &config, const LlamaGraphOptions &options) {
-  llvm::SmallVector<llvm::StringRef, 2> tensor, all;
-  if (options.hasAxis("tp"))
-    tensor.push_back("tp");
-  all = tensor;
+  // What divides attention, the feed-forward network, and the rows of the head.
+  llvm::SmallVector<llvm::StringRef, 2> tensor, wide, all;
   Axes rowAxes;
+  bool isGrouped = options.hasAxis("dp");
+  if (isGrouped)
+    wide.push_back("dp");
+  if (options.hasAxis("tp")) {
+    tensor.push_back("tp");
+    wide.push_back("tp");
+  }
+  all = wide;
   if (options.hasAxis("sp")) {
     all.push_back("sp");
     rowAxes.push_back("sp");
   }
-  Axes width = divide(config.feedForward, tensor, options), vocabulary = divide(config.vocabulary, tensor, options),
+  llvm::SmallVector<llvm::StringRef, 2> attention = tensor;
+  attention.append(all.begin() + wide.size(), all.end());
+  Axes width = divide(config.feedForward, wide, options), vocabulary = divide(config.vocabulary, wide, options),
        heads = divide(config.heads, tensor, options);
-  std::string row = "t" + over(rowAxes), ownHeads = "h" + over(divide(config.heads, all, options)),
+  // Rows of a data-parallel position, or equal parts.
+  auto grouped = [&](llvm::StringRef dim, llvm::StringRef unit) {
+    return dim.str() + (isGrouped ? fmt::format("/dp : {} @step", unit.str()) : "");
+  };
+  std::string row = isGrouped ? grouped("t", "tokens") : "t" + over(rowAxes), step = isGrouped ? row : "t",
+              asked = grouped("r", "rows"), ownHeads = "h" + over(divide(config.heads, attention, options)),
               keys = "kv" + over(divide(config.kvHeads, tensor, options)),
-              ownKeys = "kv" + over(divide(config.kvHeads, all, options)),
+              ownKeys = "kv" + over(divide(config.kvHeads, attention, options)),
               words = "v" + over(divide(config.vocabulary, all, options));
+  std::string wideRow = isGrouped ? "t" : row;
 
   LlamaLayouts layouts;
   layouts.tokens = "[" + row + "]";
-  layouts.residual = layouts.blockInput = "[" + row + ", i]";
+  layouts.perToken = "[" + step + "]";
+  layouts.starts = "[" + grouped("starts", "starts") + "]";
+  layouts.blockTable = "[" + grouped("s", "requests") + ", pages]";
+  layouts.perLogits = "[" + asked + "]";
+  layouts.logits = "[" + asked + ", v]";
+  layouts.embeddedTokens = "[" + wideRow + "]";
+  layouts.residual = layouts.attentionInput = layouts.askableRows = "[" + row + ", i]";
+  layouts.feedForwardInput = "[" + wideRow + ", i]";
   layouts.attentionOutput = layouts.residual + partialSum(heads);
-  layouts.feedForwardOutput = layouts.residual + partialSum(width);
-  layouts.embedded = layouts.residual + partialSum(vocabulary);
+  layouts.feedForwardOutput = layouts.feedForwardInput + partialSum(width);
+  layouts.embedded = layouts.feedForwardInput + partialSum(vocabulary);
   layouts.queryRows = "[" + row + ", h" + over(heads) + ", d]";
-  layouts.queryHeads = "[t, " + ownHeads + ", d]";
+  layouts.queryHeads = "[" + step + ", " + ownHeads + ", d]";
   layouts.keyRows = "[" + row + ", " + keys + ", d]";
-  layouts.keyHeads = "[t, " + ownKeys + ", d]";
-  layouts.askedRows = "[r, i]" + partialSum(rowAxes);
+  layouts.keyHeads = "[" + step + ", " + ownKeys + ", d]";
+  layouts.askedRows = "[" + asked + ", i]" + partialSum(rowAxes);
   layouts.headOutput = "[r, " + words + "]";
   layouts.embedding = "[v" + over(vocabulary) + ", i]";
   layouts.head = "[" + words + ", i]";
@@ -77,7 +98,7 @@ LlamaLayouts muster::llama::chooseLayouts(const LlamaConfig &config, const Llama
   layouts.widthAxes = over(width);
   layouts.outputMatrix = "[o, i" + over(heads) + "]";
   layouts.downMatrix = "[o, i" + over(width) + "]";
-  layouts.cache = "[page, slot, " + ownKeys + ", d]";
+  layouts.cache = fmt::format("[page{}, slot, {}, d]", isGrouped ? "/dp" : "", ownKeys);
   return layouts;
 }
 

@@ -17,7 +17,7 @@ namespace muster::llama {
 /// here is a program on one rank.
 struct LlamaLayouts {
   // Entry.
-  std::string tokens = "[t]";            ///< ids of the rows that a rank embeds
+  std::string tokens = "[t]";            ///< ids of the step's rows
   std::string perToken = "[t]";          ///< positions, write slots: of the rows that a rank attends from
   std::string starts = "[starts]";       ///< first row of each sequence and the end
   std::string blockTable = "[s, pages]"; ///< pages of each sequence
@@ -25,8 +25,10 @@ struct LlamaLayouts {
   std::string logits = "[r, v]";         ///< the result
 
   // Activations.
+  std::string embeddedTokens = "[t]";       ///< ids of the rows that a rank embeds
   std::string residual = "[t, i]";          ///< between blocks
-  std::string blockInput = "[t, i]";        ///< what a block's first matrix product reads
+  std::string attentionInput = "[t, i]";    ///< what the first matrix product of attention reads
+  std::string feedForwardInput = "[t, i]";  ///< what the first one of the feed-forward network reads
   std::string attentionOutput = "[t, i]";   ///< what the last one of attention leaves
   std::string feedForwardOutput = "[t, i]"; ///< what the last one of the feed-forward network leaves
   std::string embedded = "[t, i]";          ///< what the embedding look-up leaves
@@ -35,7 +37,9 @@ struct LlamaLayouts {
   std::string queryHeads = "[t, h, d]"; ///< queries as attention walks them
   std::string keyRows = "[t, kv, d]";   ///< keys and values likewise
   std::string keyHeads = "[t, kv, d]";  ///< as the cache takes them
-  std::string askedRows = "[r, i]";     ///< what the choice of the rows whose logits are wanted leaves
+  std::string askableRows = "[t, i]";   ///< rows among which those are whose logits are wanted
+  std::string askedRows = "[r, i]";     ///< what the choice of them leaves; partial over what divides `askableRows`,
+                                        ///< unless each rank asks for rows of its own
   std::string headInput = "[r, i]";     ///< what the head's matrix product reads
   std::string headOutput = "[r, v]";    ///< what the head's matrix product leaves
 
@@ -61,6 +65,10 @@ struct LlamaLayouts {
 /// Axis sp is DeepSpeed-Ulysses (Jacobs et al. 2023): rows divided by sp everywhere but in attention, which has all
 /// rows of a part of the heads (divided by tp and then sp); all-to-alls between the two. Weights are on every rank of
 /// sp, but for the head's, whose vocabulary is divided. The rows of a step are a multiple of sp.
+///
+/// Axis dp is data-parallel attention (DeepSeek-V3, SGLang): each position has tokens, sequences and pages of its own,
+/// of any number, and attention's weights whole or divided by tp. The feed-forward network and the vocabulary are
+/// divided by all ranks: they read the tokens of all positions, gathered, and each position gets the sums of its own.
 ///
 /// What has fewer parts than an axis has ranks is divided by a part of the axis: consecutive ranks hold the same
 /// key-value head, or the same part of the feed-forward network or vocabulary.

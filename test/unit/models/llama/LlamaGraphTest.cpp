@@ -275,11 +275,40 @@ TEST(LlamaGraph, RoundsTheRowsOfAStepUpForSequenceParallelism) {
   EXPECT_THAT(sourcesOf(weightOf(**module, "output")), testing::ElementsAre("token_embedding"));
 }
 
+TEST(LlamaGraph, SpreadsTokensOverDataParallelPositions) {
+  LlamaGraphOptions options = onMesh(1);
+  options.mesh = {{"dp", 2}, {"tp", 3}};
+  MLIRContext context;
+  auto module = buildLlama(&context, smolLm2(), options);
+  ASSERT_TRUE(succeeded(module));
+  std::string text = print(**module);
+  for (StringRef part :
+       {R"(muster.layout = #muster.layout<[t/dp : tokens @step]>, muster.name = "tokens")",
+        R"(muster.layout = #muster.layout<[starts/dp : starts @step]>, muster.name = "query_starts")",
+        R"(muster.layout = #muster.layout<[s/dp : requests @step, pages]>, muster.name = "block_table")",
+        R"(muster.layout = #muster.layout<[r/dp : rows @step]>, muster.name = "logit_rows")",
+        "from <[t/dp : tokens @step]> to <[t]>", "from <[t, i], partial(sum: dp, tp)> to <[t/dp : tokens @step, i]>",
+        "from <[t/dp : tokens @step, i], partial(sum: tp)> to <[t/dp : tokens @step, i]>",
+        "from <[t/dp : tokens @step, i]> to <[t, i]>", "from <[r/dp : rows @step, i]> to <[r, i]>",
+        "from <[r, v/(dp,tp)]> to <[r/dp : rows @step, v]>"})
+    EXPECT_TRUE(StringRef(text).contains(part)) << part.str();
+  // Attention's weights are those of tp, of the rest each rank has its part.
+  EXPECT_EQ(weightOf(**module, "layers.0.qkv").getLayout().getText(), "[{q:576/tp | k:192/tp | v:192/tp}, i]");
+  EXPECT_EQ(weightOf(**module, "layers.0.gate_up").getLayout().getText(), "[{gate:1536/(dp,tp) | up:1536/(dp,tp)}, i]");
+  EXPECT_EQ(weightOf(**module, "layers.0.down").getLayout().getText(), "[o, i/(dp,tp)]");
+  EXPECT_EQ(weightOf(**module, "token_embedding").getLayout().getText(), "[v/(dp,tp), i]");
+  EXPECT_EQ((*module)->lookupSymbol<StateOp>("layers.0.keys").getLayout().getText(), "[page/dp, slot, kv/tp, d]");
+}
+
 TEST(LlamaGraph, RefusesOtherMeshes) {
   LlamaGraphOptions options = onMesh(3);
-  options.mesh = {{"dp", 2}, {"tp", 3}};
-  EXPECT_EQ(errorOf(smolLm2(), options),
-            "E3322 expected a mesh of axes 'tp' and 'sp', one or both, of size at least 1 but got dp=2, tp=3\n");
+  options.mesh = {{"ep", 2}, {"tp", 3}};
+  EXPECT_EQ(
+      errorOf(smolLm2(), options),
+      "E3322 expected a mesh of axes 'tp' and one of 'dp' and 'sp', or of one axis, each of size at least 1 but got "
+      "ep=2, tp=3\n");
+  options.mesh = {{"dp", 3}, {"sp", 3}};
+  EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("but got dp=3, sp=3\n"));
   options.mesh = {};
   EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("of size at least 1 but got no axis\n"));
   options.mesh = {{"sp", 3}, {"sp", 3}};

@@ -54,6 +54,11 @@ public:
     module = std::move(*built);
     PassManager passes(&context);
     passes.addPass(createSplitMeshAxesPass());
+    if (options.hasAxis("dp")) {
+      if (failed(passes.run(*module)))
+        module = {};
+      return;
+    }
     passes.addPass(createExpandRedistributePass());
     VerifyLayoutsPassOptions verification;
     verification.allowUnknown = allowUnknown;
@@ -71,9 +76,11 @@ public:
     interpreter.emplace(*module, exact);
     for (auto weight : module->getOps<WeightOp>())
       ASSERT_FALSE(isError(interpreter->setWeight(weight.getSymName(), valueOf(weight))));
-    freePages.resize(pageCount);
-    std::iota(freePages.begin(), freePages.end(), 0);
-    std::shuffle(freePages.begin(), freePages.end(), random);
+    freePages.assign(options.axisSize("dp"), std::vector<int64_t>(pageCount));
+    for (std::vector<int64_t> &pages : freePages) {
+      std::iota(pages.begin(), pages.end(), 0);
+      std::shuffle(pages.begin(), pages.end(), random);
+    }
   }
 
   Sequence makeSequence(int64_t length) {
@@ -85,15 +92,50 @@ public:
   }
 
   /// Runs one step and compares the logits of some rows, in an order of their own.
-  void step(const Shares &shares) {
+  void step(const Shares &shares) { step(std::vector<Shares>{shares}); }
+
+  /// The same with sequences of each position of axis dp.
+  void step(const std::vector<Shares> &groups) {
+    std::vector<Batch> batches;
+    for (auto [group, shares] : llvm::enumerate(groups))
+      batches.push_back(makeBatch(shares, freePages[group]));
+    llvm::Expected<MeshAttr> mesh = interpreter->getEntryMesh(stepEntry);
+    ASSERT_TRUE(!!mesh) << llvm::toString(mesh.takeError());
+    if (!options.hasAxis("dp")) {
+      auto results = interpreter->runLogical(stepEntry, batches.front().inputs);
+      ASSERT_TRUE(!!results) << llvm::toString(results.takeError());
+      return compare(results->front(), batches.front());
+    }
+    AxisRefAttr axes[] = {AxisRefAttr::get(&context, "dp")};
+    auto groupOf = [&](int64_t rank) { return reference::getGroupPosition(*mesh, rank, axes); };
+    std::vector<reference::RankValues> inputs(batches.front().inputs.size());
+    for (auto [index, values] : llvm::enumerate(inputs))
+      for (int64_t rank = 0; rank < mesh->getRankCount(); ++rank)
+        values.push_back(std::make_shared<const Tensor>(batches[groupOf(rank)].inputs[index]));
+    auto results = interpreter->run(stepEntry, std::move(inputs));
+    ASSERT_TRUE(!!results) << llvm::toString(results.takeError());
+    for (int64_t rank = 0; rank < mesh->getRankCount(); ++rank) {
+      SCOPED_TRACE(testing::Message() << "rank " << rank);
+      compare(*results->front()[rank], batches[groupOf(rank)]);
+    }
+  }
+
+private:
+  /// Inputs of a step of one group of sequences, and the rows that it asks for.
+  struct Batch {
+    std::vector<Tensor> inputs;
+    std::vector<const Row *> expected;
+  };
+
+  Batch makeBatch(const Shares &shares, std::vector<int64_t> &pages) {
     std::vector<int64_t> tokens, positions, starts = {0}, blocks, slots, asked;
     std::vector<const Row *> expected;
     for (auto [sequence, share] : shares) {
       for (int64_t i = 0; i < share; ++i, ++sequence->done) {
         int64_t position = sequence->done;
         if (position % options.pageSlots == 0) {
-          sequence->pages.push_back(freePages.back());
-          freePages.pop_back();
+          sequence->pages.push_back(pages.back());
+          pages.pop_back();
         }
         tokens.push_back(sequence->tokens[position]);
         positions.push_back(position);
@@ -118,19 +160,26 @@ public:
     auto vector = [&](const std::vector<int64_t> &values) {
       return Tensor::ofIntegers({static_cast<int64_t>(values.size())}, i32, values);
     };
-    auto table = Tensor::ofIntegers({static_cast<int64_t>(shares.size()), options.pagesPerSequence()}, i32, blocks);
-    auto results = interpreter->runLogical(
-        stepEntry, {vector(tokens), vector(positions), vector(starts), table, vector(slots), vector(asked)});
-    ASSERT_TRUE(!!results) << llvm::toString(results.takeError());
-    const Tensor &logits = results->front();
-    ASSERT_EQ(logits.getShape(), (ArrayRef<int64_t>{static_cast<int64_t>(asked.size()), config.vocabulary}));
-    for (size_t row = 0; row < asked.size(); ++row)
-      for (int64_t column = 0; column < config.vocabulary; ++column)
-        ASSERT_NEAR(logits.real({static_cast<int64_t>(row), column}), (*expected[asked[row]])[column], 1e-9)
-            << "row " << asked[row] << ", column " << column;
+    Batch batch;
+    batch.inputs = {vector(tokens),
+                    vector(positions),
+                    vector(starts),
+                    Tensor::ofIntegers({static_cast<int64_t>(shares.size()), options.pagesPerSequence()}, i32, blocks),
+                    vector(slots),
+                    vector(asked)};
+    for (int64_t row : asked)
+      batch.expected.push_back(expected[row]);
+    return batch;
   }
 
-private:
+  void compare(const Tensor &logits, const Batch &batch) {
+    ASSERT_EQ(logits.getShape(), (ArrayRef<int64_t>{static_cast<int64_t>(batch.expected.size()), config.vocabulary}));
+    for (size_t row = 0; row < batch.expected.size(); ++row)
+      for (int64_t column = 0; column < config.vocabulary; ++column)
+        ASSERT_NEAR(logits.real({static_cast<int64_t>(row), column}), (*batch.expected[row])[column], 1e-9)
+            << "asked row " << row << ", column " << column;
+  }
+
   static constexpr int64_t pageCount = 24;
 
   static bool isError(llvm::Error error) {
@@ -164,7 +213,7 @@ private:
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
   std::optional<reference::Interpreter> interpreter;
-  std::vector<int64_t> freePages;
+  std::vector<std::vector<int64_t>> freePages; ///< of each position of axis dp
 };
 
 /// Three sequences: one in chunks, one alone in the middle of another's decoding, one that joins late; then tokens one
@@ -248,6 +297,48 @@ TEST(LlamaMeaning, SequenceParallel) {
       SCOPED_TRACE(text + "groups of " + std::to_string(groups));
       Runner runner(randomConfig(random, ranks, groups), mesh, random);
       runBatches(runner);
+      if (testing::Test::HasFatalFailure())
+        return;
+    }
+}
+
+// Each group has sequences of its own: as many as it has, also none, in the same step; groups go idle and come back.
+TEST(LlamaMeaning, DataParallelAttention) {
+  std::mt19937 random(29);
+  for (const Runner::Mesh &mesh :
+       {Runner::Mesh{{"dp", 1}}, {{"dp", 2}}, {{"dp", 3}}, {{"dp", 2}, {"tp", 2}}, {{"tp", 2}, {"dp", 3}}, {{"dp", 5}}})
+    for (int64_t share : {1, 3}) {
+      std::string text;
+      int64_t groups = 1, tensor = 1;
+      for (const auto &[name, size] : mesh) {
+        (name == "dp" ? groups : tensor) *= size;
+        text += name + "=" + std::to_string(size) + " ";
+      }
+      SCOPED_TRACE(text + std::to_string(share) + " query heads a key-value head");
+      Runner runner(randomConfig(random, groups * tensor, share), mesh, random);
+      ASSERT_TRUE(runner.isBuilt());
+      runner.start();
+      std::vector<Sequence> sequences;
+      for (int64_t i = 0; i < 2 * groups; ++i)
+        sequences.push_back(runner.makeSequence(7 + i % 3));
+      // Nobody but group 0; everybody but group 0, one of them two sequences; everybody; nobody but the last one.
+      std::vector<Shares> step(groups);
+      step[0] = {{&sequences[0], 5}};
+      runner.step(step);
+      for (int64_t group = 0; group < groups; ++group) {
+        step[group].clear();
+        if (group == 1)
+          step[group] = {{&sequences[2 * group], 3}, {&sequences[2 * group + 1], 1}};
+        else if (group > 1)
+          step[group] = {{&sequences[2 * group], group}};
+      }
+      runner.step(step);
+      for (int64_t group = 0; group < groups; ++group)
+        step[group] = {{&sequences[2 * group + 1], 4}, {&sequences[2 * group], 1}};
+      runner.step(step);
+      step.assign(groups, {});
+      step.back() = {{&sequences[2 * groups - 2], 1}};
+      runner.step(step);
       if (testing::Test::HasFatalFailure())
         return;
     }
