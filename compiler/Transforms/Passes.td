@@ -24,6 +24,27 @@ def VerifyLayoutsPass : Pass<"muster-verify-layouts", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"proved", "proved", "results and claims examined">];
 }
 
+def VerifyCountsPass : Pass<"muster-verify-counts", "::mlir::ModuleOp"> {
+  let summary = "Prove that what moves rows of unequal parts has the counts of these rows";
+  let description = [{
+    Every operation that moves a ragged dim takes counts: set on every path, of the batch and the unit of the rows, over the group and the same
+    on all its ranks, as many as there are rows. What is made for rows has room for them.
+
+    Refused: no counts, or counts that nothing sets on some path (E1201), of another batch (E1202) or unit (E1203), that ranks of the group do
+    not agree on (E1205), that say another number than there are rows (E1206), rows handed out in equal parts to which nothing aligns them
+    (E1208), a buffer that a step may exceed (E1209), two exchanges of one batch (E1212), one batch padded in two ways (E1214). Sizes are
+    compared as expressions; where they differ, a step in which their numbers do is told. What is neither is an error too (E1220), unless
+    `allow-unknown`.
+
+    *Requires*: nothing. Counts are explicit from phase counted on.
+    *Guarantees*: on every path, for all steps that the bounds and the checks allow, counts are those of the rows that they move.
+  }];
+  let options = [Option<"allowUnknown", "allow-unknown", "bool", "false", "Warn where nothing can be proved instead of failing">,
+                 Option<"explain", "explain", "bool", "false", "List the bounds that are checked at run time">];
+  let statistics = [Statistic<"checked", "checked", "operations with counts">,
+                    Statistic<"runtimeChecks", "run-time-checks", "bounds that are checked at run time">];
+}
+
 def VerifyCollectivesPass : Pass<"muster-verify-collectives", "::mlir::ModuleOp"> {
   let summary = "Check that every rank issues the same collectives in the same order";
   let description = [{
@@ -61,6 +82,38 @@ def SplitMeshAxesPass : Pass<"muster-split-mesh-axes", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::muster::MusterDialect", "::mlir::arith::ArithDialect"];
   let statistics = [Statistic<"split", "split", "meshes changed">];
+}
+
+def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir::ModuleOp"> {
+  let summary = "Count the rows of every rank, and give the counts to what moves them";
+  let description = [{
+    A model says of a dim that it is divided in parts of any length, `t/dp : tokens @step`. This pass makes their lengths values: one exchange at
+    the top of the function for all units of all batches, of the sizes of the arguments that have such dims. A batch has one start more than it
+    has requests. Each redistribution that takes a ragged dim to other axes then gets its counts.
+
+    Where `muster.bounds` bounds all positions together (`"t.total" = 1024`) below the sum of what each may have, a `muster.check_count` ends
+    steps that have more.
+
+    A batch that the function counts itself is left alone: what is missing there is a fault to be found, not a gap to be filled.
+
+    ```mlir
+    func.func @step(%tokens: tensor<?xi32> {muster.layout = #muster.layout<[t/dp : tokens @step]>}) -> ... {
+      %all = muster.redistribute %tokens from <[t/dp : tokens @step]> to <[t]> : tensor<?xi32> -> tensor<?xi32>
+    // becomes
+      %t = tensor.dim %tokens, %c0 : tensor<?xi32>
+      %n = muster.local_count %t field "t" : !muster.counts<[], tokens, @step>
+      %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+      %all = muster.redistribute %tokens counts(%c : !muster.counts<[dp], tokens, @step>) from <[t/dp : tokens @step]> to <[t]>
+          : tensor<?xi32> -> tensor<?xi32>
+    ```
+
+    *Requires*: dims of one unit and batch have one name (E1206) and the same axes (E1204); what is moved is counted by an argument (E1201).
+    *Guarantees*: every redistribution that moves a ragged dim has counts, on every path.
+  }];
+  let dependentDialects = ["::muster::MusterDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+  let statistics = [Statistic<"countsMade", "counts", "counts made">,
+                    Statistic<"operationsGiven", "given", "operations given counts">,
+                    Statistic<"checksPlaced", "checks", "checks of capacity placed">];
 }
 
 def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleOp"> {

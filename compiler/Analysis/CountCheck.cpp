@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Analysis/CountCheck.h"
+
+#include "compiler/Analysis/AxisDigits.h"
+#include "compiler/Analysis/CountInference.h"
+#include "compiler/Analysis/Uniformity.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace muster;
+using Kind = CountTerm::Kind;
+
+namespace {
+
+using AxisSet = llvm::SmallDenseSet<unsigned, 4>;
+
+bool isDifferent(int64_t left, int64_t right) { return left != right; }
+bool isGreater(int64_t left, int64_t right) { return left > right; }
+
+/// What a size says of rows, for errors: the unit and batch of the rows, where it is just that.
+std::optional<Countable> countableOf(const CountTerm *term) {
+  const CountTerm *rows = findTerm(term, Kind::Rows);
+  bool isSimple =
+      term->kind == Kind::Rows || (term->kind == Kind::Total && term->operands.front()->kind == Kind::Exchanged &&
+                                   term->operands.front()->operands.front()->kind == Kind::Rows);
+  return isSimple ? std::optional(rows->what) : std::nullopt;
+}
+
+/// How the rows of a term are padded; null where they are not.
+const CountTerm *paddingOf(const CountTerm *term) { return findTerm(term, Kind::Pad); }
+
+class CountChecker {
+public:
+  explicit CountChecker(CountReport &report) : report(report) {}
+
+  void checkFunction(func::FuncOp function, MeshAttr mesh);
+
+private:
+  /// A function in one of its calls.
+  struct Frame {
+    CountInference &inference;
+    const Uniformity &uniformity;
+  };
+
+  void walk(Frame frame, Block &block);
+  void check(Frame frame, Operation &op);
+  /// An operation of the group `axes` that takes a dim of `tensor`, of which a rank has a part or the whole, by
+  /// `counts`.
+  void checkMoved(Frame frame, Operation &op, Value tensor, int64_t dim, Value counts, const AxisSet &group,
+                  bool isPart);
+  /// The same in equal parts: what is gathered must be of one size, what is handed out must divide.
+  void checkEqualParts(Frame frame, Operation &op, Value tensor, int64_t dim, ArrayAttr axes, bool isPart);
+  void checkRedistribute(Frame frame, RedistributeOp op);
+  void checkExchange(ExchangeCountsOp op);
+  void checkCarried(Operation &op);
+  /// That `needed` is at most what `room` has, where rows of unequal parts are in it.
+  void checkRoom(Frame frame, Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what);
+  void checkStructured(Frame frame, linalg::LinalgOp op);
+  void checkSlices(Frame frame, Operation &op);
+  void checkCapacity(Frame frame, CheckCountOp op);
+
+  bool isUndefined(Operation &op, const CountTerm *term, StringRef what);
+  bool isAllowed(const CountSample &sample) const;
+  std::optional<int64_t> greatest(const CountTerm *term) const;
+  CountFinding &add(int number, Operation &op, const Twine &message);
+
+  CountReport &report;
+  CountTerms *terms = nullptr;
+  llvm::DenseSet<std::pair<Operation *, int>> reported;
+  llvm::DenseSet<Operation *> counted;
+  llvm::StringSet<> epochs;
+  /// Who exchanged a field of a batch first.
+  std::map<std::pair<Countable, std::string>, SmallVector<ExchangeCountsOp>> exchanges;
+  /// Steps go on only where these hold: at most so many.
+  SmallVector<std::pair<const CountTerm *, int64_t>> ensured;
+};
+
+} // namespace
+
+CountFinding &CountChecker::add(int number, Operation &op, const Twine &message) {
+  static CountFinding dropped;
+  // Once an operation, though its function is called more than once.
+  if (!reported.insert({&op, number}).second)
+    return dropped = {};
+  report.findings.push_back({number, &op, message.str(), {}});
+  return report.findings.back();
+}
+
+bool CountChecker::isAllowed(const CountSample &sample) const {
+  return llvm::all_of(ensured, [&](const auto &entry) {
+    std::optional<int64_t> value = terms->evaluate(entry.first, sample, 0);
+    return !value || *value <= entry.second;
+  });
+}
+
+/// An upper bound of a size on every rank; nothing where none is known.
+std::optional<int64_t> CountChecker::greatest(const CountTerm *term) const {
+  std::optional<int64_t> best;
+  for (auto [known, bound] : ensured)
+    if (known == term && (!best || bound < *best))
+      best = bound;
+  auto take = [&](std::optional<int64_t> bound) {
+    if (bound && (!best || *bound < *best))
+      best = bound;
+  };
+  switch (term->kind) {
+  case Kind::Constant:
+    return term->number;
+  case Kind::Rows: {
+    auto bound = terms->bounds.find(term->what);
+    take(bound == terms->bounds.end() ? std::nullopt : std::optional(bound->second));
+    return best;
+  }
+  case Kind::Total: {
+    // Every position has at most its bound.
+    const CountTerm *vector = term->operands.front();
+    if (vector->kind != Kind::Exchanged)
+      return best;
+    std::optional<int64_t> each = greatest(vector->operands.front()), positions = terms->positionsOf(vector->axes);
+    take(each && positions ? std::optional(*each * *positions) : std::nullopt);
+    return best;
+  }
+  case Kind::Add: {
+    std::optional<int64_t> left = greatest(term->operands[0]), right = greatest(term->operands[1]);
+    take(left && right ? std::optional(*left + *right) : std::nullopt);
+    return best;
+  }
+  case Kind::Multiply: {
+    std::optional<int64_t> left = greatest(term->operands[0]), right = greatest(term->operands[1]);
+    take(left && right && *left >= 0 && *right >= 0 ? std::optional(*left * *right) : std::nullopt);
+    return best;
+  }
+  case Kind::Either: {
+    std::optional<int64_t> left = greatest(term->operands[0]), right = greatest(term->operands[1]);
+    take(left && right ? std::optional(std::max(*left, *right)) : std::nullopt);
+    return best;
+  }
+  default:
+    return best;
+  }
+}
+
+bool CountChecker::isUndefined(Operation &op, const CountTerm *term, StringRef what) {
+  const CountTerm *undefined = findTerm(term, Kind::Undefined);
+  if (!undefined)
+    return false;
+  CountFinding &finding = add(1201, op, what + " may be undefined");
+  finding.notes.push_back({undefined->value.getLoc(), "nothing is set here"});
+  // The innermost branch of which one side has nothing.
+  std::function<void(const CountTerm *)> find = [&](const CountTerm *own) {
+    for (auto [index, operand] : llvm::enumerate(own->operands))
+      if (findTerm(operand, Kind::Undefined)) {
+        if (own->kind == Kind::Either)
+          finding.notes.push_back({own->value.getLoc(), index == 0 ? "so it is where this condition holds"
+                                                                   : "so it is where this condition does not hold"});
+        return find(operand);
+      }
+  };
+  find(term);
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// What moves rows
+//===----------------------------------------------------------------------===//
+
+void CountChecker::checkMoved(Frame frame, Operation &op, Value tensor, int64_t dim, Value counts, const AxisSet &group,
+                              bool isPart) {
+  if (counted.insert(&op).second)
+    ++report.operations;
+  const CountTerm *vector = frame.inference.termOf(counts), *size = frame.inference.sizeOf(tensor, dim);
+  if (isUndefined(op, vector, "the counts") || isUndefined(op, size, "the size of what is moved"))
+    return;
+  Variation variation = frame.uniformity.of(counts).elements;
+  if (std::optional<unsigned> axis = variation.common(group)) {
+    StringRef name = frame.uniformity.getMesh().getAxes()[*axis].getName();
+    CountFinding &finding =
+        add(1205, op,
+            "expected counts that are the same on all ranks of the group but got some that differ over '" + name + "'");
+    finding.notes.push_back({variation.originOf(*axis), ("they differ over '" + name + "' from here on").str()});
+    return;
+  }
+  const CountTerm *expected = terms->elementOf(isPart ? Kind::Own : Kind::Total, vector);
+  if (expected == size)
+    return;
+  auto type = cast<CountsType>(counts.getType());
+  Countable given{type.getEpoch().getValue().str(), type.getUnit()};
+  std::string side = isPart ? "a rank's rows" : "the rows of all ranks";
+  auto difference =
+      terms->findDifference(size, expected, isDifferent, [&](const CountSample &sample) { return isAllowed(sample); });
+  if (!difference) {
+    add(1220, op, "cannot prove that the counts count these rows: that " + size->print() + " is " + expected->print());
+    return;
+  }
+  std::optional<Countable> rows = ::countableOf(size);
+  int number = rows && rows->epoch != given.epoch       ? 1202
+               : rows && rows->unit != given.unit       ? 1203
+               : paddingOf(size) != paddingOf(expected) ? 1214
+                                                        : 1206;
+  CountFinding &finding =
+      add(number, op,
+          number == 1214 ? "expected one way of padding a batch but got rows that are " + size->print() +
+                               " and counts that say " + expected->print()
+                         : "expected counts of " + (rows ? rows->text() : size->print()) + " but got " +
+                               (number == 1206 ? "counts that say " + expected->print() : given.text()));
+  finding.notes.push_back({op.getLoc(), difference->print() + ", " + side + " are " + std::to_string(difference->left) +
+                                            " at position " + std::to_string(difference->position) +
+                                            " and the counts say " + std::to_string(difference->right)});
+  finding.notes.push_back({counts.getLoc(), "the counts are made here"});
+}
+
+/// That a term is a multiple of a number in every step, by its form.
+static bool isMultipleOf(const CountTerm *term, int64_t number) {
+  auto operand = [&](unsigned index) { return isMultipleOf(term->operands[index], number); };
+  switch (term->kind) {
+  case Kind::Constant:
+    return term->number % number == 0;
+  case Kind::Pad:
+    return term->number % number == 0;
+  case Kind::Own:
+  case Kind::Total:
+  case Kind::Maximum:
+  case Kind::OwnOffset:
+  case Kind::Exchanged:
+    return operand(0);
+  case Kind::Multiply:
+    return operand(0) || operand(1);
+  case Kind::Add:
+  case Kind::Subtract:
+  case Kind::Lesser:
+  case Kind::Greater:
+  case Kind::Either:
+    return operand(0) && operand(1);
+  default:
+    return number == 1;
+  }
+}
+
+void CountChecker::checkEqualParts(Frame frame, Operation &op, Value tensor, int64_t dim, ArrayAttr axes, bool isPart) {
+  AxisSet group = frame.uniformity.axesOf(axes);
+  const CountTerm *size = frame.inference.sizeOf(tensor, dim);
+  if (group.empty() || isUndefined(op, size, "the size of what is moved"))
+    return;
+  Variation variation = frame.uniformity.of(tensor).sizes;
+  std::optional<unsigned> axis = variation.common(group);
+  const CountTerm *rows = findTerm(size, Kind::Rows);
+  if (isPart) {
+    // Other dims may differ; of this one a constant or what is the same on all ranks does not.
+    if (!axis || size->kind == Kind::Constant || (size->kind == Kind::Symbol && !size->text.empty()) ||
+        size->kind == Kind::Total)
+      return;
+    StringRef name = frame.uniformity.getMesh().getAxes()[*axis].getName();
+    CountFinding &finding =
+        add(1201, op,
+            "moves " + (rows ? "rows of " + rows->what.text() : std::string("parts of different sizes")) + " over '" +
+                name + "' without counts");
+    finding.notes.push_back(
+        {variation.originOf(*axis), ("their number differs over '" + name + "' from here on").str()});
+    return;
+  }
+  MeshAttr mesh = frame.uniformity.getMesh();
+  int64_t parts = getGroupSize(mesh, axes);
+  if (!rows || ShapedType::isDynamic(parts) || isMultipleOf(size, parts))
+    return;
+  const CountTerm *rest = terms->binary(
+      Kind::Subtract, size,
+      terms->binary(Kind::Multiply, terms->binary(Kind::Divide, size, terms->constant(parts)), terms->constant(parts)));
+  auto difference = terms->findDifference(rest, terms->constant(0), isDifferent,
+                                          [&](const CountSample &sample) { return isAllowed(sample); });
+  if (!difference) {
+    add(1220, op, "cannot prove that " + size->print() + " is a multiple of " + Twine(parts));
+    return;
+  }
+  CountFinding &finding = add(1208, op,
+                              "hands out " + size->print() + " in " + Twine(parts) +
+                                  " equal parts, to a multiple of which nothing aligns it");
+  std::optional<int64_t> number = terms->evaluate(size, difference->sample, difference->position);
+  finding.notes.push_back({op.getLoc(), difference->print() + ", there are " + std::to_string(number.value_or(0)) +
+                                            " rows at position " + std::to_string(difference->position)});
+}
+
+void CountChecker::checkRedistribute(Frame frame, RedistributeOp op) {
+  SmallVector<int64_t> dims = op.getRaggedDims();
+  if (dims.empty())
+    return;
+  for (int64_t dim : dims) {
+    LayoutTermAttr from = raggedTermOf(op.getFrom().getDims()[dim]), to = raggedTermOf(op.getTo().getDims()[dim]);
+    LayoutTermAttr term = from ? from : to;
+    Value counts = op.getCountsOf(dim);
+    if (!counts) {
+      add(1201, *op, "moves rows of " + muster::countableOf(term).text() + " without counts");
+      continue;
+    }
+    AxisSet group;
+    for (AxisRefAttr axis : term.getAxes())
+      if (std::optional<AxisPart> part = findAxisPart(frame.uniformity.getMesh(), getAxisName(axis));
+          part && part->size != 1)
+        group.insert(part->index);
+    checkMoved(frame, *op, op.getInput(), dim, counts, group, /*isPart=*/static_cast<bool>(from));
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Once a step
+//===----------------------------------------------------------------------===//
+
+/// Only one of them runs.
+static bool areExclusive(Operation *left, Operation *right) {
+  for (Operation *parent = left->getParentOp(); parent; parent = parent->getParentOp())
+    if (auto branch = dyn_cast<scf::IfOp>(parent); branch && branch->isAncestor(right))
+      return branch.getThenRegion().isAncestor(left->getParentRegion()) !=
+             branch.getThenRegion().isAncestor(right->getParentRegion());
+  return false;
+}
+
+void CountChecker::checkExchange(ExchangeCountsOp op) {
+  if (Operation *loop = op->getParentOfType<LoopLikeOpInterface>()) {
+    CountFinding &finding = add(1212, *op, "exchanges counts at every turn of a loop: a step has one record");
+    finding.notes.push_back({loop->getLoc(), "this loop"});
+  }
+  for (Value input : op.getInputs()) {
+    auto type = cast<CountsType>(input.getType());
+    Countable what{type.getEpoch().getValue().str(), type.getUnit()};
+    epochs.insert(what.epoch);
+    std::string field;
+    if (auto local = input.getDefiningOp<LocalCountOp>())
+      field = local.getFieldName().str();
+    else if (auto step = input.getDefiningOp<StepFieldOp>())
+      field = step.getField().str();
+    SmallVector<ExchangeCountsOp> &others = exchanges[{what, field}];
+    for (ExchangeCountsOp other : others)
+      if (other != op && !areExclusive(other, op)) {
+        CountFinding &finding = add(1212, *op, "expected one exchange of " + what.text() + " in a step but got two");
+        finding.notes.push_back({other.getLoc(), "the other is here"});
+        break;
+      }
+    if (!llvm::is_contained(others, op))
+      others.push_back(op);
+  }
+}
+
+void CountChecker::checkCarried(Operation &op) {
+  for (Type type : op.getResultTypes())
+    if (isa<CountsType, OffsetsType>(type))
+      add(1212, op, "carries counts from turn to turn: the counts of a step do not change");
+}
+
+//===----------------------------------------------------------------------===//
+// Room for rows
+//===----------------------------------------------------------------------===//
+
+void CountChecker::checkRoom(Frame frame, Operation &op, const CountTerm *needed, const CountTerm *room,
+                             StringRef what) {
+  if (needed == room || (!findTerm(needed, Kind::Rows) && !findTerm(room, Kind::Rows)))
+    return;
+  if (isUndefined(op, needed, "the number of rows") || isUndefined(op, room, "the size of the buffer"))
+    return;
+  std::optional<int64_t> most = greatest(needed);
+  if (most && room->kind == Kind::Constant && *most <= room->number)
+    return;
+  // The whole has room for a part.
+  if (room->kind == Kind::Total && terms->elementOf(Kind::Own, room->operands.front()) == needed)
+    return;
+  auto difference =
+      terms->findDifference(needed, room, isGreater, [&](const CountSample &sample) { return isAllowed(sample); });
+  if (!difference) {
+    add(1220, op, "cannot prove that " + what + " has room: that " + needed->print() + " is at most " + room->print());
+    return;
+  }
+  CountFinding &finding =
+      add(1209, op, what + " has room for " + room->print() + " rows, but there are " + needed->print());
+  finding.notes.push_back({op.getLoc(), difference->print() + ", there is room for " +
+                                            std::to_string(difference->right) + " rows at position " +
+                                            std::to_string(difference->position) + " and " +
+                                            std::to_string(difference->left) + " come"});
+}
+
+/// Dims that one loop walks have one size: another would be read or written beyond its end.
+void CountChecker::checkStructured(Frame frame, linalg::LinalgOp op) {
+  llvm::SmallDenseMap<unsigned, const CountTerm *> loops;
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isa<RankedTensorType>(operand.get().getType()))
+      continue;
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
+      auto loop = dyn_cast<AffineDimExpr>(expr);
+      if (!loop)
+        continue;
+      const CountTerm *size = frame.inference.sizeOf(operand.get(), static_cast<int64_t>(dim));
+      const CountTerm *&first = loops.try_emplace(loop.getPosition(), size).first->second;
+      if (first == size)
+        continue;
+      // Whichever is greater: they must be equal.
+      std::string what =
+          op.isDpsInit(&operand) ? "the buffer" : "operand " + std::to_string(operand.getOperandNumber());
+      checkRoom(frame, *op, first, size, what);
+      checkRoom(frame, *op, size, first, "operand 0");
+    }
+  }
+}
+
+void CountChecker::checkSlices(Frame frame, Operation &op) {
+  auto end = [&](OpFoldResult offset, OpFoldResult size, OpFoldResult stride) -> const CountTerm * {
+    auto term = [&](OpFoldResult value) {
+      std::optional<int64_t> number = getConstantIntValue(value);
+      return number ? terms->constant(*number) : frame.inference.termOf(cast<Value>(value));
+    };
+    return isConstantIntValue(stride, 1) ? terms->binary(Kind::Add, term(size), term(offset)) : nullptr;
+  };
+  auto check = [&](auto slice, Value tensor, StringRef what) {
+    for (auto [dim, offset, size, stride] :
+         llvm::enumerate(slice.getMixedOffsets(), slice.getMixedSizes(), slice.getMixedStrides()))
+      if (const CountTerm *needed = end(offset, size, stride))
+        checkRoom(frame, op, needed, frame.inference.sizeOf(tensor, static_cast<int64_t>(dim)), what);
+  };
+  if (auto extract = dyn_cast<tensor::ExtractSliceOp>(op))
+    check(extract, extract.getSource(), "what is read");
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+    check(insert, insert.getDest(), "the buffer");
+}
+
+void CountChecker::checkCapacity(Frame frame, CheckCountOp op) {
+  const CountTerm *term = frame.inference.termOf(op.getCount());
+  std::optional<int64_t> most = greatest(term);
+  if (op->getParentOp() == frame.inference.getFunction())
+    ensured.push_back({term, static_cast<int64_t>(op.getBound())});
+  if (!most || *most > static_cast<int64_t>(op.getBound()))
+    report.checks.push_back({op.getLoc(), term->print() + " at most " + std::to_string(op.getBound())});
+}
+
+//===----------------------------------------------------------------------===//
+// Walk
+//===----------------------------------------------------------------------===//
+
+void CountChecker::walk(Frame frame, Block &block) {
+  for (Operation &op : block) {
+    check(frame, op);
+    if (auto call = dyn_cast<func::CallOp>(op)) {
+      CountInference *inside = frame.inference.callee(call);
+      const Uniformity *uniformity = frame.uniformity.callee(call);
+      if (inside && uniformity)
+        for (Block &inner : inside->getFunction().getBody())
+          walk({*inside, *uniformity}, inner);
+      continue;
+    }
+    if (isa<linalg::LinalgOp>(op))
+      continue;
+    for (Region &region : op.getRegions())
+      for (Block &inner : region)
+        walk(frame, inner);
+  }
+}
+
+void CountChecker::check(Frame frame, Operation &op) {
+  auto moved = [&](auto own, bool isPart) {
+    auto dim = static_cast<int64_t>(own.getDim());
+    if (own.getCounts())
+      checkMoved(frame, op, own.getInput(), dim, own.getCounts(), frame.uniformity.axesOf(own.getAxes()), isPart);
+    else
+      checkEqualParts(frame, op, own.getInput(), dim, own.getAxes(), isPart);
+  };
+  llvm::TypeSwitch<Operation *>(&op)
+      .Case([&](AllGatherOp own) { moved(own, /*isPart=*/true); })
+      .Case<ReduceScatterOp, SliceOp>([&](auto own) { moved(own, /*isPart=*/false); })
+      .Case([&](AllToAllOp own) {
+        auto split = static_cast<int64_t>(own.getSplit()), concat = static_cast<int64_t>(own.getConcat());
+        if (own.getRaggedDim() >= 0)
+          checkMoved(frame, op, own.getInput(), own.getRaggedDim(), own.getCounts(),
+                     frame.uniformity.axesOf(own.getAxes()), /*isPart=*/own.getRaggedDim() == concat);
+        if (own.getRaggedDim() != concat && split != concat)
+          checkEqualParts(frame, op, own.getInput(), concat, own.getAxes(), /*isPart=*/true);
+        if (own.getRaggedDim() != split)
+          checkEqualParts(frame, op, own.getInput(), split, own.getAxes(), /*isPart=*/false);
+      })
+      .Case([&](RedistributeOp own) { checkRedistribute(frame, own); })
+      .Case([&](ExchangeCountsOp own) { checkExchange(own); })
+      .Case([&](CheckCountOp own) { checkCapacity(frame, own); })
+      .Case<scf::ForOp, scf::WhileOp>([&](auto own) { checkCarried(*own); })
+      .Case([&](linalg::LinalgOp own) { checkStructured(frame, own); })
+      .Default([&](Operation *) { checkSlices(frame, op); });
+}
+
+/// Bounds of the rows of each position, by the names of dims.
+static void readBounds(func::FuncOp function, CountTerms &terms) {
+  auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
+  for (unsigned i = 0; bounds && i < function.getNumArguments(); ++i) {
+    auto layout = function.getArgAttrOfType<LayoutAttr>(i, attribute::layout);
+    for (LayoutDimAttr dim : layout ? layout.getDims() : ArrayRef<LayoutDimAttr>())
+      if (LayoutTermAttr term = raggedTermOf(dim))
+        if (auto bound = bounds.getAs<IntegerAttr>(term.getName()))
+          terms.bounds[muster::countableOf(term)] = bound.getInt();
+  }
+}
+
+void CountChecker::checkFunction(func::FuncOp function, MeshAttr mesh) {
+  CountTerms own(mesh);
+  terms = &own;
+  readBounds(function, own);
+  exchanges.clear();
+  ensured.clear();
+  CountInference inference(function, mesh, own);
+  Uniformity uniformity(function, mesh);
+  for (Block &block : function.getBody())
+    walk({inference, uniformity}, block);
+  report.batches = static_cast<int64_t>(epochs.size());
+}
+
+CountReport muster::checkCounts(ModuleOp module) {
+  CountReport report;
+  llvm::DenseSet<StringRef> called;
+  module.walk([&](func::CallOp call) { called.insert(call.getCallee()); });
+  CountChecker checker(report);
+  for (auto function : module.getOps<func::FuncOp>()) {
+    MeshAttr mesh = getMesh(function);
+    if (mesh && !function.isExternal() && !called.contains(function.getSymName()))
+      checker.checkFunction(function, mesh);
+  }
+  return report;
+}

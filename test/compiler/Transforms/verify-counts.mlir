@@ -1,0 +1,248 @@
+// RUN: muster-opt %s --split-input-file --verify-diagnostics --muster-verify-counts
+
+// Rows of every rank gathered, computed with, and handed out by the counts of these very rows.
+muster.mesh @mesh <["dp" = 2, "tp" = 2]>
+func.func @gather_and_scatter(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %rows = muster.total %c : !muster.counts<[dp], tokens, @step>
+  %empty = tensor.empty(%rows) : tensor<?x6xf32>
+  %s = linalg.add ins(%g, %g : tensor<?x6xf32>, tensor<?x6xf32>) outs(%empty : tensor<?x6xf32>) -> tensor<?x6xf32>
+  %own = muster.reduce_scatter %s sum on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %part = muster.slice %g on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %mine = tensor.empty(%t) : tensor<?x6xf32>
+  %sum = linalg.add ins(%own, %part : tensor<?x6xf32>, tensor<?x6xf32>) outs(%mine : tensor<?x6xf32>) -> tensor<?x6xf32>
+  return %sum : tensor<?x6xf32>
+}
+
+// -----
+
+// The counts of the first child for the rows of the second: SGLang #7815, after its first mending.
+muster.mesh @mesh <["dp" = 3]>
+func.func @other_batch(%a: tensor<?x6xf32> {muster.layout = #muster.layout<[t.a/dp : tokens @step.a, i]>},
+                       %b: tensor<?x6xf32> {muster.layout = #muster.layout<[t.b/dp : tokens @step.b, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %a, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step.a>
+  // expected-note @+1 {{the counts are made here}}
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step.a> -> !muster.counts<[dp], tokens, @step.a>
+  // expected-error @+2 {{E1202 expected counts of tokens @step.b but got tokens @step.a}}
+  // expected-note @+1 {{where the tokens @step.a of the ranks are 3, 5, 7 and the tokens @step.b of the ranks are 4, 6, 8, a rank's rows are 4 at position 0 and the counts say 3}}
+  %g = muster.all_gather %b on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step.a>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g : tensor<?x6xf32>
+}
+
+// -----
+
+muster.mesh @mesh <["dp" = 2]>
+func.func @other_unit(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>},
+                      %s: tensor<?xi32> {muster.layout = #muster.layout<[s/dp : requests @step]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %size = tensor.dim %s, %c0 : tensor<?xi32>
+  %n = muster.local_count %size : !muster.counts<[], requests, @step>
+  // expected-note @+1 {{made here}}
+  %c = muster.exchange_counts %n : !muster.counts<[], requests, @step> -> !muster.counts<[dp], requests, @step>
+  // expected-error @+2 {{E1203 expected counts of tokens @step but got requests @step}}
+  // expected-note @+1 {{the counts say}}
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], requests, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g : tensor<?x6xf32>
+}
+
+// -----
+
+// Half of the rows are counted.
+muster.mesh @mesh <["dp" = 2]>
+func.func @other_number(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %half = arith.divui %t, %c2 : index
+  %n = muster.local_count %half : !muster.counts<[], tokens, @step>
+  // expected-note @+1 {{made here}}
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  // expected-error @+2 {{E1206 expected counts of tokens @step but got counts that say (own tokens @step / 2)}}
+  // expected-note @+1 {{where the tokens @step of the ranks are 3, 5, a rank's rows are 3 at position 0 and the counts say 1}}
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g : tensor<?x6xf32>
+}
+
+// -----
+
+// A branch in which nobody exchanged counts.
+muster.mesh @mesh <["dp" = 2]>
+func.func @undefined(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}, %first: i1) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  // expected-note @-3 {{so it is where this condition holds}}
+  %c = scf.if %first -> !muster.counts<[dp], tokens, @step> {
+    // expected-note @+1 {{nothing is set here}}
+    %nothing = ub.poison : !muster.counts<[dp], tokens, @step>
+    scf.yield %nothing : !muster.counts<[dp], tokens, @step>
+  } else {
+    %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+    %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+    %e = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+    scf.yield %e : !muster.counts<[dp], tokens, @step>
+  }
+  // expected-error @+1 {{E1201 the counts may be undefined}}
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g : tensor<?x6xf32>
+}
+
+// -----
+
+muster.mesh @mesh <["dp" = 2]>
+// expected-note @+1 {{their number differs over 'dp' from here on}}
+func.func @no_counts(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  // expected-error @+1 {{E1201 moves rows of tokens @step over 'dp' without counts}}
+  %g = muster.all_gather %x on "dp" dim 0 : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g : tensor<?x6xf32>
+}
+
+// -----
+
+muster.mesh @mesh <["dp" = 2]>
+func.func @no_counts_of_a_redistribution(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  // expected-error @+1 {{E1201 moves rows of tokens @step without counts}}
+  %g = muster.redistribute %x from <[t/dp : tokens @step, i]> to <[t, i]> : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g : tensor<?x6xf32>
+}
+
+// -----
+
+// Each rank chooses by its own rows which of two records it believes.
+muster.mesh @mesh <["dp" = 2]>
+// expected-note @+1 {{they differ over 'dp' from here on}}
+func.func @not_agreed(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %d = muster.scale %c times 2 : !muster.counts<[dp], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %idle = arith.cmpi eq, %t, %c0 : index
+  %chosen = arith.select %idle, %d, %c : !muster.counts<[dp], tokens, @step>
+  // expected-error @+1 {{E1205 expected counts that are the same on all ranks of the group but got some that differ over 'dp'}}
+  %g = muster.all_gather %x on "dp" dim 0 counts(%chosen : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g : tensor<?x6xf32>
+}
+
+// -----
+
+// The gathered rows of all ranks into a buffer for the rank's own: the second fault of SGLang #7815.
+muster.mesh @mesh <["dp" = 2]>
+func.func @buffer_of_own_rows(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %buffer = tensor.empty(%t) : tensor<?x6xf32>
+  // expected-error @+2 {{E1209 the buffer has room for own tokens @step rows, but there are total(tokens @step)}}
+  // expected-note @+1 {{where the tokens @step of the ranks are 3, 5, there is room for 3 rows at position 0 and 8 come}}
+  %s = linalg.add ins(%g, %g : tensor<?x6xf32>, tensor<?x6xf32>) outs(%buffer : tensor<?x6xf32>) -> tensor<?x6xf32>
+  return %s : tensor<?x6xf32>
+}
+
+// -----
+
+// Room for the bound of all ranks together is enough; for one less it is not.
+muster.mesh @mesh <["dp" = 2]>
+func.func @bounded(%x: tensor<?xf32> {muster.layout = #muster.layout<[t/dp : tokens @step]>}) -> (tensor<16xf32>, tensor<15xf32>)
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?xf32> -> tensor<?xf32>
+  %rows = muster.total %c : !muster.counts<[dp], tokens, @step>
+  %large = tensor.empty() : tensor<16xf32>
+  %fits = tensor.insert_slice %g into %large[0] [%rows] [1] : tensor<?xf32> into tensor<16xf32>
+  %small = tensor.empty() : tensor<15xf32>
+  // expected-error @+2 {{E1209 the buffer has room for 15 rows, but there are total(tokens @step)}}
+  // expected-note @+1 {{where the tokens @step of the ranks are 8, 8, there is room for 15 rows at position 0 and 16 come}}
+  %bursts = tensor.insert_slice %g into %small[0] [%rows] [1] : tensor<?xf32> into tensor<15xf32>
+  return %fits, %bursts : tensor<16xf32>, tensor<15xf32>
+}
+
+// -----
+
+// A step that would not fit ends before anything is launched.
+muster.mesh @mesh <["dp" = 2]>
+func.func @checked(%x: tensor<?xf32> {muster.layout = #muster.layout<[t/dp : tokens @step]>}) -> tensor<12xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %rows = muster.total %c : !muster.counts<[dp], tokens, @step>
+  muster.check_count %rows at_most 12 "tokens of a step"
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?xf32> -> tensor<?xf32>
+  %buffer = tensor.empty() : tensor<12xf32>
+  %fits = tensor.insert_slice %g into %buffer[0] [%rows] [1] : tensor<?xf32> into tensor<12xf32>
+  return %fits : tensor<12xf32>
+}
+
+// -----
+
+// Rows of any number handed out in equal parts.
+muster.mesh @mesh <["dp" = 2, "tp" = 2]>
+func.func @not_aligned(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  // expected-error @+2 {{E1208 hands out own tokens @step in 2 equal parts, to a multiple of which nothing aligns it}}
+  // expected-note @+1 {{there are 3 rows at position 0}}
+  %p = muster.reduce_scatter %x sum on "tp" dim 0 : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %p : tensor<?x6xf32>
+}
+
+// -----
+
+muster.mesh @mesh <["dp" = 2]>
+func.func @counted_twice(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> (tensor<?x6xf32>, tensor<?x6xf32>)
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  // expected-note @+1 {{the other is here}}
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  // expected-error @+1 {{E1212 expected one exchange of tokens @step in a step but got two}}
+  %d = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %h = muster.all_gather %x on "dp" dim 0 counts(%d : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g, %h : tensor<?x6xf32>, tensor<?x6xf32>
+}
+
+// -----
+
+// Each of two paths counts once; inside calls too.
+muster.mesh @mesh <["dp" = 2]>
+func.func private @gather(%x: tensor<?x6xf32>, %c: !muster.counts<[dp], tokens, @step>) -> tensor<?x6xf32> attributes {muster.mesh = @mesh} {
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %g : tensor<?x6xf32>
+}
+func.func @through_calls(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}, %p: i1) -> (tensor<?x6xf32>, tensor<?x6xf32>)
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = scf.if %p -> !muster.counts<[dp], tokens, @step> {
+    %e = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+    scf.yield %e : !muster.counts<[dp], tokens, @step>
+  } else {
+    %e = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+    scf.yield %e : !muster.counts<[dp], tokens, @step>
+  }
+  %g = func.call @gather(%x, %c) : (tensor<?x6xf32>, !muster.counts<[dp], tokens, @step>) -> tensor<?x6xf32>
+  %h = func.call @gather(%x, %c) : (tensor<?x6xf32>, !muster.counts<[dp], tokens, @step>) -> tensor<?x6xf32>
+  return %g, %h : tensor<?x6xf32>, tensor<?x6xf32>
+}
