@@ -52,6 +52,9 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
     explained.run = true;
     manager.addPass(createVerifyLayoutsPass(explained));
     manager.addPass(createSplitMeshAxesPass());
+    manager.addPass(createMaterializeTokenCountsPass());
+    manager.addPass(createVerifyCountsPass());
+    manager.addPass(createVerifyCollectivesPass());
     manager.addPass(createExpandRedistributePass());
     break;
   case Phase::Transferred: {
