@@ -79,6 +79,11 @@ Result<uint64_t> pagesOfMemory(const plan::LoadedPlan &plan, uint64_t bytes) {
   return pages;
 }
 
+uint32_t groupsOf(const plan::LoadedPlan &plan) {
+  std::optional<uint32_t> tokens = plan.findRecordField(fieldNames[tokenField]);
+  return tokens ? plan.counts().inputs()[*tokens].width : 1;
+}
+
 std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const schema::PortDimT &dim) {
   const schema::AmountT &size = *dim.size;
   if (size.constant != 0 || size.terms.size() != 1)
@@ -124,7 +129,7 @@ Status PlanStepModel::bindFields() {
       return Status::error(2428, "expected {} in unequal numbers over the axes of t, which are {}, but got {}",
                            fieldNames[i], all[*tokens]->axes.size(), all[*field]->axes.size());
   }
-  groupCount = plan.counts().inputs()[*tokens].width;
+  groupCount = groupsOf(plan);
   firstRank.assign(groupCount, plan.ranks());
   for (uint32_t rank = 0; rank != plan.ranks(); ++rank) {
     groupOf.push_back(plan.positionOn(all[*tokens]->axes, rank));

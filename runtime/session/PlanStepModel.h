@@ -41,6 +41,9 @@ uint64_t pageBytes(const plan::LoadedPlan &plan);
 /// paged state. Never more than slot numbers of 32 bits can name. Error: E2434 where not one page fits.
 Result<uint64_t> pagesOfMemory(const plan::LoadedPlan &plan, uint64_t bytes);
 
+/// How many groups the entry `step` of a plan has; 1 where it has none, or no such entry.
+uint32_t groupsOf(const plan::LoadedPlan &plan);
+
 /// The field of the step record that a port's dim is equal to, if it is one.
 std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const schema::PortDimT &dim);
 
@@ -53,6 +56,8 @@ public:
   const StepLimits &limits() const override { return stepLimits; }
   uint32_t groups() const override { return groupCount; }
   bool isOwn(uint32_t group) const override;
+  /// The lowest rank of a group.
+  uint32_t firstRankOf(uint32_t group) const { return firstRank[group]; }
   /// What is wrong with the batches of this process is said to all processes before anything runs, so that all return
   /// the same number. Errors: E2407 a batch that is not a step, E2503 processes of one group with other loads; those of
   /// Executor::begin and run.

@@ -2,16 +2,17 @@
 //
 // Which group of ranks computes a sequence.
 //
-// Every process has the same queue, because all of them submit the same sequences in the same order, and the same loads,
-// because those are exchanged with every step. Who gets what is a function of both alone, so every process assigns
-// alike, without another word.
+// Every process has the same queue, because all of them submit the same sequences in the same order, and the same
+// loads, because those are exchanged with every step. Who gets what is a function of both alone, so every process
+// assigns alike, without another word.
 //
 //   queue (pages)   loads: places, pages, tokens      assigned
-//   A 3, B 2, C 9   g0: 1, 8, 12    g1: 2, 4, 30      A -> g0 (fewest tokens), B -> g1 (no other place); C waits, though
+//   A 3, B 2, C 9   g0: 1, 8, 12    g1: 2, 4, 30      A -> g0 (fewest tokens), B -> g1 (no other place); C waits,
+//   though
 //                                                     D behind it would fit: nobody overtakes
 //
-// The first in the queue is never overtaken, and a group that runs dry has room for every sequence that was accepted, so
-// nobody waits for ever.
+// The first in the queue is never overtaken, and a group that runs dry has room for every sequence that was accepted,
+// so nobody waits for ever.
 
 #ifndef MUSTER_RUNTIME_SESSION_ROUTER_H
 #define MUSTER_RUNTIME_SESSION_ROUTER_H

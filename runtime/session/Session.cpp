@@ -91,7 +91,7 @@ void Session::completeStep(uint32_t group, StepReport &report) {
   size_t vocabulary = limits().vocabulary;
   const float *logits = stepModel->logits(group);
   report.tokens += static_cast<uint32_t>(scheduler.batch().tokens.size());
-  idle[group] += scheduler.scheduled().empty();
+  idle[group] += report.allTokens != 0 && scheduler.scheduled().empty();
   for (const ScheduledSequence &part : scheduler.scheduled()) {
     Sequence &sequence = scheduler.sequence(part);
     int32_t next = -1;
@@ -122,10 +122,10 @@ Status Session::step(StepReport &report) {
     MUSTER_ASSIGN_OR_RETURN(report.allTokens, stepModel->run(batches, exchanged));
     loads = exchanged;
     isAsked = false;
-    if (report.allTokens != 0)
-      for (uint32_t group = 0; group != groups(); ++group)
-        if (schedulers[group])
-          completeStep(group, report);
+    done += report.allTokens != 0;
+    for (uint32_t group = 0; group != groups(); ++group)
+      if (schedulers[group])
+        completeStep(group, report);
   }
   report.waiting = static_cast<uint32_t>(router.size());
   for (auto &scheduler : schedulers) {

@@ -95,6 +95,8 @@ public:
   bool isOwn(uint32_t group) const { return stepModel->isOwn(group); }
   /// Of an own group.
   const Scheduler &schedule(uint32_t group = 0) const { return *schedulers[group]; }
+  /// Steps in which something was run.
+  uint64_t stepsDone() const { return done; }
   /// Steps in which other groups computed something and this one nothing; 0 for groups of other processes.
   uint64_t idleSteps(uint32_t group) const { return idle[group]; }
   StepModel &model() { return *stepModel; }
@@ -117,6 +119,7 @@ private:
   std::vector<GroupLoad> exchanged;
   std::vector<const StepBatch *> batches;
   std::vector<uint64_t> idle;
+  uint64_t done = 0;
 };
 
 } // namespace muster::session

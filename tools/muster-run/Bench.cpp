@@ -62,7 +62,7 @@ Result<nlohmann::json> decode(session::Session &session, uint32_t batch) {
   Clock::time_point start = Clock::now();
   MUSTER_RETURN_IF_ERROR(runSteps(session, [&](const session::StepReport &report) {
     double ms = msSince(start);
-    if (report.tokens == batch && report.newTokens == batch) {
+    if (report.allTokens == batch && report.newTokens == report.tokens) {
       times.push_back(ms);
       total += ms;
     }
@@ -78,9 +78,11 @@ Result<nlohmann::json> decode(session::Session &session, uint32_t batch) {
                         {"p99_ms", times[std::min(times.size() - 1, times.size() * 99 / 100)]}};
 }
 
-bool fits(const session::StepLimits &limits, uint32_t tokens, uint32_t sequences) {
-  return tokens <= limits.contextTokens() && sequences <= limits.sequences &&
-         limits.pagesFor(tokens) * sequences <= limits.pages;
+bool fits(const session::Session &session, uint32_t tokens, uint32_t sequences) {
+  const session::StepLimits &limits = session.limits();
+  uint32_t ofGroup = (sequences + session.groups() - 1) / session.groups();
+  return tokens <= limits.contextTokens() && ofGroup <= limits.sequences &&
+         limits.pagesFor(tokens) * ofGroup <= limits.pages;
 }
 
 } // namespace
@@ -98,7 +100,7 @@ Result<int> bench(const RunOptions &options) {
                            {"prefill", nlohmann::json::array()},
                            {"decode", nlohmann::json::array()}};
   for (uint32_t tokens : {128u, 512u}) {
-    if (!fits(session.limits(), tokens, 1))
+    if (!fits(session, tokens, 1))
       continue;
     double best = 0;
     for (uint32_t repeat = 0; repeat != prefillRepeats; ++repeat) {
@@ -108,7 +110,7 @@ Result<int> bench(const RunOptions &options) {
     result["prefill"].push_back({{"tokens", tokens}, {"tokens_per_s", tokens / best * 1000}});
   }
   for (uint32_t batch : {1u, 8u}) {
-    if (!fits(session.limits(), decodeContext + decodeTokens, batch))
+    if (!fits(session, decodeContext + decodeTokens, batch))
       continue;
     MUSTER_ASSIGN_OR_RETURN(nlohmann::json figures, decode(session, batch));
     result["decode"].push_back(std::move(figures));

@@ -6,6 +6,7 @@
 #include "tools/muster-run/Modes.h"
 #include "tools/muster-run/Npy.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -23,34 +24,8 @@ struct Request {
   session::SequenceId sequence = 0;
   Status failure; // of this request alone
   session::FinishReason finish = session::FinishReason::none;
+  uint32_t group = session::anyGroup;
 };
-
-Result<std::vector<std::string>> readPrompts(const RunOptions &options) {
-  std::vector<std::string> prompts = options.prompts;
-  if (options.promptsFile.empty())
-    return prompts;
-  std::ifstream file(options.promptsFile);
-  if (!file)
-    return Status::error(103, "expected a readable file for --prompts but got {}", options.promptsFile)
-        .withExitCode(ExitCode::input);
-  if (options.promptsFile.ends_with(".json")) {
-    nlohmann::json document = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-    if (!document.is_array())
-      return Status::error(103, "expected a JSON list of texts in {} but got something else", options.promptsFile)
-          .withExitCode(ExitCode::input);
-    for (const nlohmann::json &text : document) {
-      if (!text.is_string())
-        return Status::error(103, "expected a text in the list in {} but got {}", options.promptsFile, text.type_name())
-            .withExitCode(ExitCode::input);
-      prompts.push_back(text.get<std::string>());
-    }
-    return prompts;
-  }
-  for (std::string line; std::getline(file, line);)
-    if (!line.empty())
-      prompts.push_back(line);
-  return prompts;
-}
 
 std::string_view finishName(session::FinishReason finish) {
   switch (finish) {
@@ -86,25 +61,42 @@ void submit(LoadedModel &model, const RunOptions &options, Request &request) {
   request.sequence = *id;
 }
 
-/// Moves new tokens out of the session.
-Status collect(session::Session &session, Request &request) {
+/// Moves new tokens out of the session, or from the answers of other processes.
+Status collect(LoadedModel &model, Answers &answers, size_t index, Request &request) {
   if (!request.sequence || request.finish != session::FinishReason::none)
     return Status::ok();
-  int32_t fresh[16];
-  size_t count = 0;
-  do {
-    MUSTER_ASSIGN_OR_RETURN(count, session.takeTokens(request.sequence, fresh));
-    request.tokens.insert(request.tokens.end(), fresh, fresh + count);
-  } while (count == std::size(fresh));
-  MUSTER_ASSIGN_OR_RETURN(session::SequenceInfo info, session.info(request.sequence));
-  request.finish = info.finish;
-  if (info.finish == session::FinishReason::invalidLogits)
+  MUSTER_ASSIGN_OR_RETURN(session::SequenceInfo info, model.session->info(request.sequence));
+  request.group = info.group;
+  Answers::End end;
+  if (info.state == session::SequenceState::elsewhere) {
+    end = answers.ended(index); // before the tokens, which are complete then
+    std::span<const int32_t> all = answers.tokens(index);
+    request.tokens.insert(request.tokens.end(), all.begin() + static_cast<ptrdiff_t>(request.tokens.size()), all.end());
+  } else {
+    bool isPublished =
+        info.group != session::anyGroup && model.executor->firstOwn() == model.steps->firstRankOf(info.group);
+    int32_t fresh[16];
+    size_t count = 0;
+    do {
+      MUSTER_ASSIGN_OR_RETURN(count, model.session->takeTokens(request.sequence, fresh));
+      request.tokens.insert(request.tokens.end(), fresh, fresh + count);
+      if (isPublished)
+        answers.append(index, {fresh, count});
+    } while (count == std::size(fresh));
+    end = {info.finish, info.computedTokens};
+    if (isPublished && info.finish != session::FinishReason::none)
+      answers.end(index, end);
+  }
+  request.finish = end.finish;
+  if (end.finish == session::FinishReason::invalidLogits)
     request.failure = Status::error(2426, "expected finite logits after token {} but got none that can be sampled",
-                                    info.computedTokens - 1);
+                                    end.computedTokens - 1);
   return Status::ok();
 }
 
-Status printJson(const LoadedModel &model, const std::vector<Request> &requests, const RunCounts &counts) {
+Status printJson(const LoadedModel &model, const std::vector<Request> &requests, const Answers &answers,
+                 const RunCounts &counts) {
+  bool hasGroups = model.session->groups() > 1;
   nlohmann::json results = nlohmann::json::array();
   for (const Request &request : requests) {
     nlohmann::json result = {{"prompt", request.prompt},
@@ -112,6 +104,8 @@ Status printJson(const LoadedModel &model, const std::vector<Request> &requests,
                              {"tokens", request.tokens},
                              {"finish", finishName(request.finish)}};
     MUSTER_ASSIGN_OR_RETURN(result["text"], model.tokenizer->decode(request.tokens, /*skipSpecial=*/true));
+    if (hasGroups && request.group != session::anyGroup)
+      result["group"] = request.group;
     if (!request.failure.isOk())
       result["error"] = request.failure.text();
     results.push_back(std::move(result));
@@ -125,6 +119,8 @@ Status printJson(const LoadedModel &model, const std::vector<Request> &requests,
                                {"prompt_tokens", counts.promptTokens},
                                {"new_tokens", counts.newTokens},
                                {"peak_rss_bytes", peakMemoryBytes()}}}};
+  for (uint32_t group = 0; hasGroups && group != model.session->groups(); ++group)
+    document["stats"]["idle_steps"].push_back(answers.idleSteps(group));
   fmt::print("{}\n", document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return Status::ok();
 }
@@ -139,15 +135,90 @@ Status printTexts(const LoadedModel &model, const std::vector<Request> &requests
   return Status::ok();
 }
 
+/// Publishes and collects what a step brought; the number of new tokens of all requests so far.
+Result<uint64_t> collectAll(LoadedModel &model, Answers &answers, std::vector<Request> &requests) {
+  uint64_t newTokens = 0;
+  for (size_t i = 0; i != requests.size(); ++i) {
+    MUSTER_RETURN_IF_ERROR(collect(model, answers, i, requests[i]));
+    newTokens += requests[i].tokens.size();
+  }
+  for (uint32_t group = 0; group != model.session->groups(); ++group)
+    if (model.executor->firstOwn() == model.steps->firstRankOf(group) || model.executor->ownCount() > 1)
+      answers.setIdleSteps(group, model.session->idleSteps(group));
+  return newTokens;
+}
+
+/// Says on stderr what is wrong with single requests; the exit code of the last.
+int sayFailures(const RunOptions &options, const std::vector<Request> &requests) {
+  int code = 0;
+  for (size_t i = 0; i != requests.size(); ++i)
+    if (!requests[i].failure.isOk()) {
+      code = static_cast<int>(requests[i].failure.exitCode());
+      if (options.talks())
+        fmt::print(stderr, "muster-run: {}{}\n", requests[i].failure.text(),
+                   requests.size() == 1 ? "" : fmt::format(" (prompt {})", i + 1));
+    }
+  return code;
+}
+
+Result<int> checkAnswers(LoadedModel &model, const RunOptions &options, const std::vector<Request> &requests) {
+  std::vector<std::vector<int32_t>> sequences;
+  for (const Request &request : requests) {
+    MUSTER_RETURN_IF_ERROR(model.session->drop(request.sequence));
+    sequences.push_back(request.promptTokens);
+    // The last token has no successor to compare.
+    sequences.back().insert(sequences.back().end(), request.tokens.begin(), request.tokens.end() - 1);
+  }
+  return compareWith(model, options, sequences);
+}
+
 } // namespace
 
-Result<int> generate(const RunOptions &options) {
+Result<std::vector<std::string>> readPrompts(const RunOptions &options) {
+  std::vector<std::string> prompts = options.prompts;
+  if (options.promptsFile.empty())
+    return prompts;
+  std::ifstream file(options.promptsFile);
+  if (!file)
+    return Status::error(103, "expected a readable file for --prompts but got {}", options.promptsFile)
+        .withExitCode(ExitCode::input);
+  if (options.promptsFile.ends_with(".json")) {
+    nlohmann::json document = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+    if (!document.is_array())
+      return Status::error(103, "expected a JSON list of texts in {} but got something else", options.promptsFile)
+          .withExitCode(ExitCode::input);
+    for (const nlohmann::json &text : document) {
+      if (!text.is_string())
+        return Status::error(103, "expected a text in the list in {} but got {}", options.promptsFile, text.type_name())
+            .withExitCode(ExitCode::input);
+      prompts.push_back(text.get<std::string>());
+    }
+    return prompts;
+  }
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty())
+      prompts.push_back(line);
+  return prompts;
+}
+
+Result<std::unique_ptr<Answers>> makeAnswers(const plan::LoadedPlan &plan, const RunOptions &options, size_t count) {
+  uint64_t most = 0;                                            // a plan without pages generates nothing
+  if (const schema::PagingT *paging = plan.root().paging.get()) // the token behind the longest sequence is one more
+    most = std::min<uint64_t>(options.maxTokens, uint64_t(paging->page_slots) * paging->pages_per_sequence + 1);
+  return Answers::make(count, most, session::groupsOf(plan));
+}
+
+Result<int> generate(const RunOptions &options, const std::vector<std::string> &prompts, Answers *shared) {
   MUSTER_RETURN_IF_ERROR(session::checkSampling(options.sampling));
   if (options.maxTokens == 0)
     return Status::error(101, "expected --max-tokens of 1 or more but got 0");
-  MUSTER_ASSIGN_OR_RETURN(std::vector<std::string> prompts, readPrompts(options));
   MUSTER_ASSIGN_OR_RETURN(LoadedModel model, loadModel(options.plan, options, /*withSteps=*/true));
   MUSTER_ASSIGN_OR_RETURN(const Tokenizer *tokenizer, needTokenizer(model));
+  std::unique_ptr<Answers> own;
+  if (!shared) {
+    MUSTER_ASSIGN_OR_RETURN(own, makeAnswers(*model.plan, options, prompts.size()));
+  }
+  Answers &answers = shared ? *shared : *own;
 
   std::vector<Request> requests(prompts.size());
   RunCounts counts;
@@ -161,13 +232,11 @@ Result<int> generate(const RunOptions &options) {
   auto start = std::chrono::steady_clock::now();
   auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   MUSTER_RETURN_IF_ERROR(runSteps(*model.session, [&](const session::StepReport &report) -> Status {
-    if (counts.newTokens == 0 && report.newTokens)
+    bool isFirst = counts.newTokens == 0;
+    MUSTER_ASSIGN_OR_RETURN(counts.newTokens, collectAll(model, answers, requests));
+    if (isFirst && counts.newTokens)
       counts.firstTokenMs = elapsed() * 1000;
-    counts.newTokens += report.newTokens;
-    counts.promptTokens += report.tokens;
-    ++counts.steps;
-    for (Request &request : requests)
-      MUSTER_RETURN_IF_ERROR(collect(*model.session, request));
+    counts.steps += report.allTokens != 0;
     for (; stream && streamed != requests[0].tokens.size(); ++streamed) {
       MUSTER_ASSIGN_OR_RETURN(std::string text, decoder.push(requests[0].tokens[streamed]));
       std::fwrite(text.data(), 1, text.size(), stdout);
@@ -176,36 +245,21 @@ Result<int> generate(const RunOptions &options) {
     return Status::ok();
   }));
   counts.seconds = elapsed();
-  counts.promptTokens = 0;
   for (const Request &request : requests)
     counts.promptTokens += request.sequence ? request.promptTokens.size() : 0;
 
   if (options.talks()) {
     if (options.json)
-      MUSTER_RETURN_IF_ERROR(printJson(model, requests, counts));
+      MUSTER_RETURN_IF_ERROR(printJson(model, requests, answers, counts));
     else if (stream)
       fmt::print("{}\n", decoder.flush());
     else
       MUSTER_RETURN_IF_ERROR(printTexts(model, requests));
   }
   std::fflush(stdout);
-  int code = 0;
-  for (size_t i = 0; i != requests.size(); ++i)
-    if (!requests[i].failure.isOk()) {
-      code = static_cast<int>(requests[i].failure.exitCode());
-      if (options.talks())
-        fmt::print(stderr, "muster-run: {}{}\n", requests[i].failure.text(),
-                   requests.size() == 1 ? "" : fmt::format(" (prompt {})", i + 1));
-    }
+  int code = sayFailures(options, requests);
   if (!options.check.empty() && code == 0) {
-    std::vector<std::vector<int32_t>> sequences;
-    for (Request &request : requests) {
-      MUSTER_RETURN_IF_ERROR(model.session->drop(request.sequence));
-      sequences.push_back(request.promptTokens);
-      // The last token has no successor to compare.
-      sequences.back().insert(sequences.back().end(), request.tokens.begin(), request.tokens.end() - 1);
-    }
-    MUSTER_ASSIGN_OR_RETURN(code, compareWith(model, options, sequences));
+    MUSTER_ASSIGN_OR_RETURN(code, checkAnswers(model, options, requests));
   }
   MUSTER_RETURN_IF_ERROR(finishRun(model, options, counts));
   return code;

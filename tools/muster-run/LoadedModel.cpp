@@ -78,6 +78,7 @@ Result<LoadedModel> loadModel(const std::string &path, const RunOptions &options
   MUSTER_ASSIGN_OR_RETURN(model.executor, executor::Executor::create(model.plan, runner));
   if (withSteps) {
     MUSTER_ASSIGN_OR_RETURN(auto steps, session::PlanStepModel::create(model.executor));
+    model.steps = steps.get();
     model.session = std::make_unique<session::Session>(std::move(steps));
   }
   std::span<const std::byte> section = model.plan->section(schema::SectionKind::Tokenizer);

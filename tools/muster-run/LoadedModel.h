@@ -18,6 +18,7 @@ struct LoadedModel {
   std::shared_ptr<const plan::LoadedPlan> plan;
   std::shared_ptr<executor::Executor> executor;
   std::unique_ptr<session::Session> session;
+  const session::PlanStepModel *steps = nullptr; // the session's
   std::optional<Tokenizer> tokenizer;
   double loadMs = 0;
 };

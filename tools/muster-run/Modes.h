@@ -6,6 +6,7 @@
 #ifndef MUSTER_TOOLS_MUSTERRUN_MODES_H
 #define MUSTER_TOOLS_MUSTERRUN_MODES_H
 
+#include "tools/muster-run/Answers.h"
 #include "tools/muster-run/LoadedModel.h"
 #include "tools/muster-run/RunOptions.h"
 
@@ -16,8 +17,12 @@
 
 namespace muster::run {
 
-/// --prompt, --prompts: text, or tokens without a tokenizer's help where they come from --tokens without --logits.
-Result<int> generate(const RunOptions &options);
+/// --prompt, --prompts: text. `shared` is null where there is one process only.
+Result<int> generate(const RunOptions &options, const std::vector<std::string> &prompts, Answers *shared);
+/// The prompts of --prompt and --prompts. Error: E0103.
+Result<std::vector<std::string>> readPrompts(const RunOptions &options);
+/// Where answers to `count` prompts go.
+Result<std::unique_ptr<Answers>> makeAnswers(const plan::LoadedPlan &plan, const RunOptions &options, size_t count);
 
 /// --tokens: teacher-forced logits.
 Result<int> teacherForced(const RunOptions &options);
@@ -42,9 +47,9 @@ private:
   std::atomic<uint32_t> *isTaken; // in memory that the processes share
 };
 
-/// --processes: forks one process a rank, each of which runs `body` with its own options, and waits for all of them.
-/// Must be called before anything that starts threads.
-Result<int> inProcesses(const RunOptions &options, const std::function<int(const RunOptions &)> &body);
+/// --processes: forks one process for each of `ranks` ranks, each of which runs `body` with its own options, and waits
+/// for all of them. Must be called before anything that starts threads.
+Result<int> inProcesses(uint32_t ranks, const RunOptions &options, const std::function<int(const RunOptions &)> &body);
 
 // ---- shared by the modes
 

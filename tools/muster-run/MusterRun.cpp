@@ -17,25 +17,55 @@ int fail(const Status &status) {
   return static_cast<int>(status.exitCode());
 }
 
-Result<int> runMode(const RunOptions &options) {
+/// Several processes have to be told these before they are made.
+struct Shared {
+  OncePerRun errorIsSaid;
+  std::vector<std::string> prompts;
+  std::unique_ptr<Answers> answers;
+};
+
+bool generates(const RunOptions &options) {
+  return !options.bench && options.tokens.empty() && options.inputs.empty() && options.entry.empty();
+}
+
+Result<int> runMode(const RunOptions &options, const Shared &shared) {
   if (options.bench)
     return bench(options);
   if (!options.tokens.empty())
     return teacherForced(options);
-  if (!options.inputs.empty() || !options.entry.empty())
+  if (!generates(options))
     return runEntry(options);
-  return generate(options);
+  return generate(options, shared.prompts, shared.answers.get());
 }
 
-int runRank(const RunOptions &options, OncePerRun &lossIsSaid) {
-  Result<int> code = runMode(options);
+int runRank(const RunOptions &options, Shared &shared) {
+  Result<int> code = runMode(options, shared);
   if (code.isOk())
     return *code;
-  // All ranks return one error, and rank 0 says it. A lost rank may be rank 0: the first that notices says that.
-  bool isLoss = code.status().number() / 100 == 25;
-  if (isLoss ? lossIsSaid.isFirst() : options.talks())
+  // What ends a step is the same error on all ranks; what only one rank meets is a loss to the others. The first says
+  // it.
+  if (shared.errorIsSaid.isFirst())
     fail(code.status());
   return static_cast<int>(code.status().exitCode());
+}
+
+Result<int> runAll(const RunOptions &options) {
+  Shared shared;
+  auto body = [&](const RunOptions &own) { return runRank(own, shared); };
+  uint32_t ranks = 0;
+  if (options.processes) {
+    plan::LoadOptions inspect;
+    inspect.inspectOnly = true;
+    MUSTER_ASSIGN_OR_RETURN(auto plan, plan::loadPlan(options.plan, inspect));
+    ranks = plan->ranks();
+    if (generates(options)) {
+      MUSTER_ASSIGN_OR_RETURN(shared.prompts, readPrompts(options));
+      MUSTER_ASSIGN_OR_RETURN(shared.answers, makeAnswers(*plan, options, shared.prompts.size()));
+    }
+  } else if (generates(options)) {
+    MUSTER_ASSIGN_OR_RETURN(shared.prompts, readPrompts(options));
+  }
+  return options.processes ? inProcesses(ranks, options, body) : Result<int>(body(options));
 }
 
 } // namespace
@@ -46,10 +76,6 @@ int main(int argc, char **argv) {
     return fail(options.status());
   if (options->plan.empty())
     return 0;
-  OncePerRun lossIsSaid;
-  auto body = [&](const RunOptions &own) { return runRank(own, lossIsSaid); };
-  if (!options->processes)
-    return body(*options);
-  Result<int> code = inProcesses(*options, body);
+  Result<int> code = runAll(*options);
   return code.isOk() ? *code : fail(code.status());
 }

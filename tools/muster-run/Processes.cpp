@@ -75,14 +75,7 @@ OncePerRun::~OncePerRun() {
     munmap(isTaken, sizeof(*isTaken));
 }
 
-Result<int> inProcesses(const RunOptions &options, const std::function<int(const RunOptions &)> &body) {
-  uint32_t ranks = 0;
-  {
-    plan::LoadOptions inspect;
-    inspect.inspectOnly = true;
-    MUSTER_ASSIGN_OR_RETURN(auto plan, plan::loadPlan(options.plan, inspect));
-    ranks = plan->ranks();
-  }
+Result<int> inProcesses(uint32_t ranks, const RunOptions &options, const std::function<int(const RunOptions &)> &body) {
   std::fflush(nullptr);
   pid_t parent = getpid();
   std::vector<pid_t> children;

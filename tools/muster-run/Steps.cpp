@@ -23,6 +23,7 @@ Status forEachLogits(session::Session &session, std::span<const int32_t> tokens,
                      const std::function<Status(uint64_t position, std::span<const float> row)> &visit) {
   session::SequenceOptions options;
   options.logits = session::LogitRequest::all;
+  options.group = 0; // that of rank 0, which says what comes of it
   MUSTER_ASSIGN_OR_RETURN(session::SequenceId id, session.submit(tokens, options));
   Status status = runSteps(session, [&](const session::StepReport &) -> Status {
     MUSTER_ASSIGN_OR_RETURN(session::LogitRows rows, session.logits(id));

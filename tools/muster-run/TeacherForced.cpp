@@ -68,7 +68,7 @@ Result<int> teacherForced(const RunOptions &options) {
     MUSTER_RETURN_IF_ERROR(writer->close());
   counts.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   counts.promptTokens = tokens.size();
-  counts.steps = model.session->schedule().stepsDone();
+  counts.steps = model.session->stepsDone();
   if (options.talks() && options.json)
     fmt::print("{}\n", nlohmann::json{{"results", {{{"prompt_tokens", tokens}, {"next_tokens", greedy}}}}}.dump());
   else if (options.talks() && options.check.empty())

@@ -114,7 +114,8 @@ int serve(Session &session, uint32_t seed, uint64_t &idle) {
     int32_t got[16];
     size_t count = *session.takeTokens(id, got);
     if (std::vector<int32_t>(got, got + count) != alone(request.first, request.second))
-      return std::fprintf(stderr, "sequence %llu of group %u differs\n", static_cast<unsigned long long>(id), info.group),
+      return std::fprintf(stderr, "sequence %llu of group %u differs\n", static_cast<unsigned long long>(id),
+                          info.group),
              4;
     ++own;
   }
@@ -278,8 +279,9 @@ TEST(PlanStepModel, OneProcessWithABadBatchIsEverybodysError) {
       // Ranks of one group that disagree about it.
       loads[group].running = rank == 3 ? 9 : 0;
       Result<uint64_t> other = opened.model->run(batches, loads);
-      if (other.isOk() || other.status().text() != "E2503 expected the load of group 1 on rank 3 to be as on rank 2 but "
-                                                   "got 9 running for 0")
+      if (other.isOk() || other.status().text() !=
+                              "E2503 expected the load of group 1 on rank 3 to be as on rank 2 but "
+                              "got 9 running for 0")
         return std::fprintf(stderr, "rank %u: %s\n", rank, other.status().text().c_str()), 5;
     }
     return 0;
@@ -314,7 +316,8 @@ TEST(PlanStepModel, PortsThatDoNotMakeAStepAreRefused) {
       {"axes",
        [](schema::PlanT &plan) {
          schema::EntryT &step = *plan.entries[0];
-         for (auto *axes : {&plan.counts->inputs[2]->axes, &step.inputs[5]->dims[0]->axes, &step.results[0]->dims[0]->axes})
+         for (auto *axes :
+              {&plan.counts->inputs[2]->axes, &step.inputs[5]->dims[0]->axes, &step.results[0]->dims[0]->axes})
            *axes = {0, 1};
        },
        "E2428 expected r in unequal numbers over the axes of t, which are 1, but got 2"},

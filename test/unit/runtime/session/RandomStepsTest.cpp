@@ -220,6 +220,39 @@ TEST(RandomSteps, ProcessesOfOneGroupEachAgree) {
     }
 }
 
+// The exchange in which all say that they have nothing left runs nothing, and ends the time of logits.
+TEST(RandomSteps, TheLastExchangeIsOfZeros) {
+  Script script(1);
+  StepLimits limits = script.limits();
+  Board board(2);
+  std::vector<std::jthread> processes;
+  for (uint32_t own = 0; own != 2; ++own)
+    processes.emplace_back([&, own] {
+      Session session(std::make_unique<OneOfMany>(limits, board, own));
+      SequenceOptions options;
+      options.logits = LogitRequest::last;
+      options.group = 1;
+      SequenceId id = *session.submit(std::vector<int32_t>{3}, options);
+      StepReport report;
+      EXPECT_TRUE(session.hasWork());
+      EXPECT_TRUE(session.step(report).isOk());
+      EXPECT_EQ(report.allTokens, 1u);
+      EXPECT_EQ(report.tokens, own);
+      EXPECT_EQ(session.logits(id)->rows, own);
+      EXPECT_EQ(session.info(id)->state, own == 1 ? SequenceState::idle : SequenceState::elsewhere);
+      EXPECT_TRUE(session.hasWork()) << "nobody knows yet that nothing is left";
+      EXPECT_TRUE(session.step(report).isOk());
+      EXPECT_EQ(report.allTokens, 0u);
+      EXPECT_EQ(session.logits(id)->rows, 0u);
+      EXPECT_FALSE(session.hasWork());
+      EXPECT_EQ(session.stepsDone(), 1u);
+      EXPECT_EQ(session.idleSteps(own), 1u - own);
+      // An append is said to all, though one of them has the sequence.
+      EXPECT_EQ(session.append(id, std::vector<int32_t>{4}).number(), 2421);
+      EXPECT_FALSE(session.hasWork());
+    });
+}
+
 StepLimits roomy() {
   StepLimits limits;
   limits.stepTokens = 8;

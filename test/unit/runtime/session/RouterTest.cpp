@@ -15,7 +15,8 @@ GroupLoad load(int64_t places, int64_t pages, int64_t tokens) { return {places, 
 TEST(Router, TheFewestTokensWinThenTheFirstGroup) {
   Router::Request request{0, 3, 10};
   EXPECT_EQ(Router::choose(request, std::vector{load(1, 9, 5), load(1, 9, 4), load(1, 9, 4)}), 1u);
-  EXPECT_EQ(Router::choose(request, std::vector{load(1, 9, 5), load(0, 9, 4), load(1, 2, 4)}), 0u) << "no room elsewhere";
+  EXPECT_EQ(Router::choose(request, std::vector{load(1, 9, 5), load(0, 9, 4), load(1, 2, 4)}), 0u)
+      << "no room elsewhere";
   EXPECT_EQ(Router::choose(request, std::vector{load(1, 3, 0)}), 0u) << "just enough";
   EXPECT_EQ(Router::choose(request, std::vector{load(1, 2, 0), load(0, 3, 0)}), std::nullopt);
   EXPECT_EQ(Router::choose(request, std::vector{load(-1, 9, 0), load(1, -4, 0)}), std::nullopt);
