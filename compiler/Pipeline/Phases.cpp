@@ -126,6 +126,8 @@ StringRef getViolation(Operation *op, Phase phase) {
       return "expected redistributions to be transfers";
     if (phase >= Phase::Counted && redistribute.getFrom().getPartials() != redistribute.getTo().getPartials())
       return "expected redistributions to have nothing to reduce";
+    if (phase >= Phase::Counted && redistribute.getCounts().size() != redistribute.getRaggedDims().size())
+      return "expected counts of the parts of unequal length that change";
   }
   if (phase >= Phase::Transferred && (isCollective(op) || isa<AssertLayoutOp>(op)))
     return "expected collectives to be transfers";

@@ -61,9 +61,6 @@ LogicalResult Expansion::readDims() {
        result = cast<RankedTensorType>(op.getResult().getType());
   for (int64_t dim = 0; dim < input.getRank(); ++dim) {
     LayoutDimAttr from = op.getFrom().getDims()[dim], to = op.getTo().getDims()[dim];
-    bool plain = op.getFrom().isPlainDim(dim) && op.getTo().isPlainDim(dim);
-    problem.hasOtherChanges |= !plain && from != to;
-    isFixed.push_back(!plain);
     int64_t ranks = 1;
     auto axesOf = [&](LayoutDimAttr layout) {
       std::vector<int> axes;
@@ -76,6 +73,13 @@ LogicalResult Expansion::readDims() {
       return axes;
     };
     std::vector<int> axes = axesOf(from);
+    // Where all axes of counts have one rank, there is nothing to move.
+    TypedValue<CountsType> counts = op.getCountsOf(dim);
+    bool isRagged = counts && axes != axesOf(to);
+    bool plain = isRagged || (op.getFrom().isPlainDim(dim) && op.getTo().isPlainDim(dim));
+    problem.hasOtherChanges |= !plain && !counts && from != to;
+    problem.isRagged.push_back(isRagged);
+    isFixed.push_back(!plain);
     if (!plain) {
       problem.fixedAxes.insert(problem.fixedAxes.end(), axes.begin(), axes.end());
       axes.clear();
@@ -140,7 +144,13 @@ SmallVector<LayoutDimAttr> Expansion::dimsOf(const Spread &spread) {
   SmallVector<LayoutDimAttr> dims;
   for (auto [dim, axes] : llvm::enumerate(spread.dims)) {
     LayoutDimAttr from = op.getFrom().getDims()[dim];
-    if (!isFixed[dim]) {
+    if (op.getCountsOf(static_cast<int64_t>(dim)) && !isFixed[dim]) { // all axes of the counts, or none
+      LayoutTermAttr given = from.getTerms().front(), wanted = op.getTo().getDims()[dim].getTerms().front();
+      LayoutTermAttr term = axes.empty()       ? LayoutTermAttr::getPlain(builder.getContext(), given.getName())
+                            : given.isRagged() ? given
+                                               : wanted;
+      from = LayoutDimAttr::get(builder.getContext(), {term}, /*segmented=*/false);
+    } else if (!isFixed[dim]) {
       SmallVector<StringRef> divided;
       for (int axis : axes)
         divided.push_back(mesh.getAxes()[axis].getName());
@@ -157,20 +167,41 @@ Value Expansion::emit(Value input, const RedistributionMove &move, ArrayRef<Layo
   RankedTensorType type = typeOf(move.after);
   ArrayAttr axes = names(move.axes);
   auto kindAttr = ReductionKindAttr::get(builder.getContext(), kind);
+  auto dim = builder.getI64IntegerAttr(move.dim);
+  // Counts of the dim that is cut or gathered are over all axes of the group, those of one rank too.
+  auto countsOf = [&](int64_t moved) {
+    bool isRagged = moved >= 0 && problem.isRagged[static_cast<size_t>(moved)];
+    TypedValue<CountsType> counts = isRagged ? op.getCountsOf(moved) : TypedValue<CountsType>();
+    if (counts) {
+      ArrayRef<StringAttr> counted = counts.getType().getAxes();
+      axes = builder.getArrayAttr(SmallVector<Attribute>(counted.begin(), counted.end()));
+    }
+    return counts;
+  };
+  Value counts = countsOf(move.dim);
   switch (move.kind) {
   case RedistributionMove::Kind::Slice:
-    return SliceOp::create(builder, loc, type, input, axes, move.dim);
+    return SliceOp::create(builder, loc, type, input, axes, dim, counts);
   case RedistributionMove::Kind::ReduceScatter:
-    return ReduceScatterOp::create(builder, loc, type, input, kindAttr, axes, move.dim);
+    return ReduceScatterOp::create(builder, loc, type, input, kindAttr, axes, dim, counts);
   case RedistributionMove::Kind::AllReduce:
     return AllReduceOp::create(builder, loc, type, input, kindAttr, axes);
-  case RedistributionMove::Kind::AllToAll:
-    return AllToAllOp::create(builder, loc, type, input, axes, move.dim, move.concat);
+  case RedistributionMove::Kind::AllToAll: {
+    RaggedSide side = counts ? RaggedSide::Split : RaggedSide::Concat;
+    if (!counts)
+      counts = countsOf(move.concat);
+    return AllToAllOp::create(builder, loc, type, input, axes, dim, builder.getI64IntegerAttr(move.concat), counts,
+                              counts ? RaggedSideAttr::get(builder.getContext(), side) : RaggedSideAttr());
+  }
   case RedistributionMove::Kind::AllGather:
-    return AllGatherOp::create(builder, loc, type, input, axes, move.dim);
+    return AllGatherOp::create(builder, loc, type, input, axes, dim, counts);
   case RedistributionMove::Kind::Redistribute: {
     LayoutAttr to = op.getTo(), from = LayoutAttr::get(builder.getContext(), dims, to.getPartials());
-    return RedistributeOp::create(builder, loc, op.getResult().getType(), input, from, to);
+    SmallVector<Value> changing;
+    for (auto [position, before] : llvm::enumerate(dims))
+      if (Value of = op.getCountsOf(static_cast<int64_t>(position)); of && before != to.getDims()[position])
+        changing.push_back(of);
+    return RedistributeOp::create(builder, loc, op.getResult().getType(), input, from, to, changing);
   }
   }
   llvm_unreachable("every move is handled");

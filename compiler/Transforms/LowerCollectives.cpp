@@ -71,10 +71,40 @@ public:
   AffineExpr expression(Amount amount) {
     if (!amount.symbol)
       return builder.getAffineConstantExpr(amount.factor);
+    if (readsPeer && differs(amount.symbol)) {
+      if (auto own = amount.symbol.getDefiningOp<OwnCountOp>())
+        return element(own.getCounts(), /*ofPeer=*/true) * amount.factor;
+      cannotRead = true;
+    }
     auto *found = llvm::find(symbols, amount.symbol);
     if (found == symbols.end())
       found = symbols.insert(symbols.end(), amount.symbol);
     return builder.getAffineSymbolExpr(found - symbols.begin()) * amount.factor;
+  }
+
+  /// Whether a size may differ between a rank and its peers: an element of counts over axes of the group.
+  bool differs(Value size) const {
+    Operation *op = size.getDefiningOp();
+    if (!op)
+      return false;
+    auto isInGroup = [&](StringAttr axis) {
+      return llvm::is_contained(group, static_cast<unsigned>(mesh.findAxis(axis.getValue())));
+    };
+    if (auto own = dyn_cast<OwnCountOp>(op))
+      return llvm::any_of(own.getCounts().getType().getAxes(), isInGroup);
+    if (auto own = dyn_cast<OwnOffsetOp>(op))
+      return llvm::any_of(own.getOffsets().getType().getAxes(), isInGroup);
+    return isa<arith::ArithDialect>(op->getDialect()) &&
+           llvm::any_of(op->getOperands(), [&](Value operand) { return differs(operand); });
+  }
+
+  /// Of the peer's memory: sizes that differ between ranks are the peer's.
+  template <typename... Args>
+  AffineExpr peerExpression(Args... args) {
+    readsPeer = true;
+    AffineExpr result = expression(args...);
+    readsPeer = false;
+    return result;
   }
 
   /// A linear amount of the algebra times `unit`.
@@ -102,9 +132,19 @@ public:
     return result;
   }
 
+  /// The own or the peer's element of counts or offsets. `columns` must be known.
+  AffineExpr element(Value of, bool ofPeer) {
+    auto *found = llvm::find(counts, of);
+    if (found == counts.end())
+      found = counts.insert(counts.end(), of);
+    plan::TransferDims dims{static_cast<unsigned>(mesh.getAxes().size()), columns, 0};
+    return builder.getAffineDimExpr(dims.count(static_cast<unsigned>(found - counts.begin()), ofPeer));
+  }
+
   AffineMapAttr map(ArrayRef<AffineExpr> results) {
-    return AffineMapAttr::get(
-        AffineMap::get(2 * mesh.getAxes().size() + columns, symbols.size(), results, builder.getContext()));
+    plan::TransferDims dims{static_cast<unsigned>(mesh.getAxes().size()), columns,
+                            static_cast<unsigned>(counts.size())};
+    return AffineMapAttr::get(AffineMap::get(dims.size(), symbols.size(), results, builder.getContext()));
   }
 
   SmallVector<Amount> fromSizes(ArrayRef<OpFoldResult> sizes) {
@@ -114,8 +154,11 @@ public:
   OpBuilder &builder;
   Location loc;
   MeshAttr mesh;
-  SmallVector<Value> symbols;
-  unsigned columns = 0; ///< of listed boxes
+  SmallVector<Value> symbols, counts;
+  unsigned columns = 0;           ///< of listed boxes
+  SmallVector<unsigned, 4> group; ///< axes on which peers differ
+  bool readsPeer = false;         ///< what is written now is of the peer's memory
+  bool cannotRead = false;        ///< a size of the peer's is no element of counts
 };
 
 /// What a collective does, in terms of the dims of its operand.
@@ -145,9 +188,41 @@ std::optional<Movement> getMovement(Operation *op, int64_t group) {
       .Default([](Operation *) { return std::nullopt; });
 }
 
+/// A dim that counts hand out or gather.
+struct RaggedDim {
+  int64_t dim;
+  Value counts;
+  bool isGathered; ///< each rank has its part before and all of them behind; else the other way round
+};
+
+SmallVector<RaggedDim> getRaggedDims(Operation *op) {
+  SmallVector<RaggedDim> ragged;
+  llvm::TypeSwitch<Operation *>(op)
+      .Case([&](AllGatherOp op) {
+        if (op.getCounts())
+          ragged.push_back({static_cast<int64_t>(op.getDim()), op.getCounts(), true});
+      })
+      .Case<ReduceScatterOp, SliceOp>([&](auto op) {
+        if (op.getCounts())
+          ragged.push_back({static_cast<int64_t>(op.getDim()), op.getCounts(), false});
+      })
+      .Case([&](AllToAllOp op) {
+        if (op.getCounts())
+          ragged.push_back({op.getRaggedDim(), op.getCounts(), op.getRagged() == RaggedSide::Concat});
+      })
+      .Case([&](RedistributeOp op) {
+        for (int64_t dim : op.getRaggedDims())
+          if (Value counts = op.getCountsOf(dim))
+            ragged.push_back({dim, counts, op.getFrom().getDims()[dim].getTerms().front().isRagged()});
+      });
+  return ragged;
+}
+
 /// The dims of a collective's operand, dealt as before and as behind it. A dim that is handed out and filled at once
 /// becomes three: which rank a part goes to, which one it comes from, and the part.
-SmallVector<RedistributedDim> dimsOf(const Movement &movement, MeshAttr mesh, int64_t rank) {
+/// A dim in parts of unequal length is one of one unit: counts say more of it.
+SmallVector<RedistributedDim> dimsOf(const Movement &movement, MeshAttr mesh, int64_t rank,
+                                     ArrayRef<RaggedDim> ragged) {
   layout::Deal dealt;
   for (StringRef axis : movement.axes.getAsValueRange<StringAttr>())
     if (int64_t size = mesh.getAxisSize(axis); size > 1)
@@ -155,7 +230,8 @@ SmallVector<RedistributedDim> dimsOf(const Movement &movement, MeshAttr mesh, in
   int64_t parts = dealt.ranks();
   SmallVector<RedistributedDim> dims;
   for (int64_t dim = 0; dim < rank; ++dim) {
-    bool isSplit = movement.splitDim == dim, isConcat = movement.concatDim == dim;
+    bool isRagged = llvm::any_of(ragged, [&](const RaggedDim &moved) { return moved.dim == dim; });
+    bool isSplit = !isRagged && movement.splitDim == dim, isConcat = !isRagged && movement.concatDim == dim;
     if (isSplit && isConcat) {
       dims.push_back({dim, {{{parts, {}}}}, {{{parts, dealt}}}, true});
       dims.push_back({dim, {{{parts, dealt}}}, {{{parts, {}}}}, true});
@@ -342,7 +418,7 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
                                  << redistribute.getFrom().getText() << " and " << redistribute.getTo().getText()
                                  << "; muster-expand-redistribute takes sums out";
       FailureOr<SmallVector<RedistributedDim>> dims = readDims(redistribute);
-      return failed(dims) ? failure() : lowerTo(op, {}, *dims, resolver);
+      return failed(dims) ? failure() : lowerTo(op, {}, *dims, getRaggedDims(op), resolver);
     }
     auto axes = op->getAttrOfType<ArrayAttr>("axes");
     for (StringRef axis : axes.getAsValueRange<StringAttr>())
@@ -358,13 +434,43 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       resolver.erase(op);
       return success();
     }
-    return lowerTo(op, movement, dimsOf(movement, mesh, cast<RankedTensorType>(op->getOperand(0).getType()).getRank()),
-                   resolver);
+    SmallVector<RaggedDim> ragged = getRaggedDims(op);
+    int64_t rank = cast<RankedTensorType>(op->getOperand(0).getType()).getRank();
+    return lowerTo(op, movement, dimsOf(movement, mesh, rank, ragged), ragged, resolver);
   }
 
-  /// `movement` says what two layouts of the operand do not: reductions and permutations.
+  /// That a dim in parts is as long as its counts say: the own count, or the sum where a rank has all parts.
+  LogicalResult checkSize(Operation *op, const RaggedDim &ragged, OpFoldResult size, SizeResolver &resolver) {
+    OpBuilder builder(op);
+    Value wanted = ragged.isGathered ? OwnCountOp::create(builder, op->getLoc(), ragged.counts).getResult()
+                                     : TotalOp::create(builder, op->getLoc(), ragged.counts).getResult();
+    FailureOr<OpFoldResult> known = resolver.resolve(wanted);
+    wanted.getDefiningOp()->erase();
+    if (*known == size)
+      return success();
+    return op->emitOpError() << "E4016 expected the size of dim " << ragged.dim << " to be the "
+                             << (ragged.isGathered ? "own element" : "sum") << " of its counts, "
+                             << ragged.counts.getType() << ", but got another";
+  }
+
+  /// Where the parts of a value begin.
+  Value getOffsets(Value counts) {
+    Value &known = offsets[counts];
+    if (!known) {
+      auto type = cast<CountsType>(counts.getType());
+      OpBuilder builder(counts.getContext());
+      builder.setInsertionPointAfterValue(counts);
+      known = OffsetsOp::create(builder, counts.getLoc(),
+                                OffsetsType::get(counts.getContext(), type.getAxes(), type.getUnit(), type.getEpoch()),
+                                counts);
+    }
+    return known;
+  }
+
+  /// `movement` says what two layouts of the operand do not: reductions and permutations; `ragged`, of which dims the
+  /// parts are as long as counts say.
   LogicalResult lowerTo(Operation *op, const Movement &movement, ArrayRef<RedistributedDim> dims,
-                        SizeResolver &resolver) {
+                        ArrayRef<RaggedDim> ragged, SizeResolver &resolver) {
     Location loc = op->getLoc();
     MeshAttr mesh = getMesh(op);
     OpBuilder builder(op);
@@ -372,8 +478,18 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
     if (movement.reduction)
       for (StringRef axis : movement.axes.getAsValueRange<StringAttr>())
         reduced.push_back(static_cast<unsigned>(mesh.findAxis(axis)));
+    // Parts are gathered from all ranks that have one.
+    for (const RaggedDim &moved : ragged)
+      for (StringAttr axis : cast<CountsType>(moved.counts.getType()).getAxes())
+        if (auto index = static_cast<unsigned>(mesh.findAxis(axis.getValue()));
+            moved.isGathered && mesh.getAxes()[index].getSize() > 1 && !llvm::is_contained(reduced, index))
+          reduced.push_back(index);
     // Sums are of layouts that are dealt behind them only, and so of one form.
-    layout::TransferForm form = *layout::formOf(redistributionOf(mesh, dims), reduced);
+    std::optional<layout::TransferForm> made = layout::formOf(redistributionOf(mesh, dims), reduced);
+    if (!made)
+      return op->emitOpError() << "E4017 unsupported: parts of unequal length are gathered while parts of another dim "
+                                  "go to other ranks than they come from";
+    layout::TransferForm form = std::move(*made);
 
     // A dim of which parts come from several ranks, or that is made of several, stays whole.
     int64_t rank = cast<RankedTensorType>(op->getOperand(0).getType()).getRank();
@@ -382,16 +498,24 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       auto position = static_cast<unsigned>(dim.tensorDim);
       bool isOwn = dim.from.segments.size() == 1 && dim.from.segments.front().deal.axes.empty() && form.pulls == 0;
       bool isSecond = index > 0 && dims[index - 1].tensorDim == dim.tensorDim;
-      if ((!isOwn && !(dim.from == dim.to)) || isSecond)
+      bool isRagged = llvm::any_of(ragged, [&](const RaggedDim &moved) { return moved.dim == dim.tensorDim; });
+      if ((!isOwn && !(dim.from == dim.to)) || isSecond || isRagged)
         gathered.set(position);
     }
     BoxBuilder box(builder, loc, mesh);
     box.columns = form.columns;
+    box.group.assign(form.group.begin(), form.group.end());
+    if (!movement.sources.empty())
+      for (StringRef axis : movement.axes.getAsValueRange<StringAttr>())
+        box.group.push_back(static_cast<unsigned>(mesh.findAxis(axis)));
     FailureOr<SmallVector<OpFoldResult>> inputSizes = resolver.getSizes(op->getOperand(0));
     FailureOr<Place> source = findPlace(op->getOperand(0), box, resolver);
     FailureOr<Destination> destination = findDestination(op->getResult(0), gathered, resolver);
     if (failed(inputSizes) || failed(source) || failed(destination))
       return failure();
+    for (const RaggedDim &moved : ragged)
+      if (failed(checkSize(op, moved, (*inputSizes)[moved.dim], resolver)))
+        return failure();
     absorbed += source->absorbed + destination->absorbed.size();
 
     SmallVector<Amount> input = box.fromSizes(*inputSizes);
@@ -403,7 +527,7 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
 
     AffineExpr zero = builder.getAffineConstantExpr(0), sourceOffset = zero, destinationOffset = zero;
     for (Amount amount : source->offset)
-      sourceOffset = sourceOffset + box.expression(amount);
+      sourceOffset = sourceOffset + box.peerExpression(amount);
     SmallVector<AffineExpr> extents, sourceSteps, destinationSteps;
     layout::Coordinates anyRank(mesh.getAxes().size(), 0);
     // Of a dim that does not count elements, the others of the same dim of the tensor do.
@@ -416,6 +540,19 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       return box.divide(input[dim.tensorDim], units);
     };
     for (auto [index, dim] : llvm::enumerate(dims)) {
+      const auto *counted = llvm::find_if(ragged, [&](const RaggedDim &moved) { return moved.dim == dim.tensorDim; });
+      if (counted != ragged.end()) {
+        AffineExpr from = box.peerExpression(source->strides[dim.tensorDim]),
+                   to = box.expression(destinationStrides[dim.tensorDim]),
+                   rows = box.element(counted->counts, counted->isGathered),
+                   start = box.element(getOffsets(counted->counts), counted->isGathered);
+        (counted->isGathered ? destinationOffset : sourceOffset) =
+            (counted->isGathered ? destinationOffset + start * to : sourceOffset + start * from);
+        extents.push_back(rows);
+        sourceSteps.push_back(from);
+        destinationSteps.push_back(to);
+        continue;
+      }
       const layout::TransferDim &shape = form.dims[index];
       Amount unit = unitOf(dim), sourceStride = source->strides[dim.tensorDim],
              destinationStride = destinationStrides[dim.tensorDim];
@@ -428,25 +565,30 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
         destinationStride =
             box.multiply(destinationStride, box.multiply({behind.to.localSize(anyRank), Value()}, inner));
       }
-      sourceOffset = sourceOffset + box.expression(shape.sourceStart, box.multiply(unit, sourceStride));
+      sourceOffset = sourceOffset + box.peerExpression(shape.sourceStart, box.multiply(unit, sourceStride));
       destinationOffset = destinationOffset + box.expression(shape.targetStart, box.multiply(unit, destinationStride));
       // Which rank a part comes from and goes to is told by the offsets.
       if (dim.countsElements && movement.axes)
         continue;
       extents.push_back(box.expression(shape.extent, unit));
-      sourceSteps.push_back(box.expression(shape.sourceStep, sourceStride));
+      box.cannotRead |= unit.symbol && box.differs(unit.symbol);
+      sourceSteps.push_back(box.peerExpression(shape.sourceStep, sourceStride));
       destinationSteps.push_back(box.expression(shape.targetStep, destinationStride));
       OpFoldResult wanted = destination->extents[dim.tensorDim];
       if (!wanted)
         continue;
       extents.back() = box.expression(box.fromSize(wanted));
       if (int64_t offset = destination->offsets[dim.tensorDim])
-        sourceOffset = sourceOffset + box.expression(box.multiply({offset, Value()}, sourceStride));
-      sourceSteps.back() = box.expression(box.multiply({destination->steps[dim.tensorDim], Value()}, sourceStride));
+        sourceOffset = sourceOffset + box.peerExpression(box.multiply({offset, Value()}, sourceStride));
+      sourceSteps.back() = box.peerExpression(box.multiply({destination->steps[dim.tensorDim], Value()}, sourceStride));
     }
     for (const OwnPart &part : destination->ownParts)
-      sourceOffset = sourceOffset + box.ownPosition(part.axes) *
-                                        box.expression(box.multiply({part.step, Value()}, source->strides[part.dim]));
+      sourceOffset =
+          sourceOffset + box.ownPosition(part.axes) *
+                             box.peerExpression(box.multiply({part.step, Value()}, source->strides[part.dim]));
+    if (box.cannotRead)
+      return op->emitOpError()
+             << "E4017 unsupported: a dim that is not moved is of unequal size on the ranks of the group";
 
     SmallVector<Value> dynamicSizes;
     for (OpFoldResult size : destination->sizes)
@@ -460,8 +602,8 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       sources = form.rows;
     // Symbols are numbered as expressions are made: all are made now.
     auto transfer = plan::TransferOp::create(
-        builder, loc, destination->value.getType(), source->source, box.symbols, dynamicSizes,
-        /*counts=*/ValueRange(), builder.getStringAttr(op->getName().stripDialect()),
+        builder, loc, destination->value.getType(), source->source, box.symbols, dynamicSizes, box.counts,
+        builder.getStringAttr(op->getName().stripDialect()),
         movement.sources.empty() ? builder.getStrArrayAttr(group) : movement.axes,
         movement.reduction ? ReductionKindAttr::get(builder.getContext(), *movement.reduction) : ReductionKindAttr(),
         box.map(extents), box.map({sourceOffset}), box.map(sourceSteps), box.map({destinationOffset}),
@@ -479,6 +621,7 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
 
   /// Erased: not to be lowered by themselves.
   DenseSet<Operation *> absorbedOwnParts;
+  DenseMap<Value, Value> offsets;
 };
 
 } // namespace

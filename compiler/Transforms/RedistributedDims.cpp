@@ -121,7 +121,7 @@ LogicalResult DimReader::readTerms(int64_t dim, ArrayRef<LayoutTermAttr> from, A
 
 LogicalResult DimReader::readDim(int64_t dim) {
   LayoutDimAttr from = op.getFrom().getDims()[dim], to = op.getTo().getDims()[dim];
-  if (from == to) {
+  if (from == to || op.getCountsOf(dim)) {
     dims.push_back({dim, {{{1, {}}}}, {{{1, {}}}}, false});
     return success();
   }

@@ -16,9 +16,9 @@ struct RedistributedDim {
   bool countsElements = false;
 };
 
-/// The terms of all dims, in order; a dim that both layouts deal alike is one dim of one unit. E4010 where the mesh has
-/// symbolic sizes, E4011 where a dim changes in a way that has no box list: ragged, of a size that is not known where
-/// it must be, or not divided.
+/// The terms of all dims, in order; a dim that both layouts deal alike is one dim of one unit, and so is one whose
+/// parts counts say. E4010 where the mesh has symbolic sizes, E4011 where a dim changes in a way that has no box list:
+/// ragged, of a size that is not known where it must be, or not divided.
 mlir::FailureOr<llvm::SmallVector<RedistributedDim>> readDims(RedistributeOp op);
 
 /// On the mesh of `op`.

@@ -55,6 +55,14 @@ private:
     return !llvm::is_contained(state.partial, axis) &&
            llvm::none_of(state.dims, [&](const std::vector<int> &axes) { return llvm::is_contained(axes, axis); });
   }
+  bool isRagged(int64_t dim) const {
+    return static_cast<size_t>(dim) < problem.isRagged.size() && problem.isRagged[static_cast<size_t>(dim)];
+  }
+  /// Whether `group` may come to a dim: of a ragged one it must be all that divides it in the end.
+  bool mayDivide(int64_t dim, llvm::ArrayRef<int> group) const {
+    return isRagged(dim) ? problem.to.dims[dim] == group.vec()
+                         : isDivisible(dim, groupSize(state.dims[dim]) * groupSize(group));
+  }
   bool isDivisible(int64_t dim, int64_t parts) const;
 
   void relax(RedistributionMove move, double received);
@@ -99,7 +107,7 @@ void Search::addSlices() {
         llvm::ArrayRef<int> group = llvm::ArrayRef(axes).slice(first, count);
         if (!llvm::all_of(group, [&](int axis) { return isReplicated(axis); }))
           break;
-        if (!isDivisible(dim, groupSize(state.dims[dim]) * groupSize(group)))
+        if (!mayDivide(static_cast<int64_t>(dim), group))
           continue;
         RedistributionMove move{Kind::Slice, group.vec(), static_cast<int64_t>(dim), -1, state};
         move.after.dims[dim].insert(move.after.dims[dim].end(), group.begin(), group.end());
@@ -122,7 +130,7 @@ void Search::addReductions() {
         llvm::ArrayRef<int> group = llvm::ArrayRef(axes).slice(first, count);
         if (!llvm::all_of(group, [&](int axis) { return llvm::is_contained(state.partial, axis); }))
           break;
-        if (isDivisible(dim, groupSize(state.dims[dim]) * groupSize(group)))
+        if (mayDivide(static_cast<int64_t>(dim), group))
           reduce(Kind::ReduceScatter, group, static_cast<int64_t>(dim));
       }
   std::vector<int> leaving;
@@ -141,6 +149,8 @@ void Search::addReductions() {
 void Search::addTransfersAndGathers() {
   for (auto [dim, axes] : llvm::enumerate(state.dims))
     for (size_t first = 0; first < axes.size(); ++first) {
+      if (first > 0 && isRagged(static_cast<int64_t>(dim)))
+        break;
       llvm::ArrayRef<int> group = llvm::ArrayRef(axes).drop_front(first);
       double size = static_cast<double>(groupSize(group));
       RedistributionMove gather{Kind::AllGather, group.vec(), static_cast<int64_t>(dim), -1, state};
@@ -148,7 +158,7 @@ void Search::addTransfersAndGathers() {
       int64_t target = home(group.front());
       if (target >= 0 && target != static_cast<int64_t>(dim) &&
           llvm::all_of(group, [&](int axis) { return home(axis) == target; }) &&
-          isDivisible(target, groupSize(state.dims[target]) * groupSize(group))) {
+          !(isRagged(target) && isRagged(static_cast<int64_t>(dim))) && mayDivide(target, group)) {
         RedistributionMove transfer{Kind::AllToAll, group.vec(), target, static_cast<int64_t>(dim), gather.after};
         transfer.after.dims[target].insert(transfer.after.dims[target].end(), group.begin(), group.end());
         relax(std::move(transfer), (size - 1.0) / size);

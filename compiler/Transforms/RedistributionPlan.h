@@ -54,6 +54,9 @@ struct RedistributionProblem {
   Spread from, to;
   /// Logical size of each dim; negative where it is not known.
   llvm::ArrayRef<int64_t> sizes;
+  /// Dims in unequal parts: all their axes come or go at once, because counts say how long the parts on all of them
+  /// are.
+  std::vector<bool> isRagged = {};
   /// Axes that divide dims which no move may touch; they occur in neither state.
   std::vector<int> fixedAxes;
   /// Dims that are dealt in another way than to axes, one by one, change too: only a redistribute does that.

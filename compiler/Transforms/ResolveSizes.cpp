@@ -123,6 +123,20 @@ FailureOr<Value> SizeResolver::getCounts(LayoutTermAttr term) {
         hoist(&op, block);
         return result;
       }
+  // Of starts there is one more than of requests, whether or not the function says so.
+  if (type.getUnit() == CountUnit::Starts)
+    for (const auto &entry : ragged) {
+      LayoutTermAttr other = entry.second;
+      if (other.getUnit() != stringifyCountUnit(CountUnit::Requests) || other.getEpoch() != term.getEpoch() ||
+          other.getAxes() != term.getAxes())
+        continue;
+      FailureOr<Value> requests = getCounts(other);
+      if (failed(requests))
+        return failure();
+      OpBuilder builder(context);
+      builder.setInsertionPointAfterValue(*requests);
+      return ScaleOp::create(builder, function.getLoc(), type, *requests, /*factor=*/1, /*addend=*/1).getResult();
+    }
   auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
   auto bound = bounds ? bounds.getAs<IntegerAttr>(term.getName()) : IntegerAttr();
   if (!bound)

@@ -44,8 +44,8 @@ public:
 
 private:
   mlir::FailureOr<mlir::OpFoldResult> getArgumentSize(mlir::BlockArgument argument, int64_t dim);
-  /// The counts by which a dim is divided, which the function has or which become a field of the record; and what is
-  /// read of them, one value for each.
+  /// The counts by which a dim is divided, which the function has or which become a field of the record (of starts: one
+  /// more than of requests); and what is read of them, one value for each.
   mlir::FailureOr<mlir::Value> getCounts(LayoutTermAttr term);
   template <typename Op>
   mlir::Value read(mlir::Value counts);
