@@ -54,6 +54,9 @@ public:
     module = std::move(*built);
     PassManager passes(&context);
     passes.addPass(createSplitMeshAxesPass());
+    passes.addPass(createMaterializeTokenCountsPass());
+    passes.addPass(createVerifyCountsPass());
+    passes.addPass(createVerifyCollectivesPass());
     if (options.hasAxis("dp")) {
       if (failed(passes.run(*module)))
         module = {};
