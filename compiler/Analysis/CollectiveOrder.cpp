@@ -99,7 +99,9 @@ std::string OrderCheck::describe(Operation &op, ArrayAttr axes) const {
 }
 
 void OrderCheck::checkSizes(Operation &op, const AxisSet &group) {
-  if (isa<ExchangeCountsOp, RedistributeOp>(op))
+  // What has counts says how its sizes differ.
+  bool hasCounts = llvm::any_of(op.getOperandTypes(), [](Type type) { return isa<CountsType>(type); });
+  if (hasCounts || isa<RedistributeOp>(op))
     return;
   Varying operand = uniformity.of(op.getOperand(0));
   std::optional<unsigned> axis = operand.sizes.common(group);

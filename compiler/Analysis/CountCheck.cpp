@@ -64,6 +64,7 @@ private:
   void checkSlices(Frame frame, Operation &op);
   void checkCapacity(Frame frame, CheckCountOp op);
 
+  bool isAtMost(const CountTerm *part, const CountTerm *whole) const;
   bool isUndefined(Operation &op, const CountTerm *term, StringRef what);
   bool isAllowed(const CountSample &sample) const;
   std::optional<int64_t> greatest(const CountTerm *term) const;
@@ -354,6 +355,29 @@ void CountChecker::checkCarried(Operation &op) {
 // Room for rows
 //===----------------------------------------------------------------------===//
 
+/// That a size is at most another in every step, by their form: the whole has room for a part, and padding adds rows.
+bool CountChecker::isAtMost(const CountTerm *part, const CountTerm *whole) const {
+  if (part == whole)
+    return true;
+  if (part->kind == Kind::Lesser)
+    return isAtMost(part->operands[0], whole) || isAtMost(part->operands[1], whole);
+  switch (whole->kind) {
+  case Kind::Greater:
+    return isAtMost(part, whole->operands[0]) || isAtMost(part, whole->operands[1]);
+  case Kind::Total:
+  case Kind::Maximum:
+    if (isAtMost(part, terms->elementOf(Kind::Own, whole->operands.front())))
+      return true;
+    [[fallthrough]];
+  case Kind::Own: {
+    const CountTerm *vector = whole->operands.front();
+    return vector->kind == Kind::Pad && isAtMost(part, terms->elementOf(whole->kind, vector->operands.front()));
+  }
+  default:
+    return false;
+  }
+}
+
 void CountChecker::checkRoom(Frame frame, Operation &op, const CountTerm *needed, const CountTerm *room,
                              StringRef what) {
   if (needed == room || (!findTerm(needed, Kind::Rows) && !findTerm(room, Kind::Rows)))
@@ -363,8 +387,7 @@ void CountChecker::checkRoom(Frame frame, Operation &op, const CountTerm *needed
   std::optional<int64_t> most = greatest(needed);
   if (most && room->kind == Kind::Constant && *most <= room->number)
     return;
-  // The whole has room for a part.
-  if (room->kind == Kind::Total && terms->elementOf(Kind::Own, room->operands.front()) == needed)
+  if (isAtMost(needed, room))
     return;
   auto difference =
       terms->findDifference(needed, room, isGreater, [&](const CountSample &sample) { return isAllowed(sample); });

@@ -233,6 +233,16 @@ const CountTerm *CountTerms::binary(Kind kind, const CountTerm *left, const Coun
     std::swap(left, right);
   if ((kind == Kind::Add || kind == Kind::Subtract) && right->isConstant(0))
     return left;
+  if (kind == Kind::Add && right->kind == Kind::Subtract && right->operands[1] == left)
+    return right->operands[0];
+  if (kind == Kind::Add && left->kind == Kind::Subtract && left->operands[1] == right)
+    return left->operands[0];
+  if (kind == Kind::Subtract && left->kind == Kind::Add && left->operands[1] == right)
+    return left->operands[0];
+  if (kind == Kind::Subtract && left->kind == Kind::Add && left->operands[0] == right)
+    return left->operands[1];
+  if (kind == Kind::Subtract && left == right)
+    return constant(0);
   if ((kind == Kind::Multiply || kind == Kind::Divide) && right->isConstant(1))
     return left;
   if (kind == Kind::Divide && left->kind == Kind::Multiply && left->operands[1] == right &&

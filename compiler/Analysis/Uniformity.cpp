@@ -153,6 +153,17 @@ Varying Uniformity::operandsOf(Operation &op) const {
 // Operations
 //===----------------------------------------------------------------------===//
 
+/// Sizes of what is gathered or handed out by counts: of the dim that they count, and of the others as they were.
+void Uniformity::setCounted(Variation &sizes, Value input, TypedValue<CountsType> counts, bool isPart,
+                            Location location) const {
+  // Where the counted dim is the only one whose size is not in the type, what differed was its size.
+  if (cast<RankedTensorType>(input.getType()).getNumDynamicDims() == 1)
+    sizes = Variation();
+  sizes.add(of(counts).elements);
+  if (isPart)
+    addGroup(sizes, axesOf(counts.getType().getAxes()), location);
+}
+
 void Uniformity::visit(Block &block) {
   for (Operation &op : block)
     visit(op);
@@ -200,10 +211,24 @@ void Uniformity::visit(Operation &op) {
       .Case([&](OwnOffsetOp own) {
         addGroup(varying.elements, axesOf(own.getOffsets().getType().getAxes()), own.getLoc());
       })
-      .Case<AllGatherOp, AllReduceOp, BroadcastOp>(
-          [&](auto own) { removeGroup(varying.elements, group(own.getAxes())); })
-      .Case<SliceOp, ReduceScatterOp, AllToAllOp, ExchangeOp, PermuteOp>(
-          [&](auto own) { addGroup(varying.elements, axesOf(own.getAxes()), own.getLoc()); })
+      .Case([&](AllGatherOp own) {
+        removeGroup(varying.elements, group(own.getAxes()));
+        if (own.getCounts())
+          setCounted(varying.sizes, own.getInput(), own.getCounts(), /*isPart=*/false, own.getLoc());
+      })
+      .Case<SliceOp, ReduceScatterOp>([&](auto own) {
+        addGroup(varying.elements, axesOf(own.getAxes()), own.getLoc());
+        if (own.getCounts())
+          setCounted(varying.sizes, own.getInput(), own.getCounts(), /*isPart=*/true, own.getLoc());
+      })
+      .Case([&](AllToAllOp own) {
+        addGroup(varying.elements, axesOf(own.getAxes()), own.getLoc());
+        if (own.getCounts())
+          setCounted(varying.sizes, own.getInput(), own.getCounts(), own.getRagged() == RaggedSide::Split,
+                     own.getLoc());
+      })
+      .Case<AllReduceOp, BroadcastOp>([&](auto own) { removeGroup(varying.elements, group(own.getAxes())); })
+      .Case<ExchangeOp, PermuteOp>([&](auto own) { addGroup(varying.elements, axesOf(own.getAxes()), own.getLoc()); })
       .Case([&](RedistributeOp own) {
         Varying from = ofLayout(own.getFrom(), own.getLoc()), to = ofLayout(own.getTo(), own.getLoc()), rest;
         for (unsigned axis = 0; axis < mesh.getAxes().size(); ++axis) {

@@ -15,6 +15,7 @@
 //   | broadcast                                   |                                                                 |
 //   | own_count, own_offset, slice, all_to_all,   | those of the operand and the group's                            |
 //   | reduce_scatter, exchange, permute           |                                                                 |
+//   | what is gathered or handed out by counts    | its size: those of the counts; of a part the group's too        |
 //   | redistribute                                | axes of `to`, and those of the operand that `from` lacks        |
 //   | results of scf.if, scf.for, scf.while       | those of what is yielded, and of the condition or bounds        |
 //   | a call of a function without a body         | all axes                                                        |
@@ -91,6 +92,8 @@ private:
   void set(mlir::Value value, Varying varying);
   Varying operandsOf(mlir::Operation &op) const;
   Varying ofLayout(LayoutAttr layout, mlir::Location location) const;
+  void setCounted(Variation &sizes, mlir::Value input, mlir::TypedValue<CountsType> counts, bool isPart,
+                  mlir::Location location) const;
   void addGroup(Variation &variation, const llvm::SmallDenseSet<unsigned, 4> &group, mlir::Location location) const;
   /// Takes away the axes of the group that are named as a whole.
   void removeGroup(Variation &variation, llvm::ArrayRef<llvm::StringRef> group) const;

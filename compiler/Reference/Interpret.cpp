@@ -9,6 +9,8 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 
+#include <numeric>
+
 namespace muster::reference {
 #define GEN_PASS_DEF_INTERPRETPASS
 #include "compiler/Reference/Passes.h.inc"
@@ -116,11 +118,20 @@ llvm::Error InterpretPass::readOptions(InterpreterOptions &parsed) {
   if (print != "logical" && print != "ranks" && print != "both")
     return fail("expected option 'print' to be logical, ranks or both but got '" + print + "'");
   for (StringRef size : sizes) {
-    auto [name, number] = size.split('=');
-    int64_t value = 0;
-    if (number.getAsInteger(10, value) || value < 0)
-      return fail("expected option 'sizes' to be of the form t=5,s=2 but got '" + size + "'");
-    parsed.sizes.dims[name] = value;
+    auto [name, list] = size.split('=');
+    SmallVector<StringRef> numbers;
+    list.split(numbers, ':');
+    std::vector<int64_t> values(numbers.size());
+    for (auto [number, value] : llvm::zip_equal(numbers, values))
+      if (number.getAsInteger(10, value) || value < 0)
+        return fail("expected option 'sizes' to be of the form t=5,tokens@step=3:0,prefills=1:0 but got '" + size +
+                    "'");
+    if (name.contains('@'))
+      parsed.sizes.counts[name] = values;
+    else if (values.size() == 1)
+      parsed.sizes.dims[name] = values.front();
+    else
+      parsed.sizes.fields[name] = values;
   }
   return llvm::Error::success();
 }
@@ -194,6 +205,11 @@ llvm::Expected<int64_t> InterpretPass::getLogicalSize(func::FuncOp function, Lay
     return fail("cannot tell the size of a dynamic dim without layout");
   int64_t size = 1;
   for (LayoutTermAttr term : dim.getTerms()) {
+    auto counts = parsed.sizes.counts.find((term.getUnit() + "@" + term.getEpoch()).str());
+    if (term.isRagged() && counts != parsed.sizes.counts.end()) {
+      size *= std::accumulate(counts->second.begin(), counts->second.end(), int64_t(0));
+      continue;
+    }
     auto given = parsed.sizes.dims.find(term.getName());
     auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
     auto bound = bounds ? bounds.getAs<IntegerAttr>(term.getName()) : IntegerAttr();

@@ -13,7 +13,8 @@ def InterpretPass : Pass<"muster-interpret", "::mlir::ModuleOp"> {
 
     Without `inputs`, floats are uniform in [-1, 1), or small integers with `values=integers`, whose sums are exact in any order. Integer
     inputs are uniform in [0, n), n being the argument's `muster.bound` (2 where it has none). A dynamic dim takes its size from `sizes`,
-    by name, or else `muster.bounds` of the function, at most 5.
+    by name, or else `muster.bounds` of the function, at most 5. Of dims divided in parts of any length, `sizes` gives the parts:
+    `tokens@step=3:0:5` for three positions; a value of each rank of a field of the step (`muster.step_field`) likewise, `prefills=1:0`.
 
     `inputs` names a JSON file: an object whose keys are port names (`muster.name`, or `0`, `1`, ... by position) and names of weights
     (`@l0.q`), whose values are nested lists of numbers: the logical tensors.
@@ -35,7 +36,7 @@ def InterpretPass : Pass<"muster-interpret", "::mlir::ModuleOp"> {
     Option<"print", "print", "std::string", "\"logical\"", "logical: results gathered by their layouts; ranks: each rank's; both">,
     Option<"inputs", "inputs", "std::string", "", "JSON file of inputs and weights">,
     Option<"pages", "pages", "int64_t", "8", "pages of a state on each rank">,
-    ListOption<"sizes", "sizes", "std::string", "sizes of dynamic dims: t=5,s=2">
+    ListOption<"sizes", "sizes", "std::string", "sizes of dynamic dims: t=5,s=2; of the parts of ragged ones, tokens@step=3:0">
   ];
 }
 
