@@ -220,10 +220,21 @@ TEST(RandomSteps, ProcessesOfOneGroupEachAgree) {
     }
 }
 
+StepLimits roomy() {
+  StepLimits limits;
+  limits.stepTokens = 8;
+  limits.sequences = 2;
+  limits.logitRows = 4;
+  limits.pages = 6;
+  limits.pageSlots = 4;
+  limits.pagesPerSequence = 4;
+  limits.vocabulary = 31;
+  return limits;
+}
+
 // The exchange in which all say that they have nothing left runs nothing, and ends the time of logits.
 TEST(RandomSteps, TheLastExchangeIsOfZeros) {
-  Script script(1);
-  StepLimits limits = script.limits();
+  StepLimits limits = roomy();
   Board board(2);
   std::vector<std::jthread> processes;
   for (uint32_t own = 0; own != 2; ++own)
@@ -231,6 +242,7 @@ TEST(RandomSteps, TheLastExchangeIsOfZeros) {
       Session session(std::make_unique<OneOfMany>(limits, board, own));
       SequenceOptions options;
       options.logits = LogitRequest::last;
+      options.maxTokens = 2;
       options.group = 1;
       SequenceId id = *session.submit(std::vector<int32_t>{3}, options);
       StepReport report;
@@ -247,22 +259,16 @@ TEST(RandomSteps, TheLastExchangeIsOfZeros) {
       EXPECT_FALSE(session.hasWork());
       EXPECT_EQ(session.stepsDone(), 1u);
       EXPECT_EQ(session.idleSteps(own), 1u - own);
-      // An append is said to all, though one of them has the sequence.
-      EXPECT_EQ(session.append(id, std::vector<int32_t>{4}).number(), 2421);
+      // An append is said to all, so all know that there is work, though one of them has the sequence.
+      EXPECT_TRUE(session.append(id, std::vector<int32_t>{4}).isOk());
+      EXPECT_TRUE(session.hasWork());
+      EXPECT_TRUE(session.step(report).isOk());
+      EXPECT_EQ(report.allTokens, 1u);
+      EXPECT_EQ(session.logits(id)->rows, own);
+      EXPECT_EQ(session.append(id, std::vector<int32_t>{5}).number(), 2421);
+      EXPECT_TRUE(session.step(report).isOk());
       EXPECT_FALSE(session.hasWork());
     });
-}
-
-StepLimits roomy() {
-  StepLimits limits;
-  limits.stepTokens = 8;
-  limits.sequences = 2;
-  limits.logitRows = 4;
-  limits.pages = 6;
-  limits.pageSlots = 4;
-  limits.pagesPerSequence = 4;
-  limits.vocabulary = 31;
-  return limits;
 }
 
 SequenceOptions generate(uint32_t count, uint32_t group = anyGroup) {
@@ -270,6 +276,35 @@ SequenceOptions generate(uint32_t count, uint32_t group = anyGroup) {
   options.maxNewTokens = count;
   options.group = group;
   return options;
+}
+
+TEST(Groups, LoadsCountWhatWaitsAndWhatRuns) {
+  StepLimits limits = roomy();
+  SequenceTable table(limits, 1);
+  Scheduler scheduler(limits, table);
+  scheduler.reserve(3);
+  EXPECT_EQ(scheduler.load(), (GroupLoad{2, 6, 0, 0}));
+  Sequence &first = **table.add(std::vector<int32_t>(9, 1), generate(4)); // 3 pages
+  scheduler.enqueue(first);
+  EXPECT_EQ(scheduler.load(), (GroupLoad{1, 3, 9, 1})) << "waits";
+  ASSERT_TRUE(scheduler.plan());
+  EXPECT_EQ(scheduler.load(), (GroupLoad{1, 3, 9, 1})) << "is in a step";
+  scheduler.complete(scheduler.scheduled()[0], -1);
+  scheduler.finishStep();
+  EXPECT_EQ(scheduler.load(), (GroupLoad{1, 3, 1, 1})) << "8 of 9 are done";
+  SequenceOptions held;
+  Sequence &second = **table.add(std::vector<int32_t>(1, 1), held);
+  scheduler.enqueue(second);
+  ASSERT_TRUE(scheduler.plan());
+  EXPECT_EQ(scheduler.load(), (GroupLoad{0, 2, 2, 2}));
+  scheduler.complete(scheduler.scheduled()[1], -1);
+  EXPECT_EQ(second.state, SequenceState::idle);
+  EXPECT_EQ(scheduler.load(), (GroupLoad{1, 2, 1, 1})) << "idle: pages, and no place";
+  scheduler.complete(scheduler.scheduled()[0], 3);
+  scheduler.finishStep();
+  scheduler.forget(second);
+  scheduler.forget(first);
+  EXPECT_EQ(scheduler.load(), (GroupLoad{2, 6, 0, 0}));
 }
 
 TEST(Groups, SequencesGoToTheGroupWithLeastToDo) {
