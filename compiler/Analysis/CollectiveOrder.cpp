@@ -46,7 +46,7 @@ private:
   ArrayAttr groupOf(Operation &op) const;
   std::string describe(Operation &op, ArrayAttr axes) const;
   StringRef nameOf(unsigned axis) const { return uniformity.getMesh().getAxes()[axis].getName(); }
-  CollectiveFinding::Note noteOrigin(const Variation &variation, unsigned axis, const Twine &what) const {
+  LayoutMessage::Note noteOrigin(const Variation &variation, unsigned axis, const Twine &what) const {
     return {variation.originOf(axis), (what + " differs over '" + nameOf(axis) + "' from here on").str()};
   }
 
@@ -158,7 +158,7 @@ Trace OrderCheck::walkIf(scf::IfOp op) {
   }
   Variation condition = uniformity.of(op.getCondition()).elements;
   if (std::optional<unsigned> axis = condition.common(both.groups)) {
-    CollectiveFinding finding;
+    StepFinding finding;
     finding.number = 1221;
     finding.op = op;
     finding.message = "collectives differ between ranks that take different branches";

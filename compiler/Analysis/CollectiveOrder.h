@@ -13,6 +13,7 @@
 #ifndef MUSTER_COMPILER_ANALYSIS_COLLECTIVEORDER_H
 #define MUSTER_COMPILER_ANALYSIS_COLLECTIVEORDER_H
 
+#include "compiler/Analysis/StepFinding.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -22,19 +23,8 @@
 
 namespace muster {
 
-struct CollectiveFinding {
-  int number = 0; ///< 1221, 1222 or 1223
-  mlir::Operation *op = nullptr;
-  std::string message;
-  struct Note {
-    mlir::Location location;
-    std::string text;
-  };
-  std::vector<Note> notes;
-};
-
 struct CollectiveReport {
-  std::vector<CollectiveFinding> findings;
+  std::vector<StepFinding> findings;
   int64_t collectives = 0; ///< operations that were looked at
 };
 

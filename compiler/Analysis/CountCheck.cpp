@@ -68,7 +68,7 @@ private:
   bool isUndefined(Operation &op, const CountTerm *term, StringRef what);
   bool isAllowed(const CountSample &sample) const;
   std::optional<int64_t> greatest(const CountTerm *term) const;
-  CountFinding &add(int number, Operation &op, const Twine &message);
+  StepFinding &add(int number, Operation &op, const Twine &message);
 
   CountReport &report;
   CountTerms *terms = nullptr;
@@ -83,8 +83,8 @@ private:
 
 } // namespace
 
-CountFinding &CountChecker::add(int number, Operation &op, const Twine &message) {
-  static CountFinding dropped;
+StepFinding &CountChecker::add(int number, Operation &op, const Twine &message) {
+  static StepFinding dropped;
   // Once an operation, though its function is called more than once.
   if (!reported.insert({&op, number}).second)
     return dropped = {};
@@ -150,7 +150,7 @@ bool CountChecker::isUndefined(Operation &op, const CountTerm *term, StringRef w
   const CountTerm *undefined = findTerm(term, Kind::Undefined);
   if (!undefined)
     return false;
-  CountFinding &finding = add(1201, op, what + " may be undefined");
+  StepFinding &finding = add(1201, op, what + " may be undefined");
   finding.notes.push_back({undefined->value.getLoc(), "nothing is set here"});
   // The innermost branch of which one side has nothing.
   std::function<void(const CountTerm *)> find = [&](const CountTerm *own) {
@@ -180,7 +180,7 @@ void CountChecker::checkMoved(Frame frame, Operation &op, Value tensor, int64_t 
   Variation variation = frame.uniformity.of(counts).elements;
   if (std::optional<unsigned> axis = variation.common(group)) {
     StringRef name = frame.uniformity.getMesh().getAxes()[*axis].getName();
-    CountFinding &finding =
+    StepFinding &finding =
         add(1205, op,
             "expected counts that are the same on all ranks of the group but got some that differ over '" + name + "'");
     finding.notes.push_back({variation.originOf(*axis), ("they differ over '" + name + "' from here on").str()});
@@ -203,7 +203,7 @@ void CountChecker::checkMoved(Frame frame, Operation &op, Value tensor, int64_t 
                : rows && rows->unit != given.unit       ? 1203
                : paddingOf(size) != paddingOf(expected) ? 1214
                                                         : 1206;
-  CountFinding &finding =
+  StepFinding &finding =
       add(number, op,
           number == 1214 ? "expected one way of padding a batch but got rows that are " + size->print() +
                                " and counts that say " + expected->print()
@@ -256,7 +256,7 @@ void CountChecker::checkEqualParts(Frame frame, Operation &op, Value tensor, int
         size->kind == Kind::Total)
       return;
     StringRef name = frame.uniformity.getMesh().getAxes()[*axis].getName();
-    CountFinding &finding =
+    StepFinding &finding =
         add(1201, op,
             "moves " + (rows ? "rows of " + rows->what.text() : std::string("parts of different sizes")) + " over '" +
                 name + "' without counts");
@@ -277,9 +277,9 @@ void CountChecker::checkEqualParts(Frame frame, Operation &op, Value tensor, int
     add(1220, op, "cannot prove that " + size->print() + " is a multiple of " + Twine(parts));
     return;
   }
-  CountFinding &finding = add(1208, op,
-                              "hands out " + size->print() + " in " + Twine(parts) +
-                                  " equal parts, to a multiple of which nothing aligns it");
+  StepFinding &finding = add(1208, op,
+                             "hands out " + size->print() + " in " + Twine(parts) +
+                                 " equal parts, to a multiple of which nothing aligns it");
   std::optional<int64_t> number = terms->evaluate(size, difference->sample, difference->position);
   finding.notes.push_back({op.getLoc(), difference->print() + ", there are " + std::to_string(number.value_or(0)) +
                                             " rows at position " + std::to_string(difference->position)});
@@ -321,7 +321,7 @@ static bool areExclusive(Operation *left, Operation *right) {
 
 void CountChecker::checkExchange(ExchangeCountsOp op) {
   if (Operation *loop = op->getParentOfType<LoopLikeOpInterface>()) {
-    CountFinding &finding = add(1212, *op, "exchanges counts at every turn of a loop: a step has one record");
+    StepFinding &finding = add(1212, *op, "exchanges counts at every turn of a loop: a step has one record");
     finding.notes.push_back({loop->getLoc(), "this loop"});
   }
   for (Value input : op.getInputs()) {
@@ -336,7 +336,7 @@ void CountChecker::checkExchange(ExchangeCountsOp op) {
     SmallVector<ExchangeCountsOp> &others = exchanges[{what, field}];
     for (ExchangeCountsOp other : others)
       if (other != op && !areExclusive(other, op)) {
-        CountFinding &finding = add(1212, *op, "expected one exchange of " + what.text() + " in a step but got two");
+        StepFinding &finding = add(1212, *op, "expected one exchange of " + what.text() + " in a step but got two");
         finding.notes.push_back({other.getLoc(), "the other is here"});
         break;
       }
@@ -395,7 +395,7 @@ void CountChecker::checkRoom(Frame frame, Operation &op, const CountTerm *needed
     add(1220, op, "cannot prove that " + what + " has room: that " + needed->print() + " is at most " + room->print());
     return;
   }
-  CountFinding &finding =
+  StepFinding &finding =
       add(1209, op, what + " has room for " + room->print() + " rows, but there are " + needed->print());
   finding.notes.push_back({op.getLoc(), difference->print() + ", there is room for " +
                                             std::to_string(difference->right) + " rows at position " +

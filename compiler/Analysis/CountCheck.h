@@ -11,6 +11,7 @@
 #ifndef MUSTER_COMPILER_ANALYSIS_COUNTCHECK_H
 #define MUSTER_COMPILER_ANALYSIS_COUNTCHECK_H
 
+#include "compiler/Analysis/StepFinding.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -20,19 +21,6 @@
 
 namespace muster {
 
-struct CountFinding {
-  int number = 0; ///< 1201 to 1220
-  mlir::Operation *op = nullptr;
-  std::string message;
-  struct Note {
-    mlir::Location location;
-    std::string text;
-  };
-  std::vector<Note> notes;
-  /// Not wrong for certain.
-  bool isUnknown() const { return number == 1220; }
-};
-
 /// A bound that no proof shows: the step ends where it is exceeded.
 struct RuntimeCheck {
   mlir::Location location;
@@ -40,7 +28,7 @@ struct RuntimeCheck {
 };
 
 struct CountReport {
-  std::vector<CountFinding> findings;
+  std::vector<StepFinding> findings;
   std::vector<RuntimeCheck> checks;
   int64_t batches = 0;    ///< that are exchanged
   int64_t operations = 0; ///< that move rows by counts

@@ -19,11 +19,8 @@ struct VerifyCollectives : muster::impl::VerifyCollectivesPassBase<VerifyCollect
 
   void runOnOperation() override {
     CollectiveReport report = checkCollectiveOrder(getOperation());
-    for (const CollectiveFinding &finding : report.findings) {
-      InFlightDiagnostic error = finding.op->emitError() << "E" << finding.number << " " << finding.message;
-      for (const CollectiveFinding::Note &note : finding.notes)
-        error.attachNote(note.location) << note.text;
-    }
+    for (const StepFinding &finding : report.findings)
+      emitMessage(renderFinding(finding, /*allowUnknown=*/false));
     checked += report.collectives;
     if (!report.findings.empty())
       return signalPassFailure();

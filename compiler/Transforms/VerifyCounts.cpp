@@ -19,13 +19,9 @@ struct VerifyCounts : muster::impl::VerifyCountsPassBase<VerifyCounts> {
   void runOnOperation() override {
     CountReport report = checkCounts(getOperation());
     bool isRefused = false;
-    for (const CountFinding &finding : report.findings) {
-      bool isError = !allowUnknown || !finding.isUnknown();
-      isRefused |= isError;
-      InFlightDiagnostic diagnostic = isError ? finding.op->emitError() : finding.op->emitWarning();
-      diagnostic << "E" << finding.number << " " << finding.message;
-      for (const CountFinding::Note &note : finding.notes)
-        diagnostic.attachNote(note.location) << note.text;
+    for (const StepFinding &finding : report.findings) {
+      emitMessage(renderFinding(finding, allowUnknown));
+      isRefused |= !allowUnknown || !finding.isUnknown();
     }
     if (explain)
       for (const RuntimeCheck &check : report.checks)

@@ -15,10 +15,12 @@ Position verify::positionOf(mlir::Location location) {
 }
 
 llvm::StringRef Answer::verdict() const {
-  if (report.has(LayoutFinding::Kind::Refuted))
+  auto isUnknown = [](const StepFinding &finding) { return finding.isUnknown(); };
+  if (report.has(LayoutFinding::Kind::Refuted) || !llvm::all_of(stepFindings, isUnknown))
     return "refuted";
   // A program that declares nothing is not proved: there was nothing to prove.
-  return report.has(LayoutFinding::Kind::Unknown) || report.functions == 0 ? "unknown" : "proved";
+  return report.has(LayoutFinding::Kind::Unknown) || !stepFindings.empty() || report.functions == 0 ? "unknown"
+                                                                                                    : "proved";
 }
 
 static Value toJson(mlir::Location location) {
@@ -56,20 +58,24 @@ static Object toJson(const LayoutCounterexample &example) {
   return object;
 }
 
-static Object toJson(const LayoutFinding &finding, bool allowUnknown) {
-  LayoutMessage message = renderFinding(finding, allowUnknown);
-  bool isRefuted = finding.kind == LayoutFinding::Kind::Refuted;
-  Object object{{"verdict", isRefuted        ? "refuted"
-                            : finding.number ? "unknown"
-                                             : "assumed"},
-                {"message", message.text},
-                {"location", toJson(message.location)}};
-  if (finding.number)
-    object["code"] = "E" + std::to_string(finding.number);
+static Object toJson(const LayoutMessage &message, llvm::StringRef verdict, int number) {
+  Object object{{"verdict", verdict}, {"message", message.text}, {"location", toJson(message.location)}};
+  if (number)
+    object["code"] = "E" + std::to_string(number);
   Array notes;
   for (const LayoutMessage::Note &note : message.notes)
     notes.push_back(Object{{"text", note.text}, {"location", toJson(note.location)}});
   object["notes"] = std::move(notes);
+  return object;
+}
+
+static Object toJson(const LayoutFinding &finding, bool allowUnknown) {
+  bool isRefuted = finding.kind == LayoutFinding::Kind::Refuted;
+  Object object = toJson(renderFinding(finding, allowUnknown),
+                         isRefuted        ? "refuted"
+                         : finding.number ? "unknown"
+                                          : "assumed",
+                         finding.number);
   if (finding.counterexample)
     object["counterexample"] = toJson(*finding.counterexample);
   if (!finding.missingFact.empty())
@@ -93,6 +99,12 @@ Value verify::toJson(const Answer &answer, llvm::ArrayRef<std::string> replay) {
   Array findings;
   for (const LayoutFinding &finding : answer.report.findings)
     findings.push_back(::toJson(finding, answer.allowUnknown));
+  for (const StepFinding &finding : answer.stepFindings) {
+    Object object = ::toJson(renderFinding(finding, answer.allowUnknown), finding.isUnknown() ? "unknown" : "refuted",
+                             finding.number);
+    object["fixes"] = Array();
+    findings.push_back(std::move(object));
+  }
   Object object{{"file", answer.file},
                 {"verdict", answer.verdict()},
                 {"for_all_sizes", answer.report.isSymbolic},
@@ -101,6 +113,7 @@ Value verify::toJson(const Answer &answer, llvm::ArrayRef<std::string> replay) {
                 {"results", answer.report.results},
                 {"claims", answer.report.claims},
                 {"operations", answer.report.operations},
+                {"counted", answer.counted},
                 {"milliseconds", answer.milliseconds},
                 {"findings", std::move(findings)}};
   if (!replay.empty())

@@ -4,14 +4,18 @@
 #include "tools/muster-verify/Replay.h"
 #include "tools/muster-verify/Report.h"
 
+#include "compiler/Analysis/CollectiveOrder.h"
+#include "compiler/Analysis/CountCheck.h"
 #include "compiler/Analysis/LayoutCertificate.h"
 #include "compiler/Analysis/LayoutExplanation.h"
 #include "compiler/Import/ProgramText.h"
 #include "compiler/Sampling/DecideByRunning.h"
+#include "compiler/Transforms/Passes.h"
 #include "dialects/NN/IR/NNDialect.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -144,6 +148,8 @@ void printSummary(const Answer &answer) {
     verdict += " for all sizes" + (answer.facts.empty() ? "" : " with " + llvm::join(answer.facts, ", "));
   llvm::outs() << answer.file << ": " << verdict << ": " << counted(report.results, "result") << ", "
                << counted(report.claims, "claim") << ", " << counted(report.operations, "operation");
+  if (answer.counted)
+    llvm::outs() << ", " << answer.counted << " with counts";
   if (int64_t assumed = count(LayoutFinding::Kind::Assumed))
     llvm::outs() << ", " << assumed << " assumed";
   llvm::outs() << " in " << llvm::format("%.1f", answer.milliseconds) << " ms\n";
@@ -180,6 +186,26 @@ int writeCertificate(const Options &options, const Answer &answer, const LayoutC
   return 0;
 }
 
+/// What moves rows of unequal parts, and in which order ranks meet. A program that counts nothing by hand is looked at
+/// as muster-compile would count it; `counted` keeps it, for the operations that findings name.
+LogicalResult checkStep(ModuleOp module, OwningOpRef<ModuleOp> &counted, Answer &answer) {
+  counted = module.clone();
+  PassManager passes(module.getContext());
+  passes.addPass(createMaterializeTokenCountsPass());
+  if (failed(passes.run(*counted)))
+    return failure();
+  CountReport counts = checkCounts(*counted);
+  answer.counted = counts.operations;
+  CollectiveReport order = checkCollectiveOrder(*counted);
+  // That sizes differ says less than that the counts are missing.
+  llvm::erase_if(order.findings, [&](const StepFinding &finding) {
+    return llvm::any_of(counts.findings, [&](const StepFinding &other) { return other.op == finding.op; });
+  });
+  answer.stepFindings = std::move(counts.findings);
+  llvm::append_range(answer.stepFindings, order.findings);
+  return success();
+}
+
 int run(const Options &options) {
   DialectRegistry registry;
   registerAllDialects(registry);
@@ -205,6 +231,9 @@ int run(const Options &options) {
   LayoutCertificate certificate(*module);
   answer.report = inferLayouts(*module, {}, options.certificate.empty() ? nullptr : &certificate);
   sampling::decideByRunning(answer.report);
+  OwningOpRef<ModuleOp> counted;
+  if (failed(checkStep(*module, counted, answer)))
+    return exitRefuted;
   auto ended = std::chrono::steady_clock::now();
   explainFindings(answer.report);
   answer.milliseconds = std::chrono::duration<double, std::milli>(ended - started).count();
@@ -213,6 +242,9 @@ int run(const Options &options) {
 
   if (!options.json)
     for (const LayoutFinding &finding : answer.report.findings)
+      emitMessage(renderFinding(finding, options.allowUnknown));
+  if (!options.json)
+    for (const StepFinding &finding : answer.stepFindings)
       emitMessage(renderFinding(finding, options.allowUnknown));
   std::vector<std::string> replayed;
   for (const LayoutFinding &finding : answer.report.findings) {

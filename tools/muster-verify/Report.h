@@ -4,6 +4,7 @@
 #pragma once
 
 #include "compiler/Analysis/LayoutDiagnostics.h"
+#include "compiler/Analysis/StepFinding.h"
 
 #include "llvm/Support/JSON.h"
 
@@ -13,6 +14,9 @@ namespace muster::verify {
 struct Answer {
   std::string file;
   LayoutReport report;
+  /// Of counts and of the order of collectives.
+  std::vector<StepFinding> stepFindings;
+  int64_t counted = 0; ///< operations that move rows by counts
   /// Divisibilities that the proof takes for granted ("sp | s"), of symbolic programs.
   std::vector<std::string> facts;
   double milliseconds = 0;

@@ -16,9 +16,26 @@ struct Rule {
   const char *name, *description;
 };
 constexpr Rule rules[] = {
-    {1104, "WrongElements", "elements at the wrong place"},  {1105, "WrongReduction", "not reduced, or reduced twice"},
-    {1106, "OperandsDisagree", "operands do not agree"},     {1107, "LayoutDoesNotFit", "layout that does not fit"},
+    {1104, "WrongElements", "elements at the wrong place"},
+    {1105, "WrongReduction", "not reduced, or reduced twice"},
+    {1106, "OperandsDisagree", "operands do not agree"},
+    {1107, "LayoutDoesNotFit", "layout that does not fit"},
     {1108, "CannotBeProved", "nothing can be proved of it"},
+    {1113, "ComputesOtherwise", "computes otherwise than on one rank"},
+    {1201, "NoCounts", "rows moved without counts"},
+    {1202, "OtherBatch", "counts of another batch"},
+    {1203, "OtherUnit", "counts of another unit"},
+    {1204, "OtherAxes", "counts or rows over other axes"},
+    {1205, "NotAgreed", "counts that ranks do not agree on"},
+    {1206, "OtherRows", "counts that do not count these rows"},
+    {1208, "NotAligned", "unaligned rows in equal parts"},
+    {1209, "NoRoom", "no room for the rows of a step"},
+    {1212, "CountedTwice", "a batch that is counted more than once"},
+    {1214, "PaddedTwice", "a batch that is padded in two ways"},
+    {1220, "CountsNotProved", "counts that cannot be proved"},
+    {1221, "BranchesDiffer", "branches with different collectives"},
+    {1222, "LoopsDiffer", "loops that ranks run differently often"},
+    {1223, "SizesDiffer", "a collective of tensors of different sizes"},
 };
 
 } // namespace
@@ -66,9 +83,8 @@ static std::optional<Object> toSarif(const LayoutFix &fix, llvm::StringRef sourc
   return Object{{"description", text(fix.text)}, {"artifactChanges", Array{std::move(change)}}};
 }
 
-static Object toSarif(const LayoutFinding &finding, bool allowUnknown, llvm::StringRef source) {
+static Object toSarif(const LayoutMessage &message, int number) {
   using Severity = LayoutMessage::Severity;
-  LayoutMessage message = renderFinding(finding, allowUnknown);
   // A reader of a plain list sees the message alone, so that what the notes say of the same place belongs to it.
   std::string whole = message.text;
   Array related;
@@ -83,15 +99,21 @@ static Object toSarif(const LayoutFinding &finding, bool allowUnknown, llvm::Str
                           : message.severity == Severity::Warning ? "warning"
                                                                   : "note"},
                 {"message", text(whole)}};
-  if (finding.number) {
-    result["ruleId"] = "E" + std::to_string(finding.number);
-    result["ruleIndex"] =
-        int64_t(llvm::find_if(rules, [&](const Rule &rule) { return rule.number == finding.number; }) - rules);
+  if (number) {
+    result["ruleId"] = "E" + std::to_string(number);
+    const Rule *known = llvm::find_if(rules, [&](const Rule &rule) { return rule.number == number; });
+    if (known != std::end(rules))
+      result["ruleIndex"] = int64_t(known - rules);
   }
   if (std::optional<Object> at = locate(message.location))
     result["locations"] = Array{std::move(*at)};
   if (!related.empty())
     result["relatedLocations"] = std::move(related);
+  return result;
+}
+
+static Object toSarif(const LayoutFinding &finding, bool allowUnknown, llvm::StringRef source) {
+  Object result = toSarif(renderFinding(finding, allowUnknown), finding.number);
   Array fixes;
   for (const LayoutFix &fix : finding.fixes)
     if (std::optional<Object> own = toSarif(fix, source))
@@ -113,6 +135,8 @@ Value verify::toSarif(const Answer &answer, llvm::StringRef source) {
   Array results;
   for (const LayoutFinding &finding : answer.report.findings)
     results.push_back(::toSarif(finding, answer.allowUnknown, source));
+  for (const StepFinding &finding : answer.stepFindings)
+    results.push_back(::toSarif(renderFinding(finding, answer.allowUnknown), finding.number));
   Object driver{{"name", "muster-verify"}, {"version", MUSTER_VERSION}, {"rules", std::move(descriptors)}};
   Object run{{"tool", Object{{"driver", std::move(driver)}}},
              {"columnKind", "utf16CodeUnits"},
