@@ -4,8 +4,8 @@
 
     check-tiny-models.py WORK-FOLDER [--models 8] [--seed 1] [--bin FOLDER]
 
-Model i has attention groups of 1, 3, 8 or 2 (in turn) and runs on 1 to 6 ranks of axis tp, of axis sp, or of
-both (in turn). Every sixth has fewer key-value heads than ranks, and a width and a vocabulary that they do not divide.
+Model i has attention groups of 1, 3, 8 or 2 (in turn) and runs on 1 to 6 ranks of axis tp, of axis sp, of
+both, or of axis dp with or without tp (in turn). Every sixth has fewer key-value heads than ranks, and a width and a vocabulary that they do not divide.
 Chance decides tied
 and untied heads, biases, the head size, the encoding of the matrices, Llama 3's scaling, layers, files; every third
 model without that has linear scaling, every other one a config without what it may leave out. What is divided
@@ -50,10 +50,13 @@ reference = module_of(HERE / "reference-llama.py")
 
 
 def mesh_of(index):
-    """Tensor parallelism, sequence parallelism (rows of a step are padded then), and both, of 1 to 6 ranks."""
-    ranks, kind = (1, 2, 3, 4, 5)[index % 5], index // 5 % 3
+    """Tensor parallelism, sequence parallelism (rows of a step are padded then), both, and data-parallel attention, of 1 to 6
+    ranks."""
+    ranks, kind = (1, 2, 3, 4, 5)[index % 5], index // 5 % 4
     if kind < 2:
         return ranks, f"{'tp' if kind == 0 else 'sp'}={ranks}"
+    if kind == 3:
+        return {1: (1, "dp=1"), 2: (2, "dp=2"), 3: (3, "dp=3"), 4: (4, "dp=2,tp=2"), 5: (6, "tp=2,dp=3")}[ranks]
     return {1: (1, "sp=1"), 2: (2, "sp=1,tp=2"), 3: (3, "tp=1,sp=3"), 4: (4, "sp=2,tp=2"), 5: (6, "tp=3,sp=2")}[ranks]
 
 
