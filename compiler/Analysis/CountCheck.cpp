@@ -59,7 +59,9 @@ private:
   void checkExchange(ExchangeCountsOp op);
   void checkCarried(Operation &op);
   /// That `needed` is at most what `room` has, where rows of unequal parts are in it.
-  void checkRoom(Frame frame, Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what);
+  void checkRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what);
+  void reportRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what,
+                  const CountDifference &difference);
   void checkStructured(Frame frame, linalg::LinalgOp op);
   void checkSlices(Frame frame, Operation &op);
   void checkCapacity(Frame frame, CheckCountOp op);
@@ -378,29 +380,28 @@ bool CountChecker::isAtMost(const CountTerm *part, const CountTerm *whole) const
   }
 }
 
-void CountChecker::checkRoom(Frame frame, Operation &op, const CountTerm *needed, const CountTerm *room,
-                             StringRef what) {
+void CountChecker::reportRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what,
+                              const CountDifference &difference) {
+  StepFinding &finding =
+      add(1209, op, what + " has room for " + room->print() + " rows, but there are " + needed->print());
+  finding.notes.push_back({op.getLoc(), difference.print() + ", there is room for " + std::to_string(difference.right) +
+                                            " rows at position " + std::to_string(difference.position) + " and " +
+                                            std::to_string(difference.left) + " come"});
+}
+
+void CountChecker::checkRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what) {
   if (needed == room || (!findTerm(needed, Kind::Rows) && !findTerm(room, Kind::Rows)))
     return;
   if (isUndefined(op, needed, "the number of rows") || isUndefined(op, room, "the size of the buffer"))
     return;
   std::optional<int64_t> most = greatest(needed);
-  if (most && room->kind == Kind::Constant && *most <= room->number)
-    return;
-  if (isAtMost(needed, room))
+  if ((most && room->kind == Kind::Constant && *most <= room->number) || isAtMost(needed, room))
     return;
   auto difference =
       terms->findDifference(needed, room, isGreater, [&](const CountSample &sample) { return isAllowed(sample); });
-  if (!difference) {
-    add(1220, op, "cannot prove that " + what + " has room: that " + needed->print() + " is at most " + room->print());
-    return;
-  }
-  StepFinding &finding =
-      add(1209, op, what + " has room for " + room->print() + " rows, but there are " + needed->print());
-  finding.notes.push_back({op.getLoc(), difference->print() + ", there is room for " +
-                                            std::to_string(difference->right) + " rows at position " +
-                                            std::to_string(difference->position) + " and " +
-                                            std::to_string(difference->left) + " come"});
+  if (difference)
+    return reportRoom(op, needed, room, what, *difference);
+  add(1220, op, "cannot prove that " + what + " has room: that " + needed->print() + " is at most " + room->print());
 }
 
 /// Dims that one loop walks have one size: another would be read or written beyond its end.
@@ -416,13 +417,19 @@ void CountChecker::checkStructured(Frame frame, linalg::LinalgOp op) {
         continue;
       const CountTerm *size = frame.inference.sizeOf(operand.get(), static_cast<int64_t>(dim));
       const CountTerm *&first = loops.try_emplace(loop.getPosition(), size).first->second;
-      if (first == size)
+      if (first == size || (!findTerm(first, Kind::Rows) && !findTerm(size, Kind::Rows)) ||
+          isUndefined(*op, first, "the number of rows") || isUndefined(*op, size, "the number of rows"))
         continue;
-      // Whichever is greater: they must be equal.
       std::string what =
           op.isDpsInit(&operand) ? "the buffer" : "operand " + std::to_string(operand.getOperandNumber());
-      checkRoom(frame, *op, first, size, what);
-      checkRoom(frame, *op, size, first, "operand 0");
+      auto allowed = [&](const CountSample &sample) { return isAllowed(sample); };
+      if (auto difference = terms->findDifference(first, size, isGreater, allowed))
+        reportRoom(*op, first, size, what, *difference);
+      else if (auto reverse = terms->findDifference(size, first, isGreater, allowed))
+        reportRoom(*op, size, first, "operand 0", *reverse);
+      else
+        add(1220, *op,
+            "cannot prove that all operands have as many rows: that " + size->print() + " is " + first->print());
     }
   }
 }
@@ -439,7 +446,7 @@ void CountChecker::checkSlices(Frame frame, Operation &op) {
     for (auto [dim, offset, size, stride] :
          llvm::enumerate(slice.getMixedOffsets(), slice.getMixedSizes(), slice.getMixedStrides()))
       if (const CountTerm *needed = end(offset, size, stride))
-        checkRoom(frame, op, needed, frame.inference.sizeOf(tensor, static_cast<int64_t>(dim)), what);
+        checkRoom(op, needed, frame.inference.sizeOf(tensor, static_cast<int64_t>(dim)), what);
   };
   if (auto extract = dyn_cast<tensor::ExtractSliceOp>(op))
     check(extract, extract.getSource(), "what is read");
