@@ -175,10 +175,14 @@ std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mli
       symbols[i] = primes[(i + turn) % count];
     if (std::optional<LayoutFinding> finding =
             compareInstance(op, value, declared, symbols, fewPlaces, count != 0, isWhole))
-      return finding->isOpenName ? compareOnOneRank(op, value, declared, std::move(*finding)) : finding;
+      return finding->isOpenName && !scope.hasRows() ? compareOnOneRank(op, value, declared, std::move(*finding))
+                                                     : finding;
   }
   if (count == 0 && isWhole)
     return std::nullopt;
+  // Places of equal parts are all that is asked about: they refute, and prove nothing of unequal ones.
+  if (scope.hasRows())
+    return unknown("rows that counts divide are not compared place by place");
   PlaceQuestion question = askPresburger(value, declared);
   if (question.isEqual)
     return std::nullopt;

@@ -7,6 +7,7 @@
 
 #include "compiler/Analysis/CallMemo.h"
 #include "compiler/Analysis/LayoutInference.h"
+#include "compiler/Analysis/Uniformity.h"
 
 #include "compiler/Layout/Boundary.h"
 #include "compiler/Layout/Compute.h"
@@ -15,6 +16,7 @@
 #include "compiler/Layout/Movement.h"
 #include "compiler/Layout/Ranges.h"
 #include "compiler/Layout/Readings.h"
+#include "compiler/Layout/Rows.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -174,6 +176,33 @@ private:
   /// What a movement makes of one value.
   layout::Outcome<layout::Value> move(mlir::Operation *op, const layout::Value &value);
 
+  // InferRows.cpp
+  /// Before a collective moves `value`: why it may not cut or gather rows that counts divide.
+  std::optional<layout::Refusal> refuseRows(mlir::Operation *op, const layout::Value &value);
+  /// The same of one dim of a redistribution.
+  std::optional<layout::Refusal> refuseRows(RedistributeOp op, const layout::Value &value, unsigned dim);
+  /// Whether the counts are those of the rows of a space, over the group, and known to all of it.
+  std::optional<layout::Refusal> refuseCounts(mlir::Operation *op, mlir::Value counts, layout::SpaceId space,
+                                              layout::Group group);
+  /// Why the counts may not count the rows of a space: what was counted is not the size of such rows.
+  std::optional<layout::Refusal> refuseSource(mlir::Value counts, layout::SpaceId space);
+  /// After an operation: what its results hold is rows segment by segment, and no movement without counts changed
+  /// which ranks hold which segments. Reports, and forgets the results, where that is not so.
+  void checkRows(mlir::Operation *op);
+  /// Notes where rows and counts that do not belong together were made.
+  void noteMakers(mlir::Operation *op, LayoutFinding &finding);
+  /// Of operations of which an operand's numbers count from the rank's own rows: applies a rule to what the operands
+  /// hold of one segment. `states` are read or written, too.
+  void inferSegmented(mlir::Operation *op, const layout::ComputeRule &rule, llvm::ArrayRef<mlir::Value> tensors,
+                      llvm::ArrayRef<const layout::Value *> states);
+  /// The operands as one segment has them. False after a finding.
+  bool takeSegments(mlir::Operation *op, llvm::SmallVectorImpl<Known> &operands,
+                    llvm::ArrayRef<const layout::Value *> states);
+  /// In how many dims there were such rows.
+  size_t putSegmentsBack(layout::Value &value);
+  /// Over which axes a value may differ; nullptr in functions that are called.
+  const Uniformity *uniformityAt(mlir::Operation *op);
+
   // InferTransfer.cpp
   void inferTransfer(plan::TransferOp op);
 
@@ -314,6 +343,11 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t, 4>> sizesOnOneRank;
   /// Dims of parts that were joined (joinParts), by what the parts are.
   llvm::StringMap<layout::SpaceId> joined;
+  /// Spaces of one segment of rows, by the space of all.
+  llvm::SmallDenseMap<layout::SpaceId, layout::SpaceId, 4> segmentSpaces;
+  /// Counts that were taken for rows because a step's record says so, by unit and batch.
+  llvm::StringMap<mlir::Value> countsOfRows;
+  std::unique_ptr<Uniformity> uniformity; ///< of the entry, where rows are divided by counts
   /// Spaces of which all elements are alike (padding).
   llvm::DenseSet<layout::SpaceId> constantSpaces;
 };

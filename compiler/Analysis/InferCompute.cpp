@@ -310,6 +310,11 @@ void FunctionInference::inferCacheAppend(nn::CacheAppendOp op) {
   };
   if (auto refusal = layout::disagreement(scope.universe, rows->dims[0], slots->dims[0]))
     return refuse(*refusal, "rows and slots do not agree");
+  if (scope.hasRows()) {
+    SmallVector<Known, 2> segments{get(op.getRows()), get(op.getSlots())};
+    if (!takeSegments(op, segments, {&*held}))
+      return;
+  }
   // Every rank that holds a part of the state sees all rows of its sequences, so rows may be spread only as pages are.
   for (const layout::Digit &digit : rows->dims[0].digits) {
     bool isPaged = llvm::any_of(held->dims[0].digits,
@@ -377,8 +382,8 @@ void FunctionInference::inferAttention(nn::AttentionOp op) {
   }
   if (heads)
     return refuse(*heads, "query and key-value heads do not agree");
-  inferRule(op, ruleOf(op.getIterationRule()),
-            {op.getQuery(), op.getPositions(), op.getQueryStarts(), op.getBlockTable()});
+  inferSegmented(op, ruleOf(op.getIterationRule()),
+                 {op.getQuery(), op.getPositions(), op.getQueryStarts(), op.getBlockTable()}, {&states[0], &states[1]});
 }
 
 //===----------------------------------------------------------------------===//
@@ -460,6 +465,19 @@ bool FunctionInference::inferCompute(Operation *op) {
     for (mlir::Value operand : op->getOperands())
       if (isa<RankedTensorType>(operand.getType()))
         operands.push_back(operand);
+    auto gather = dyn_cast<nn::GatherRowsOp>(op);
+    const Known *table = gather ? &get(gather.getTable()) : nullptr;
+    if (table && table->kind == Known::Kind::Digits && layout::hasRows(scope.universe, table->value.dims[0])) {
+      // Rows of the rank's own, or of all by numbers that a whole batch shares.
+      const Known &indices = get(gather.getIndices());
+      bool isOwn = indices.kind != Known::Kind::Digits || layout::hasRows(scope.universe, indices.value.dims[0]) ||
+                   !layout::allRowsOf(scope.universe, table->value.dims[0]);
+      if (isOwn)
+        inferSegmented(op, ruleOf(rule.getIterationRule()), operands, {});
+      else
+        inferRule(op, ruleOf(rule.getIterationRule()), operands);
+      return true;
+    }
     inferRule(op, ruleOf(rule.getIterationRule()), operands);
     return true;
   }

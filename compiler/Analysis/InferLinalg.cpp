@@ -227,6 +227,7 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
 
   // Positions that the body computes are tables that its iterators walk.
   std::string misplaced;
+  bool isOfRows = false;
   auto positionOf = [&](mlir::Value value) {
     for (linalg::IndexOp index : body->getOps<linalg::IndexOp>()) {
       std::optional<CoordinateTerms> terms = coordinateTermsOf(value, index.getResult());
@@ -241,6 +242,7 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
             size = known.value.dims[dim].localSize();
             for (const layout::Digit &digit : known.value.dims[dim].digits)
               isSpread |= digit.isMesh();
+            isOfRows |= layout::hasRows(scope.universe, known.value.dims[dim]);
           }
       };
       for (auto [known, dims] : llvm::zip(operands, rule.operands))
@@ -275,7 +277,9 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
       return;
   }
   if (!misplaced.empty()) {
-    Refusal refusal{Refusal::Kind::Wrong, misplaced, ""};
+    // Rows that counts divide may be meant to be counted from the rank's own.
+    Refusal refusal{isOfRows ? Refusal::Kind::Unknown : Refusal::Kind::Wrong, misplaced,
+                    isOfRows ? "positions as an argument with the rows' layout" : ""};
     return reportRefusal(op, refusal, 1106);
   }
   if (reader.hasUnknownPosition) {

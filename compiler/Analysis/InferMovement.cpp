@@ -157,6 +157,9 @@ Outcome<layout::Value> FunctionInference::move(Operation *op, const layout::Valu
   if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
     return layout::transpose(value, transpose.getPermutation());
   }
+  if (scope.hasRows())
+    if (std::optional<Refusal> refusal = refuseRows(op, value))
+      return *refusal;
   return llvm::TypeSwitch<Operation *, Outcome<layout::Value>>(op)
       .Case([&](ExchangeOp own) -> Outcome<layout::Value> {
         return exchangeParts(universe, value, scope.groupOf(own.getAxes()), 0);
@@ -229,7 +232,9 @@ bool FunctionInference::inferMovement(Operation *op) {
       reportRefusal(op, refusal, 1105);
       return true;
     }
-    if (std::optional<unsigned> cut = cutDim(op); cut && cast<RankedTensorType>(input.getType()).isDynamicDim(*cut)) {
+    bool isCounted = llvm::any_of(op->getOperandTypes(), [](Type type) { return isa<CountsType>(type); });
+    if (std::optional<unsigned> cut = cutDim(op);
+        cut && !isCounted && cast<RankedTensorType>(input.getType()).isDynamicDim(*cut)) {
       Refusal refusal{Refusal::Kind::Unknown,
                       "dim " + std::to_string(*cut) + " of unknown size may have no equal parts", "its size"};
       reportRefusal(op, refusal, 1108);

@@ -42,7 +42,7 @@ std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateT
       return collect(defining->getOperand(0), factor) && collect(defining->getOperand(1), factor);
     if (isa<arith::MulIOp>(defining))
       for (unsigned i : {0u, 1u})
-        if (std::optional<Size> size = sizeOf(defining->getOperand(i)))
+        if (std::optional<Size> size = sizeOf(defining->getOperand(i)); size && !scope.isOfRows(*size))
           return collect(defining->getOperand(1 - i), factor * *size);
     return false;
   };

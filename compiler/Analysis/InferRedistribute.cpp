@@ -9,10 +9,9 @@ using namespace muster;
 using layout::Outcome;
 using layout::Refusal;
 
-/// One term of equal parts in a known order.
+/// One term in a known order.
 static bool isPlainTerm(LayoutDimAttr dim) {
-  return !dim.getSegmented() && dim.getTerms().size() == 1 && !dim.getTerms().front().isRagged() &&
-         !dim.getTerms().front().getAnyOrder();
+  return !dim.getSegmented() && dim.getTerms().size() == 1 && !dim.getTerms().front().getAnyOrder();
 }
 
 void FunctionInference::inferRedistribute(RedistributeOp op) {
@@ -60,6 +59,9 @@ void FunctionInference::inferRedistribute(RedistributeOp op) {
       SmallVector<layout::AxisId, 2> group = scope.groupOf(term.getAxes());
       if (group.empty())
         continue;
+      if (scope.hasRows() || term.isRagged())
+        if (std::optional<Refusal> refusal = refuseRows(op, value, dim))
+          return reportRefusal(op, *refusal, 1108);
       if (!apply(isArriving ? dealParts(scope.universe, value, group, dim, term.getOrder())
                             : collectParts(scope.universe, value, group, dim, term.getOrder())))
         return;

@@ -18,7 +18,7 @@ using layout::Size;
 Operation *FunctionInference::divergenceOf(mlir::Value scalar) const { return divergent.lookup(scalar); }
 
 /// Whether a number is a size of this mesh: of a part that one rank has as a whole, or of an axis.
-static bool isSizeOfMesh(Operation *source) { return isa<tensor::DimOp, SizeOp>(source); }
+static bool isSizeOfMesh(Operation *source) { return isa<tensor::DimOp, SizeOp, OwnCountOp>(source); }
 
 bool FunctionInference::isSizeOfPart(tensor::DimOp op) {
   const Known &known = get(op.getSource());
@@ -50,6 +50,13 @@ Operation *FunctionInference::divergenceOf(Operation *op) {
                      !scope.universe.sizeOf(scope.groupOf(*size.getDivisor())).isOne();
     return isDivided || isAxis(size.getDividend()) ? op : nullptr;
   }
+  // Counts are known to a group after an exchange: what may differ then is told axis by axis.
+  if (isa<ExchangeCountsOp, OwnCountOp, OwnOffsetOp, TotalOp, MaximumOp>(op))
+    if (const Uniformity *varying = uniformityAt(op)) {
+      bool isSame =
+          llvm::all_of(op->getResults(), [&](mlir::Value result) { return varying->of(result).elements.empty(); });
+      return isSame ? nullptr : op;
+    }
   Operation *found = nullptr; // what differs between ranks before what they all have
   for (mlir::Value operand : op->getOperands()) {
     if (!isa<RankedTensorType>(operand.getType())) {
@@ -95,8 +102,8 @@ bool FunctionInference::refuseDivergence(Operation *op, mlir::Value scalar) {
 
 bool FunctionInference::refuseOperands(Operation *op) {
   for (mlir::Value operand : op->getOperands()) {
-    if (isa<ShapedType>(operand.getType()))
-      continue;
+    if (isa<ShapedType, CountsType, OffsetsType>(operand.getType()))
+      continue; // counts are judged with the rows that they count
     // Sizes make shapes: those of parts are what parts have.
     Operation *source = divergenceOf(operand);
     bool isShape = operand.getType().isIndex() && !isa<tensor::SplatOp, tensor::FromElementsOp, linalg::LinalgOp>(op);
@@ -212,9 +219,20 @@ std::optional<Size> FunctionInference::sizeOf(mlir::Value index, unsigned depth)
   }
   if (auto count = dyn_cast<plan::CountOp>(op))
     return scope.sizeOf(count.getName());
+  if (isa<OwnCountOp, TotalOp>(op))
+    for (auto [space, own] : llvm::enumerate(scope.universe.spaces)) {
+      auto type = cast<CountsType>(op->getOperand(0).getType());
+      SmallVector<Attribute> names(type.getAxes().begin(), type.getAxes().end());
+      if (own.rows && own.rows->batch == type.getEpoch().getValue() &&
+          own.rows->unit == stringifyCountUnit(type.getUnit()) &&
+          own.rows->axes == scope.groupOf(ArrayAttr::get(op->getContext(), names)))
+        return refuseSource(op->getOperand(0), static_cast<layout::SpaceId>(space)) ? std::nullopt
+               : isa<OwnCountOp>(op)                                                ? std::optional(own.rows->part)
+                                                                                    : std::optional(own.size);
+    }
   if (isa<arith::MulIOp, arith::DivUIOp>(op)) {
     std::optional<Size> a = sizeOf(op->getOperand(0), depth + 1), b = sizeOf(op->getOperand(1), depth + 1);
-    if (!a || !b)
+    if (!a || !b || scope.isOfRows(*a) || scope.isOfRows(*b)) // a quotient of unequal parts is none of theirs
       return std::nullopt;
     return isa<arith::MulIOp>(op) ? std::optional<Size>(*a * *b) : layout::divide(*a, *b);
   }

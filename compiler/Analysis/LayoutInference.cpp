@@ -43,11 +43,13 @@ void FunctionInference::reportRefusal(Operation *op, const Refusal &refusal, int
   bool isChoice = llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return get(operand).value.isChoice; });
   bool isWrong = refusal.kind == Refusal::Kind::Wrong && !isChoice;
   finding.kind = isWrong ? LayoutFinding::Kind::Refuted : LayoutFinding::Kind::Unknown;
-  finding.number = isWrong ? number : 1108;
+  finding.number = !isWrong ? 1108 : refusal.number ? refusal.number : number;
   finding.numberAsChosen = refusal.kind == Refusal::Kind::Wrong && isChoice ? number : 0;
   finding.op = op;
   finding.message = refusal.message;
   finding.missingFact = isChoice ? choiceFact : refusal.missingFact;
+  if (refusal.number)
+    noteMakers(op, finding);
   report.findings.push_back(std::move(finding));
   fail(op);
 }
@@ -181,8 +183,8 @@ void FunctionInference::run() {
       return user != entry;
     });
     if (!type) {
-      if (!isRead)
-        continue;
+      if (!isRead || isa<CountsType, OffsetsType>(entry.getArgument(i).getType()))
+        continue; // counts are judged with the rows that they count
       assume(entry, "argument " + std::to_string(i) + " is the same on every rank");
       continue;
     }
@@ -285,8 +287,10 @@ void FunctionInference::infer(Operation *op) {
   // A place that depends on the rank is what slices and look-ups are for; their rules see to it.
   if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, nn::GatherRowsOp>(op) && refuseOperands(op))
     return;
+  if (isa<CheckCountOp>(op))
+    return; // ends the step or does nothing
   if (inferMovement(op) || inferCompute(op))
-    return;
+    return scope.hasRows() ? checkRows(op) : void();
   Refusal refusal{Refusal::Kind::Unknown, "unsupported operation '" + op->getName().getStringRef().str() + "'",
                   "what it computes (write it with linalg, tensor and nn operations)"};
   reportRefusal(op, refusal, 1108);

@@ -61,9 +61,58 @@ std::optional<Size> LayoutScope::sizeOf(StringRef name) const {
   if (digits->mesh.findAxis(name) >= 0)
     return universe.sizeOf(groupOf(name));
   auto known = sizes.find(name);
-  if (known == sizes.end())
+  if (known == sizes.end() || rows.contains(name))
     return std::nullopt;
   return known->second;
+}
+
+std::optional<Refusal> LayoutScope::learnRows(ArrayRef<std::pair<LayoutAttr, RankedTensorType>> declared) {
+  for (auto [layout, type] : declared)
+    for (auto [index, dim] : llvm::enumerate(layout.getDims()))
+      for (LayoutTermAttr term : dim.getTerms()) {
+        if (!term.isRagged())
+          continue;
+        std::string name = term.getName().str();
+        if (dim.getSegmented() || dim.getTerms().size() != 1 || term.getAxes().empty() || term.getAnyOrder() ||
+            term.getOrder() != ChunkOrder::Contiguous)
+          return unknown("rows '" + name + "' in " + layout.getText() + ", which are not a dim of their own over axes",
+                         "a dim of one name, divided over axes by counts");
+        if (!type.isDynamicDim(static_cast<unsigned>(index)) || (sizes.contains(name) && !rows.contains(name)))
+          return unknown("rows '" + name + "' of a size that their type fixes", "a dynamic dim, of which counts tell");
+        if (Outcome<Size> divisor = divisorOf(term); !divisor)
+          return divisor.getRefusal();
+        layout::Rows own{term.getEpoch().str(), term.getUnit().str(), groupOf(term.getAxes()), 1};
+        std::optional<Size> part = universe.symbols.add(own.unit + "@" + own.batch);
+        if (!part)
+          return unknown("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes");
+        own.part = *part;
+        for (const auto &[other, known] : rows)
+          if (known.batch == own.batch && (other == name || known.unit == own.unit) &&
+              (!known.isSameBatch(own) || (other == name && known.unit != own.unit)))
+            return unknown("batch @" + own.batch + " is divided over other axes in " + layout.getText() + " than '" +
+                               other.str() + "' elsewhere",
+                           "one division of each batch, or batches of their own");
+        auto [known, isNew] = rows.try_emplace(name, own);
+        if (!isNew && known->second.batch != own.batch)
+          return wrong("rows '" + name + "' are of batch @" + known->second.batch + " in one layout and of @" +
+                       own.batch + " in " + layout.getText());
+        sizes.try_emplace(name, universe.sizeOf(own.axes) * own.part);
+      }
+  // A name that is of rows is so in all layouts.
+  for (auto [layout, type] : declared)
+    for (LayoutDimAttr dim : layout.getDims())
+      for (LayoutTermAttr term : dim.getTerms()) {
+        if (term.isRagged() || !rows.contains(term.getName()))
+          continue;
+        if (!term.getAxes().empty())
+          return wrong("dim '" + term.getName().str() + "' is divided by counts elsewhere but in equal parts in " +
+                       layout.getText());
+        if (dim.getTerms().size() != 1 || term.getAnyOrder())
+          return unknown("rows '" + term.getName().str() + "' in " + layout.getText() +
+                             ", which are no dim of their own",
+                         "a dim of one name");
+      }
+  return std::nullopt;
 }
 
 Outcome<Size> LayoutScope::divisorOf(LayoutTermAttr term) const {
@@ -138,6 +187,8 @@ Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &
   for (auto [layout, type] : declared)
     if (std::optional<Refusal> refusal = scope.learnSizes(layout, type))
       return *refusal;
+  if (std::optional<Refusal> refusal = scope.learnRows(declared))
+    return *refusal;
 
   if (auto given = function->getAttrOfType<DictionaryAttr>(attribute::sizes))
     for (NamedAttribute size : given)
@@ -251,14 +302,23 @@ Outcome<LayoutScope> LayoutScope::make(func::FuncOp function, const AxisDigits &
             layout::SpaceId space = scope.universe.addSpace({term.getName().str(), scope.sizes.lookup(term.getName())});
             scope.universe.spaces[space].isBound = true;
             scope.names[term.getName()] = space;
+            scope.markRows(space, term.getName());
           }
   return scope;
 }
 
+void LayoutScope::markRows(layout::SpaceId space, StringRef name) {
+  auto own = rows.find(name);
+  if (own == rows.end())
+    return;
+  universe.spaces[space].rows = own->second;
+  universe.spaces[space].tag = own->second.unit + "@" + own->second.batch;
+}
+
 Outcome<Dim> LayoutScope::termOf(LayoutTermAttr term, std::optional<Size> local, Names &scope,
                                  const std::string &prefix) {
-  if (term.isRagged())
-    return unknown("ragged dim '" + term.getName().str() + "'", "token counts, which are proved by another pass");
+  if (term.isRagged() && (!prefix.empty() || !rows.contains(term.getName())))
+    return unknown("rows '" + term.getName().str() + "' of a weight or state", "a plain dim");
   Outcome<Size> divisor = divisorOf(term);
   if (!divisor)
     return divisor.getRefusal();
@@ -287,6 +347,8 @@ Outcome<Dim> LayoutScope::termOf(LayoutTermAttr term, std::optional<Size> local,
     scope[name] = zigZagOf(universe, plain->second, *divisor);
   } else if (isNew) {
     known->second = universe.addSpace({prefix + name, logical, tag});
+    if (prefix.empty())
+      markRows(known->second, name);
   }
   layout::SpaceId space = scope.lookup(name);
   if (!(universe.spaces[space].size == logical))

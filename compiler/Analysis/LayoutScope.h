@@ -50,7 +50,13 @@ public:
   llvm::SmallVector<layout::AxisId, 2> groupOf(mlir::ArrayAttr axes) const;
   llvm::SmallVector<layout::AxisId, 2> groupOf(llvm::ArrayRef<AxisRefAttr> axes) const;
   llvm::SmallVector<layout::AxisId, 2> groupOf(llvm::StringRef axis) const;
-  /// Size of the dim or axis of this name; nullopt where there is none.
+  /// Whether some dim has parts of unequal length.
+  bool hasRows() const { return !rows.empty(); }
+  /// Whether the size is one of such rows, of which nothing may be computed.
+  bool isOfRows(const layout::Size &size) const {
+    return llvm::any_of(rows, [&](const auto &own) { return layout::divide(size, own.second.part).has_value(); });
+  }
+  /// Size of the dim or axis of this name; nullopt where there is none, and for rows that counts divide.
   std::optional<layout::Size> sizeOf(llvm::StringRef name) const;
 
 private:
@@ -66,6 +72,9 @@ private:
                                      const std::string &prefix);
   layout::Outcome<layout::Dim> termOf(LayoutTermAttr term, std::optional<layout::Size> local, Names &scope,
                                       const std::string &prefix);
+  /// Which names of the signature are rows that counts divide, and by what.
+  std::optional<layout::Refusal> learnRows(llvm::ArrayRef<std::pair<LayoutAttr, mlir::RankedTensorType>> declared);
+  void markRows(layout::SpaceId space, llvm::StringRef name);
   layout::Outcome<layout::Size> divisorOf(LayoutTermAttr term) const;
   /// Sizes of names that stand alone in a dim of this layout, so that products of names can be cut.
   std::optional<layout::Refusal> learnSizes(LayoutAttr layout, mlir::RankedTensorType local);
@@ -75,6 +84,7 @@ private:
   Names names;
   llvm::StringMap<layout::Size> sizes; ///< of the signature's names
   llvm::StringMap<Names> symbolNames;  ///< by weight or state
+  llvm::StringMap<layout::Rows> rows;  ///< by name
 };
 
 /// The coordinates of a place, by axis of the mesh.

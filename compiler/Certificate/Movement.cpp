@@ -255,6 +255,8 @@ bool Program::reduce(Map &map, const Run &group, StringRef kind) {
 }
 
 bool Program::checkMovement(Operation *op, const Map &claimed) {
+  if (llvm::any_of(op->getOperandTypes(), [](Type type) { return isa<CountsType>(type); }))
+    return reject("parts that are as long as counts say", true);
   ValueRange operands = isa<tensor::ConcatOp>(op) ? op->getOperands() : op->getOperands().take_front();
   if (!llvm::all_of(operands, [&](Value operand) { return mapOf(operand); }))
     return reject("an operand has no map");

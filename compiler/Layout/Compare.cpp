@@ -3,6 +3,7 @@
 
 #include "compiler/Layout/NormalForm.h"
 #include "compiler/Layout/Ranges.h"
+#include "compiler/Layout/Rows.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -151,6 +152,9 @@ std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, cons
     tagsDiffer = left->tags[i].first != right->tags[i].first || !(left->tags[i].second == right->tags[i].second);
   if (tagsDiffer && (hasRanges(universe, a) || hasRanges(universe, b)))
     return open("a part of each rank's part meets positions of another order");
+  if (tagsDiffer && (hasRows(universe, a) || hasRows(universe, b)))
+    return Refusal{Refusal::Kind::Unknown, "rows that counts divide meet positions of other names: " + both,
+                   "that these are the same rows (an argument with the rows' layout)"};
   if (tagsDiffer)
     return Refusal{Refusal::Kind::Wrong, "the positions have different orders: " + both, ""};
   if (!sameDigits(left->local, right->local) || !sameDigits(left->mesh, right->mesh))

@@ -37,6 +37,8 @@ struct Refusal {
   /// what else may have been meant.
   std::string missingFact;
   Cause cause = Cause::Other;
+  /// The error's number where the rule knows better than its caller; 0 where it does not.
+  int number = 0;
 
   static Refusal wrong(std::string message, Cause cause = Cause::Other) {
     return {Kind::Wrong, std::move(message), "", cause};

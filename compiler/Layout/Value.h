@@ -62,6 +62,15 @@ struct Range {
   bool isNested = false;
 };
 
+/// Rows that counts divide (Rows.h): segments in the order of the positions of a group.
+struct Rows {
+  std::string batch, unit; ///< what the counts count
+  llvm::SmallVector<AxisId, 2> axes;
+  Size part; ///< how long segments are taken to be: a symbol
+  /// Whether these are of one batch and divided alike; lengths differ with the unit.
+  bool isSameBatch(const Rows &other) const { return batch == other.batch && axes == other.axes; }
+};
+
 /// A named index set. A tag says that positions are not the plain order (a chunk order, a batch, padding); spaces with
 /// different tags never agree by position.
 struct Space {
@@ -83,6 +92,8 @@ struct Space {
   bool isJoined = false;
   /// What a slice took of another space (Ranges.h).
   std::optional<Range> range = {};
+  /// Of rows that counts divide.
+  std::optional<Rows> rows = {};
 };
 
 /// The zig-zag (dual-chunk) order over `parts` parts: 2 * parts chunks, of which part r holds chunk r and then chunk

@@ -48,10 +48,31 @@ private:
 
 } // namespace
 
+/// Whether parts of some dim have lengths that counts tell. What one rank does with such rows (segment by segment, by
+/// numbers that count from each segment's own) is no text that is written here, and equal parts are not what runs.
+static bool hasRaggedRows(func::FuncOp function) {
+  auto isRagged = [](LayoutAttr layout) {
+    return layout && llvm::any_of(layout.getDims(), [](LayoutDimAttr dim) {
+             return llvm::any_of(dim.getTerms(), [](LayoutTermAttr term) { return term.isRagged(); });
+           });
+  };
+  bool found = false;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    found |= isRagged(function.getArgAttrOfType<LayoutAttr>(i, attribute::layout));
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    found |= isRagged(function.getResultAttrOfType<LayoutAttr>(i, attribute::layout));
+  function.walk([&](Operation *op) {
+    found |= llvm::any_of(op->getAttrs(),
+                          [&](NamedAttribute attr) { return isRagged(dyn_cast<LayoutAttr>(attr.getValue())); });
+    found |= llvm::any_of(op->getOperandTypes(), [](Type type) { return isa<CountsType, OffsetsType>(type); });
+  });
+  return found;
+}
+
 /// A copy of the module in which axes of open size have a small one.
 bool Runner::chooseMesh() {
   auto source = original->getParentOfType<ModuleOp>();
-  if (!source || !original.isPublic() || original.isExternal())
+  if (!source || !original.isPublic() || original.isExternal() || hasRaggedRows(original))
     return false;
   IRMapping mapping;
   module = cast<ModuleOp>(source->clone(mapping));

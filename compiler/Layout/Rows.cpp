@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "compiler/Layout/Rows.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+namespace muster::layout {
+
+static const Rows *rowsOf(const Universe &universe, const Digit &digit) {
+  if (digit.stride.isZero() || !universe.spaces[digit.space].rows)
+    return nullptr;
+  return &*universe.spaces[digit.space].rows;
+}
+
+Size segmentsOf(const Universe &universe, const Rows &rows) { return universe.sizeOf(rows.axes); }
+
+/// Whether `digits` are the rows of one space: the digits of its segments on the mesh, if `isOwn`, and all that is
+/// left in one local digit.
+static bool isForm(const Universe &universe, llvm::ArrayRef<Digit> digits, SpaceId space, bool isOwn) {
+  const Rows &rows = *universe.spaces[space].rows;
+  size_t next = 0;
+  Size stride = segmentsOf(universe, rows) * rows.part;
+  if (isOwn)
+    for (AxisId axis : rows.axes) {
+      const Size &size = universe.axes[axis].size;
+      if (size.isOne())
+        continue;
+      std::optional<Size> below = divide(stride, size);
+      if (!below || next == digits.size())
+        return false;
+      const Digit &digit = digits[next++];
+      stride = *below;
+      if (digit.space != space || digit.axis != axis || !(digit.count == size) || !(digit.stride == stride) ||
+          !digit.weight.isOne() || digit.isPart)
+        return false;
+    }
+  if (next + 1 != digits.size())
+    return false;
+  const Digit &local = digits[next];
+  return local.space == space && !local.isMesh() && local.count == stride && local.stride.isOne() && !local.isPart;
+}
+
+static std::optional<SpaceId> formOf(const Universe &universe, const Dim &dim, bool isOwn) {
+  if (dim.isSegmented() || dim.digits.empty() || !rowsOf(universe, dim.digits.front()))
+    return std::nullopt;
+  SpaceId space = dim.digits.front().space;
+  return isForm(universe, dim.digits, space, isOwn) ? std::optional(space) : std::nullopt;
+}
+
+std::optional<SpaceId> ownRowsOf(const Universe &universe, const Dim &dim) { return formOf(universe, dim, true); }
+std::optional<SpaceId> allRowsOf(const Universe &universe, const Dim &dim) { return formOf(universe, dim, false); }
+
+bool hasRows(const Universe &universe, const Dim &dim) {
+  auto isRow = [&](const Digit &digit) { return rowsOf(universe, digit) != nullptr; };
+  return llvm::any_of(dim.digits, isRow) ||
+         llvm::any_of(dim.segments, [&](const Dim &segment) { return llvm::any_of(segment.digits, isRow); });
+}
+
+/// The mesh digits that are of segments.
+static llvm::SmallVector<Digit, 2> segmentDigits(const Universe &universe, const Value &value) {
+  llvm::SmallVector<Digit, 2> digits;
+  value.forEachMeshDigit([&](const Digit &digit) {
+    if (rowsOf(universe, digit))
+      digits.push_back(digit);
+  });
+  return digits;
+}
+
+llvm::SmallVector<AxisId, 2> segmentAxes(const Universe &universe, const Value &value) {
+  llvm::SmallVector<AxisId, 2> axes;
+  for (const Digit &digit : segmentDigits(universe, value))
+    axes.push_back(digit.axis);
+  return axes;
+}
+
+bool sameSegments(const Universe &universe, const Value &a, const Value &b) {
+  llvm::SmallVector<Digit, 2> before = segmentDigits(universe, a), after = segmentDigits(universe, b);
+  return before.size() == after.size() && llvm::all_of(before, [&](const Digit &digit) {
+           return llvm::any_of(after, [&](const Digit &other) { return digit.names(other); });
+         });
+}
+
+std::optional<Refusal> refuseCutRows(const Universe &universe, const Value &value) {
+  auto refuse = [&](const Digit &digit) {
+    return Refusal{Refusal::Kind::Unknown,
+                   "rows that counts divide are not held segment by segment: " + print(universe, digit),
+                   "that no segment is cut (counts on what moves its rows)"};
+  };
+  auto check = [&](llvm::ArrayRef<Digit> digits) -> std::optional<Refusal> {
+    for (size_t i = 0; i < digits.size();) {
+      if (!rowsOf(universe, digits[i])) {
+        ++i;
+        continue;
+      }
+      // A run of digits of one space, in one of the forms.
+      size_t end = i + 1;
+      while (end < digits.size() && rowsOf(universe, digits[end]) && digits[end].space == digits[i].space)
+        ++end;
+      llvm::ArrayRef<Digit> run = digits.slice(i, end - i);
+      if (!isForm(universe, run, digits[i].space, true) && !isForm(universe, run, digits[i].space, false))
+        return refuse(digits[i]);
+      i = end;
+    }
+    return std::nullopt;
+  };
+  for (const Digit &digit : value.floats)
+    if (rowsOf(universe, digit))
+      return refuse(digit);
+  for (const Dim &dim : value.dims) {
+    if (auto refusal = check(dim.digits))
+      return refusal;
+    for (const Dim &segment : dim.segments)
+      if (auto refusal = check(segment.digits))
+        return refusal;
+  }
+  return std::nullopt;
+}
+
+} // namespace muster::layout

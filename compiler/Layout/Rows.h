@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Rows that are divided by counts: each rank of a group has a part of its own length, a *segment*, and lengths are
+// known when the program runs.
+//
+// Such a dim is held as if all segments had one length L, a symbol, and the space of its rows D * L positions, D the
+// size of the group: segment p is the positions from p * L on. What moves data moves the digits of equal parts and of
+// unequal ones alike, as long as it keeps segments whole and tells them apart by counts, as these do:
+//
+//   | dim                            | digits                        | says                                        |
+//   | ------------------------------ | ----------------------------- | ------------------------------------------- |
+//   | t/dp : tokens @step, on a rank | (D : L @t, dp)(L : 1 @t)      | *own rows*: the segment of this rank        |
+//   | t                              | (D*L : 1 @t)                  | *all rows*: segment behind segment          |
+//
+// In these two forms and no other does a value hold rows: a digit (D : L) within a rank would be rows at multiples of a
+// length that no segment has. So a proof with equal parts holds for unequal ones if
+//   1. values hold rows in these forms (`refuseCutRows`),
+//   2. only operations with the segments' own counts turn one into the other (`sameSegments` before and after others),
+//   3. no number is computed from L (InferScalars.cpp), and nothing is compared place by place.
+// The other way round, equal counts are counts: what is wrong with equal parts is wrong.
+
+#ifndef MUSTER_COMPILER_LAYOUT_ROWS_H
+#define MUSTER_COMPILER_LAYOUT_ROWS_H
+
+#include "compiler/Layout/Outcome.h"
+#include "compiler/Layout/Value.h"
+
+namespace muster::layout {
+
+/// Number of segments of a space of rows.
+Size segmentsOf(const Universe &universe, const Rows &rows);
+
+/// The space of which the dim holds the rank's own rows; of which it holds all rows. With one segment both are the
+/// same.
+std::optional<SpaceId> ownRowsOf(const Universe &universe, const Dim &dim);
+std::optional<SpaceId> allRowsOf(const Universe &universe, const Dim &dim);
+
+/// Whether a digit of the dim is of rows.
+bool hasRows(const Universe &universe, const Dim &dim);
+
+/// Axes over which ranks hold different segments, and so tensors of different sizes, in no order.
+llvm::SmallVector<AxisId, 2> segmentAxes(const Universe &universe, const Value &value);
+
+/// Whether two values have the same digits of segments on the mesh.
+bool sameSegments(const Universe &universe, const Value &a, const Value &b);
+
+/// Why the value's rows are in neither form; nullopt where all are.
+std::optional<Refusal> refuseCutRows(const Universe &universe, const Value &value);
+
+} // namespace muster::layout
+
+#endif // MUSTER_COMPILER_LAYOUT_ROWS_H
