@@ -181,9 +181,10 @@ private:
   std::optional<layout::Refusal> refuseRows(mlir::Operation *op, const layout::Value &value);
   /// The same of one dim of a redistribution.
   std::optional<layout::Refusal> refuseRows(RedistributeOp op, const layout::Value &value, unsigned dim);
-  /// Whether the counts are those of the rows of a space, over the group, and known to all of it.
+  /// Why the counts are not those of the rows of a space, over the group, or not known to all of it. `isOwn`: each
+  /// rank brings its own rows.
   std::optional<layout::Refusal> refuseCounts(mlir::Operation *op, mlir::Value counts, layout::SpaceId space,
-                                              layout::Group group);
+                                              layout::Group group, bool isOwn);
   /// Why the counts may not count the rows of a space: what was counted is not the size of such rows.
   std::optional<layout::Refusal> refuseSource(mlir::Value counts, layout::SpaceId space);
   /// After an operation: what its results hold is rows segment by segment, and no movement without counts changed

@@ -13,8 +13,8 @@
 //   |   table of rows                           | divided alike: their numbers count from the rank's own rows     |
 //   | all others                                | own rows with own rows, all rows with all rows                  |
 //
-// What changes a form without counts is wrong (E1201), by counts of another batch, unit or group too (E1202 to E1204),
-// and by counts on which the group does not agree (E1205). What is not known to be in a form is not known.
+// What changes a form without counts is wrong (E1201), by counts of another batch, unit or group too (E1202 to E1204).
+// By counts on which the group may not agree, and of rows that are not known to be in a form, nothing is known.
 #include "compiler/Analysis/FunctionInference.h"
 
 #include "dialects/Muster/IR/CountText.h"
@@ -60,6 +60,12 @@ const Uniformity *FunctionInference::uniformityAt(Operation *op) {
   if (!uniformity)
     uniformity = std::make_unique<Uniformity>(entry, mesh);
   return uniformity.get();
+}
+
+static bool isPadded(const layout::Universe &universe, const Dim &dim) {
+  return llvm::any_of(dim.isSegmented() ? dim.segments.front().digits : dim.digits, [&](const layout::Digit &digit) {
+    return universe.spaces[digit.space].rows && universe.spaces[digit.space].rows->unit == "padded";
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -109,7 +115,7 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
 }
 
 std::optional<Refusal> FunctionInference::refuseCounts(Operation *op, mlir::Value counts, SpaceId space,
-                                                       layout::Group group) {
+                                                       layout::Group group, bool isOwn) {
   const layout::Universe &universe = scope.universe;
   const Rows rows = *universe.spaces[space].rows;
   auto type = cast<CountsType>(counts.getType());
@@ -129,6 +135,10 @@ std::optional<Refusal> FunctionInference::refuseCounts(Operation *op, mlir::Valu
     if (!isApart)
       return unknownRows("moves rows that are divided over " + names + " over some of these axes, or in another order",
                          "one movement over all axes of the rows");
+    // Ranks of such a group have equally many of their own rows, which are gathered like equal parts; there is no
+    // division of all rows among them.
+    if (isOwn)
+      return refuseSource(counts, space);
     return wrongCounts(1204, moves + textOf(type) + ", but they are divided over " + names);
   }
   if (const Uniformity *varying = uniformityAt(op)) {
@@ -138,8 +148,9 @@ std::optional<Refusal> FunctionInference::refuseCounts(Operation *op, mlir::Valu
                                                                                           : universe.axes[axis].whole));
     if (std::optional<unsigned> axis =
             varying->of(counts).elements.common(varying->axesOf(ArrayAttr::get(op->getContext(), names))))
-      return wrongCounts(1205, moves + "which each rank along '" + mesh.getAxes()[*axis].getName().str() +
-                                   "' may have others");
+      return unknownRows(moves + "which each rank along '" + mesh.getAxes()[*axis].getName().str() +
+                             "' may have others",
+                         "counts that are the same on all ranks of the group (E1205 of verify-counts)");
   }
   return refuseSource(counts, space);
 }
@@ -203,7 +214,7 @@ std::optional<Refusal> FunctionInference::refuseRows(Operation *op, const layout
       if (layout::hasRows(universe, other))
         return unknownRows("an all_to_all of two dims of rows", "one dim of rows");
     }
-    return refuseCounts(op, counts, *space, group);
+    return refuseCounts(op, counts, *space, group, isGathered);
   }
   bool isSpread = llvm::any_of(layout::segmentAxes(universe, value),
                                [&](layout::AxisId axis) { return llvm::is_contained(group, axis); });
@@ -216,6 +227,9 @@ std::optional<Refusal> FunctionInference::refuseRows(Operation *op, const layout
     cut = all.getSplit();
   else if (isa<SliceOp, ReduceScatterOp>(op))
     cut = static_cast<size_t>(op->getAttrOfType<IntegerAttr>("dim").getInt());
+  if (cut && !isSpread && leadsWithRows(universe, value.dims[*cut]) && isPadded(universe, value.dims[*cut]))
+    return unknownRows(name + " cuts padded rows into equal parts: " + print(universe, value.dims[*cut]),
+                       "that they are padded to a multiple of the ranks");
   if (cut && !isSpread && leadsWithRows(universe, value.dims[*cut]))
     return wrongCounts(1201,
                        name + " cuts rows that counts divide into equal parts: " + print(universe, value.dims[*cut]));
@@ -257,7 +271,7 @@ std::optional<Refusal> FunctionInference::refuseRows(RedistributeOp op, const la
     return wrongCounts(1204, moves + "rows of other groups: " + print(universe, dim));
   }
   if (mlir::Value counts = op.getCountsOf(index))
-    return refuseCounts(op, counts, *space, group);
+    return refuseCounts(op, counts, *space, group, from.isRagged());
   return std::nullopt;
 }
 

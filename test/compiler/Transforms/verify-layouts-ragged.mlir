@@ -356,17 +356,44 @@ func.func @negative_counts_of_requests(
 
 // -----
 
-// Ranks along tp have the same rows.
+// Ranks along tp have the same rows: twice what is there.
 muster.mesh @mesh <["dp" = 2, "tp" = 2]>
-func.func @negative_gather_over_tp(
-    // expected-note @+1 {{tokens of batch @step are declared here}}
-    %x: tensor<?x16xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>},
+func.func @negative_gather_over_tp(%x: tensor<?x16xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
+    -> (tensor<?x16xf32> {muster.layout = #muster.layout<[t, i]>}) {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x16xf32>
+  %l = muster.local_count %n : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %l : !muster.counts<[], tokens, @step> -> !muster.counts<[tp], tokens, @step>
+  %y = muster.all_gather %x on "tp" dim 0 counts(%c : !muster.counts<[tp], tokens, @step>) : tensor<?x16xf32> -> tensor<?x16xf32>
+  // expected-error @+1 {{E1104 result holds the wrong elements}}
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// All rows are not divided among the ranks along tp.
+muster.mesh @mesh <["dp" = 2, "tp" = 2]>
+// expected-note @+1 {{tokens of batch @step are declared here}}
+func.func @negative_slice_over_tp(%x: tensor<?x16xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>},
     
     // expected-note @+1 {{are counted here}}
-    %c: !muster.counts<[tp], tokens, @step>)
-    -> (tensor<?x16xf32> {muster.layout = #muster.layout<[t, i]>}) {
+    %d: !muster.counts<[tp], tokens, @step>)
+    -> (tensor<?x16xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) {
+  %g = muster.redistribute %x from <[t/dp : tokens @step, i]> to <[t, i]> : tensor<?x16xf32> -> tensor<?x16xf32>
   // expected-error @+1 {{E1204 moves tokens of batch @step by counts of tokens of batch @step on [tp], but they are divided over 'dp'}}
-  %y = muster.all_gather %x on "tp" dim 0 counts(%c : !muster.counts<[tp], tokens, @step>) : tensor<?x16xf32> -> tensor<?x16xf32>
+  %y = muster.slice %g on "tp" dim 0 counts(%d : !muster.counts<[tp], tokens, @step>) : tensor<?x16xf32> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// There is nothing to divide the padded rows of a rank by.
+muster.mesh @mesh <["dp" = 2, "tp" = 2]>
+func.func @unknown_slice_of_padded_rows(%x: tensor<?x16xf32> {muster.layout = #muster.layout<[p/dp : padded @step, i]>})
+    -> (tensor<?x16xf32> {muster.layout = #muster.layout<[p/dp : padded @step, i]>}) {
+  // expected-error @+2 {{E1108 cannot be proved: slice cuts padded rows into equal parts}}
+  // expected-note @+1 {{what would settle it}}
+  %y = muster.slice %x on "tp" dim 0 : tensor<?x16xf32> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
 
@@ -394,9 +421,7 @@ func.func @negative_gather_twice(
 
 // Which counts a rank takes is its own affair.
 muster.mesh @mesh <["dp" = 2, "tp" = 2]>
-func.func @negative_counts_chosen_by_rank(
-    // expected-note @+1 {{tokens of batch @step are declared here}}
-    %x: tensor<?x16xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
+func.func @unknown_counts_chosen_by_rank(%x: tensor<?x16xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
     -> (tensor<?x16xf32> {muster.layout = #muster.layout<[t, i]>}) {
   %c0 = arith.constant 0 : index
   %n = tensor.dim %x, %c0 : tensor<?x16xf32>
@@ -404,9 +429,9 @@ func.func @negative_counts_chosen_by_rank(
   %e = muster.exchange_counts %l : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
   %d = muster.coordinate "dp"
   %p = arith.cmpi eq, %d, %c0 : index
-  // expected-note @+1 {{tokens of batch @step on [dp] are counted here}}
   %c = arith.select %p, %e, %e : !muster.counts<[dp], tokens, @step>
-  // expected-error @+1 {{E1205 moves tokens of batch @step by counts of which each rank along 'dp' may have others}}
+  // expected-error @+2 {{E1108 cannot be proved: moves tokens of batch @step by counts of which each rank along 'dp' may have others}}
+  // expected-note @+1 {{what would settle it}}
   %y = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x16xf32> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
