@@ -364,8 +364,10 @@ func.func @negative_gather_over_tp(%x: tensor<?x16xf32> {muster.layout = #muster
   %n = tensor.dim %x, %c0 : tensor<?x16xf32>
   %l = muster.local_count %n : !muster.counts<[], tokens, @step>
   %c = muster.exchange_counts %l : !muster.counts<[], tokens, @step> -> !muster.counts<[tp], tokens, @step>
+  // expected-note @+1 {{dim 0 holds}}
   %y = muster.all_gather %x on "tp" dim 0 counts(%c : !muster.counts<[tp], tokens, @step>) : tensor<?x16xf32> -> tensor<?x16xf32>
-  // expected-error @+1 {{E1104 result holds the wrong elements}}
+  // expected-error @+2 {{E1104 result holds the wrong elements}}
+  // expected-note @+1 {{wanted logical}}
   return %y : tensor<?x16xf32>
 }
 
