@@ -90,7 +90,8 @@ int serve(Session &session, uint32_t seed, uint64_t &idle) {
   StepReport report;
   for (int round = 0; round < 60 || session.hasWork(); ++round) {
     if (round < 60 && round / 10 % 2 == 0 && random() % 2 == 0) {
-      std::vector<int32_t> prompt(1 + random() % (random() % 3 ? 5 : 30));
+      uint32_t most = random() % 3 ? 5 : 30;
+      std::vector<int32_t> prompt(1 + random() % most);
       for (int32_t &token : prompt)
         token = static_cast<int32_t>(random() % 300);
       SequenceOptions options;
@@ -145,6 +146,7 @@ TEST(PlanStepModel, GroupsAsThreads) {
 }
 
 TEST(PlanStepModel, GroupsAsProcesses) {
+  constexpr int neverIdle = 20;
   for (auto [groups, ranks] : {std::pair(2u, 1u), std::pair(3u, 1u), std::pair(2u, 2u)})
     for (bool isDivided : {false, true}) {
       StepPlanOptions options = groupsOf(groups, ranks);
@@ -162,9 +164,12 @@ TEST(PlanStepModel, GroupsAsProcesses) {
         Session session(std::move(opened.model));
         uint64_t idle = 0;
         int code = serve(session, 5, idle);
-        return code ? code : idle == 0 ? 12 : 0;
+        return code != 0 || idle != 0 ? code : neverIdle;
       };
-      EXPECT_EQ(runProcesses(groups * ranks, body), std::vector<int>(groups * ranks, 0)) << groups << " x " << ranks;
+      std::vector<int> codes = runProcesses(groups * ranks, body);
+      EXPECT_TRUE(std::all_of(codes.begin(), codes.end(), [&](int code) { return code == 0 || code == neverIdle; }))
+          << testing::PrintToString(codes) << " of " << groups << " x " << ranks;
+      EXPECT_TRUE(std::count(codes.begin(), codes.end(), 0)) << "no process of " << groups << " was ever idle";
     }
 }
 
@@ -241,6 +246,13 @@ TEST(PlanStepModel, ABadBatchIsRefusedBeforeAnythingRuns) {
   EXPECT_EQ(run(&first, nullptr).status().text(), "E2407 expected a batch of group 1 but got none");
   EXPECT_EQ(opened.model->run(std::vector<const StepBatch *>{&first}, loads).status().text(),
             "E2407 expected batches and loads of 2 groups but got 1 and 2");
+  std::vector<int64_t> record(3, 1);
+  EXPECT_EQ(opened.executor->begin(0, record, std::vector<comm::StepNote>(1)).text(),
+            "E2410 expected notes of 2 ranks with a step record but got 1");
+  ASSERT_TRUE(opened.executor->begin(0, record, std::vector<comm::StepNote>{{1, 2, 3, 4}, {5, 6, 7, 8}}).isOk());
+  EXPECT_EQ(opened.executor->note(1), (comm::StepNote{5, 6, 7, 8}));
+  ASSERT_TRUE(opened.executor->begin(0, record).isOk());
+  EXPECT_EQ(opened.executor->note(1), comm::StepNote());
   // Nothing to do for anybody: agreed, and not run.
   EXPECT_EQ(*run(&empty, &empty), 0u);
   EXPECT_EQ(opened.executor->stats().runs, runs);

@@ -427,8 +427,10 @@ TEST(Groups, AFailedStepChangesNothing) {
   int calls = 0;
   model.beforeRun = [&] { return ++calls % 2 ? Status::error(2411, "no") : Status::ok(); };
   StepReport report;
-  while (session.hasWork())
-    EXPECT_EQ(session.step(report).isOk(), calls % 2 == 0);
+  while (session.hasWork()) {
+    bool isOk = session.step(report).isOk();
+    EXPECT_EQ(isOk, calls % 2 == 0);
+  }
   for (SequenceId id : ids) {
     int32_t got[9];
     ASSERT_EQ(*session.takeTokens(id, got), 4u);

@@ -107,8 +107,9 @@ TEST(Router, CopiesAssignAlikeAndNobodyStarves) {
           auto other = copies[i].assign(views[i]);
           ASSERT_EQ(other.has_value(), more);
           ASSERT_EQ(views[i], views[0]);
-          if (more)
+          if (more) {
             ASSERT_TRUE(other->place == next->place && other->group == next->group);
+          }
         }
         if (!more)
           break;
@@ -118,8 +119,9 @@ TEST(Router, CopiesAssignAlikeAndNobodyStarves) {
       loads = views[0];
       for (const GroupLoad &each : loads)
         ASSERT_TRUE(each.freePlaces >= 0 && each.freePages >= 0);
-      if (copies[0].size() != 0)
+      if (copies[0].size() != 0) {
         ASSERT_FALSE(running.empty()) << "somebody waits though all groups are empty";
+      }
       if (!running.empty()) {
         auto ended = running.begin() + below(static_cast<uint32_t>(running.size()));
         GroupLoad &of = loads[ended->group];
