@@ -8,7 +8,9 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -89,6 +91,64 @@ TEST(Api, SequencesJoinAndLeaveOnThreeRanks) {
     if (i == 1)
       continue;
     EXPECT_EQ(loaded.session.takeTokens(ids[i], error), expected(prompts[i], 20)) << i;
+  }
+}
+
+std::string groupsPath() {
+  StepPlanOptions options;
+  options.groups = 2;
+  return stepPlan(options).write(scratchFolder(), "groups");
+}
+
+/// 0 where every sequence of this process's groups gets what it gets alone, and there are `own` of them.
+int serveGroups(const muster_session_options &options, const std::string &path, int own) {
+  Error error;
+  Plan plan = Plan::load(path, error);
+  Session session = Session::create(plan, &options, error);
+  if (error)
+    return std::fprintf(stderr, "%s\n", error.text()), 1;
+  auto wanted = sequenceOptions();
+  wanted.max_new_tokens = 12;
+  std::vector<std::vector<int32_t>> prompts;
+  std::vector<uint64_t> ids;
+  for (int32_t i = 0; i != 10; ++i) {
+    prompts.push_back(std::vector<int32_t>(static_cast<size_t>(1 + 5 * i), 40 + i));
+    ids.push_back(session.submit(prompts.back(), wanted, error));
+  }
+  while (session.hasWork())
+    if (!session.step(error))
+      return std::fprintf(stderr, "%s\n", error.text()), 2;
+  for (size_t i = 0; i != ids.size(); ++i) {
+    muster_sequence_info info;
+    if (muster_session_sequence_info(session.get(), ids[i], &info, nullptr) != 0)
+      return 3;
+    std::vector<int32_t> tokens = session.takeTokens(ids[i], error);
+    if (info.state == MUSTER_SEQUENCE_FINISHED && tokens == expected(prompts[i], 12))
+      --own;
+    else if (info.state != MUSTER_SEQUENCE_ELSEWHERE || !tokens.empty())
+      return 4;
+  }
+  return own == 0 ? 0 : 5;
+}
+
+TEST(Api, GroupsOfRanksAsThreadsAndAsProcesses) {
+  std::string path = groupsPath(), name = "api" + std::to_string(getpid());
+  EXPECT_EQ(serveGroups(sessionOptions(), path, 10), 0);
+  std::vector<pid_t> children;
+  for (uint32_t rank = 0; rank != 2; ++rank) {
+    children.push_back(fork());
+    if (children.back() == 0) {
+      auto options = sessionOptions();
+      options.transport = MUSTER_TRANSPORT_SHM;
+      options.rank = rank;
+      options.group = name.c_str();
+      _exit(serveGroups(options, path, 5));
+    }
+  }
+  for (pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
   }
 }
 
