@@ -18,6 +18,7 @@
 #include "compiler/Analysis/FunctionInference.h"
 
 #include "dialects/Muster/IR/CountText.h"
+#include "dialects/Plan/IR/PlanDialect.h"
 
 using namespace mlir;
 using namespace muster;
@@ -93,6 +94,13 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
     const std::optional<Rows> &counted = own ? scope.universe.spaces[*own].rows : std::nullopt;
     if (!counted || !counted->isSameBatch(rows) || counted->unit != rows.unit)
       return open("the counts are of the size of a dim of other rows");
+    return std::nullopt;
+  }
+  // The parts of arguments are as long as the step's record of their unit and batch says (resolve-sizes).
+  if (auto record = counts.getDefiningOp<plan::RecordOp>()) {
+    for (auto other : entry.getBody().front().getOps<plan::RecordOp>())
+      if (other != record && other.getType() == record.getType())
+        return open("the record of a step counts " + rowsText(rows) + " twice");
     return std::nullopt;
   }
   // What the record of a step says, and what is made of it, is taken at its word, as long as it says one thing.

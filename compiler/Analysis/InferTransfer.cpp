@@ -6,6 +6,7 @@
 // offset picks the rank's part of a dim, a peer coordinate in the destination offset is a dim that the peers fill. Read
 // back from these amounts, and from nothing else, a transfer is: take the walked part of every dim of the source; then
 // slice, gather, exchange or reduce; then order the dims by their strides in the result. `kind` plays no part.
+#include "compiler/Analysis/CountedTransfer.h"
 #include "compiler/Analysis/FunctionInference.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 
@@ -177,8 +178,6 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
     Refusal refusal{Refusal::Kind::Unknown, "a transfer of which " + what, "a transfer that lower-collectives makes"};
     reportRefusal(op, refusal, 1108);
   };
-  if (!op.getCounts().empty())
-    return unknown("parts are of unequal length");
   if (const Known &known = get(op.getSource()); known.kind == Known::Kind::Uniform) {
     if (op.getReduction() == ReductionKind::Sum && !known.isZero) {
       Refusal refusal{Refusal::Kind::Wrong, "adds up a number that is the same on every rank", ""};
@@ -200,14 +199,50 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
     return false;
   };
 
+  MeshAttr mesh = getMesh(op);
+  std::string reason;
+  std::optional<CountedTransfer> maps = readCounts(op, scope.hasRows(), reason);
+  if (!maps)
+    return unknown(reason);
+  // All rows of a space have a size of their own here: as a multiple of a part it would be that of equal parts.
+  auto sizeOfAll = [&](const layout::Space &space) -> std::optional<Size> {
+    if (layout::segmentsOf(universe, *space.rows).isOne())
+      return space.rows->part;
+    return universe.symbols.add("all " + space.rows->unit + "@" + space.rows->batch);
+  };
+  auto spaceOf = [&](CountsType type) -> std::optional<layout::SpaceId> {
+    SmallVector<Attribute> names(type.getAxes().begin(), type.getAxes().end());
+    for (auto [id, space] : llvm::enumerate(universe.spaces))
+      if (space.rows && space.rows->batch == type.getEpoch().getValue() &&
+          space.rows->unit == stringifyCountUnit(type.getUnit()) &&
+          space.rows->axes == scope.groupOf(ArrayAttr::get(op.getContext(), names)))
+        return static_cast<layout::SpaceId>(id);
+    return std::nullopt;
+  };
+  auto walkedSize = [&](mlir::Value size) -> std::optional<Size> {
+    Operation *maker = size.getDefiningOp();
+    std::optional<Size> known = sizeOf(size);
+    if (isa_and_nonnull<OwnCountOp, TotalOp>(maker)) {
+      std::optional<layout::SpaceId> space = spaceOf(cast<CountsType>(maker->getOperand(0).getType()));
+      if (!known || !space)
+        return std::nullopt;
+      return isa<OwnCountOp>(maker) ? universe.spaces[*space].rows->part : sizeOfAll(universe.spaces[*space]);
+    }
+    return known && scope.isOfRows(*known) ? std::nullopt : known;
+  };
   SmallVector<Size, 4> symbols;
   for (mlir::Value size : op.getSizes()) {
-    std::optional<Size> known = sizeOf(size);
+    std::optional<Size> known = walkedSize(size);
     if (!known)
       return unknown("a size is not known");
     symbols.push_back(*known);
   }
-  MeshAttr mesh = getMesh(op);
+  for (const CountedTransfer::Rows &rows : maps->rows) {
+    std::optional<layout::SpaceId> space = spaceOf(cast<CountsType>(rows.counts.getType()));
+    if (!space)
+      return unknown("the counts are of no rows");
+    symbols.push_back(universe.spaces[*space].rows->part);
+  }
   // An axis of the mesh may be several axes of the universe; the innermost steps by the stride.
   auto coordinatesOf = [&](ArrayRef<std::pair<unsigned, Size>> terms) {
     SmallVector<Coordinate, 2> coordinates;
@@ -228,30 +263,72 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
                op.getSources()->size() > static_cast<size_t>(getGroupSize(mesh, op.getAxes()));
     value.forEachMeshDigit([&](const layout::Digit &digit) { isListed |= llvm::is_contained(ranks, digit.axis); });
   }
-  SmallVector<Size, 4> resultShape;
+  SmallVector<Size, 4> resultShape, walkedShape;
   auto type = cast<RankedTensorType>(op.getType());
   auto dynamicSize = op.getResultSizes().begin();
   for (unsigned dim = 0; dim < type.getRank(); ++dim) {
-    std::optional<Size> size = type.isDynamicDim(dim) ? sizeOf(*dynamicSize++) : type.getDimSize(dim);
-    if (!size)
+    mlir::Value given = type.isDynamicDim(dim) ? *dynamicSize++ : mlir::Value();
+    std::optional<Size> size = given ? sizeOf(given) : type.getDimSize(dim),
+                        walked = given ? walkedSize(given) : type.getDimSize(dim);
+    if (!size || !walked)
       return unknown("a size of the result is not known");
     resultShape.push_back(*size);
+    walkedShape.push_back(*walked);
   }
+  bool hasRows = llvm::any_of(value.dims, [&](const layout::Dim &dim) { return layout::hasRows(universe, dim); });
+  if (isListed && hasRows)
+    return unknown("rows that counts divide are pulled from listed ranks");
   if (isListed)
     return inferListed(op, value, symbols, resultShape);
   BoxReader reader(static_cast<unsigned>(mesh.getAxes().size()), symbols);
-  auto extents = reader.sizes(op.getExtents()), sourceStrides = reader.sizes(op.getSourceStrides()),
-       resultStrides = reader.sizes(op.getDestinationStrides());
-  std::optional<Amounts> sourceOffset = reader.offset(op.getSourceOffset()),
-                         resultOffset = reader.offset(op.getDestinationOffset());
+  auto extents = reader.sizes(maps->extents), sourceStrides = reader.sizes(maps->sourceStrides),
+       resultStrides = reader.sizes(maps->destinationStrides);
+  std::optional<Amounts> sourceOffset = reader.offset(maps->sourceOffset),
+                         resultOffset = reader.offset(maps->destinationOffset);
   if (!extents || !sourceStrides || !resultStrides || !sourceOffset || !resultOffset || !sourceOffset->peer.empty() ||
       !resultOffset->own.empty() || !resultOffset->constant.isZero())
     return unknown("an amount is no sum of coordinates times sizes");
-  SmallVector<Size, 4> shape = value.localShape(), strides = stridesOf(shape);
-  std::optional<Walk> source = walkOf(shape, *extents, *sourceStrides, coordinatesOf(sourceOffset->own), true),
-                      result = walkOf(resultShape, *extents, *resultStrides, coordinatesOf(resultOffset->peer), false);
+  SmallVector<Size, 4> shape = value.localShape();
+  for (auto [size, dim] : llvm::zip_equal(shape, value.dims)) {
+    if (!layout::hasRows(universe, dim) || layout::ownRowsOf(universe, dim))
+      continue;
+    std::optional<layout::SpaceId> all = layout::allRowsOf(universe, dim);
+    std::optional<Size> whole = all ? sizeOfAll(universe.spaces[*all]) : std::nullopt;
+    if (!whole)
+      return unknown("a dim is rows and others: " + print(universe, dim));
+    size = *whole;
+  }
+  SmallVector<Size, 4> strides = stridesOf(shape), sourceExtents(*extents), resultExtents(*extents);
+  for (const CountedTransfer::Rows &rows : maps->rows) {
+    const layout::Space &space = universe.spaces[*spaceOf(cast<CountsType>(rows.counts.getType()))];
+    std::optional<Size> whole = sizeOfAll(space);
+    if (!whole)
+      return unknown("there are more than " + std::to_string(layout::maxSymbols) + " symbolic sizes");
+    (rows.isGathered ? resultExtents : sourceExtents)[rows.box] = *whole;
+  }
+  std::optional<Walk> source = walkOf(shape, sourceExtents, *sourceStrides, coordinatesOf(sourceOffset->own), true),
+                      result =
+                          walkOf(walkedShape, resultExtents, *resultStrides, coordinatesOf(resultOffset->peer), false);
   if (!source || !result)
     return unknown("the box walks no dims of the source and of the result");
+  for (const CountedTransfer::Rows &rows : maps->rows) {
+    auto walks = [&](const Walk::Dim &dim) { return dim.box == rows.box; };
+    auto *from = llvm::find_if(source->dims, walks), *to = llvm::find_if(result->dims, walks);
+    if (from == source->dims.end() || to == result->dims.end() || !from->axes.empty() || !to->axes.empty())
+      return unknown("counts measure no dim of the source and of the result");
+    const layout::Dim &dim = value.dims[static_cast<size_t>(from - source->dims.begin())];
+    std::optional<layout::SpaceId> space =
+        rows.isGathered ? layout::ownRowsOf(universe, dim) : layout::allRowsOf(universe, dim);
+    if (!space)
+      return unknown("counts measure a dim that is not " + std::string(rows.isGathered ? "own" : "all") +
+                     " rows: " + print(universe, dim));
+    const SmallVector<layout::AxisId, 2> &axes = universe.spaces[*space].rows->axes;
+    if (std::optional<Refusal> refusal = refuseCounts(op, rows.counts, *space, axes, rows.isGathered))
+      return reportRefusal(op, *refusal, 1108);
+    for (layout::AxisId axis : axes)
+      if (!universe.axes[axis].size.isOne())
+        (rows.isGathered ? to : from)->axes.push_back(axis);
+  }
 
   // The walked part of every dim of the source. A static slice in front of the collective was absorbed.
   Size constant = sourceOffset->constant;

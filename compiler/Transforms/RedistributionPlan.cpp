@@ -186,6 +186,12 @@ void Search::addRedistribution() {
     redistribution.from.dims.push_back({{{units, from}}});
     redistribution.to.dims.push_back({{{units, to}}});
   }
+  // Of parts of unequal length only what is pulled from a whole group is proved.
+  bool movesRows = false;
+  for (size_t dim = 0; dim < state.dims.size(); ++dim)
+    movesRows |= isRagged(static_cast<int64_t>(dim)) && state.dims[dim] != problem.to.dims[dim];
+  if (movesRows && layout::formOf(redistribution)->pulls != 0)
+    return;
   RedistributionMove move{Kind::Redistribute, {}};
   move.after = problem.to;
   relax(std::move(move), layout::receivedShare(redistribution) * shareOf(problem.to) / share());

@@ -37,6 +37,7 @@ func.func @step(
     attributes {muster.mesh = @mesh, muster.bounds = {t = 8 : i64, starts = 5 : i64, s = 4 : i64, r = 4 : i64},
                 muster.variants = [{t = 2 : i64}]} {
   %c0 = arith.constant 0 : index
+  // counts
   %t = tensor.dim %tokens, %c0 : tensor<?xi32>
   %s = tensor.dim %blocks, %c0 : tensor<?x4xi32>
   %r = tensor.dim %logit_rows, %c0 : tensor<?xi32>
@@ -45,6 +46,7 @@ func.func @step(
   %lr = muster.local_count %r field "r" : !local_rows
   %nt, %ns, %nr = muster.exchange_counts %lt, %ls, %lr : !local_tokens, !local_requests, !local_rows -> !tokens, !requests, !rows
   %nst = muster.scale %ns times 1 plus 1 : !requests -> !muster.counts<[dp], starts, @step>
+  // end of counts
   %cos = muster.load @rope_cos : tensor<16x2xf32>
   %sin = muster.load @rope_sin : tensor<16x2xf32>
   %all = muster.redistribute %tokens counts(%nt : !tokens) from <[t/dp : tokens @step]> to <[t]> : tensor<?xi32> -> tensor<?xi32>
@@ -117,7 +119,7 @@ func.func @step(
 }
 )";
 
-std::string test::dataParallelLayer(int64_t groups, int64_t heads) {
+std::string test::dataParallelLayer(int64_t groups, int64_t heads, bool isCounted) {
   int64_t ranks = groups * heads;
   const std::map<std::string, int64_t> numbers{
       {"{D}", groups},       {"{A}", heads},      {"{V}", vocabulary / ranks}, {"{VD}", vocabulary / groups},
@@ -127,6 +129,13 @@ std::string test::dataParallelLayer(int64_t groups, int64_t heads) {
   for (const auto &[name, number] : numbers)
     for (size_t at = text.find(name); at != std::string::npos; at = text.find(name))
       text.replace(at, name.size(), std::to_string(number));
+  if (isCounted)
+    return text;
+  size_t begin = text.find("  // counts"), end = text.find("  // end of counts");
+  text.erase(begin, end - begin);
+  for (const std::string clause : {" counts(%nt : !tokens)", " counts(%nr : !rows)"})
+    for (size_t at = text.find(clause); at != std::string::npos; at = text.find(clause))
+      text.erase(at, clause.size());
   return text;
 }
 

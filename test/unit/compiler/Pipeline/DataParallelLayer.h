@@ -15,9 +15,9 @@ namespace muster::test {
 
 constexpr int64_t slotsPerPage = 4, pagesPerSequence = 4, pagesPerGroup = 8, vocabulary = 120;
 
-/// The model on a mesh of `groups` x `heads` ranks, with the counts of its steps. At most 8 tokens, 4 sequences and 4
-/// rows of logits a group.
-std::string dataParallelLayer(int64_t groups, int64_t heads);
+/// The model on a mesh of `groups` x `heads` ranks, with the counts of its steps or without. At most 8 tokens, 4
+/// sequences and 4 rows of logits a group.
+std::string dataParallelLayer(int64_t groups, int64_t heads, bool isCounted);
 
 /// One of the sequences of a group that takes part in a step: its pages begin at `firstPage` of the group's.
 struct Share {

@@ -37,7 +37,7 @@ using reference::Tensor;
 
 namespace {
 
-struct UnequalRanks : testing::TestWithParam<std::pair<int64_t, int64_t>> {
+struct UnequalRanks : testing::TestWithParam<std::tuple<int64_t, int64_t, bool>> {
   UnequalRanks() {
     DialectRegistry registry;
     registry.insert<MusterDialect, nn::NNDialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect,
@@ -51,8 +51,8 @@ struct UnequalRanks : testing::TestWithParam<std::pair<int64_t, int64_t>> {
   }
   ~UnequalRanks() override { std::filesystem::remove_all(folder); }
 
-  OwningOpRef<ModuleOp> parse(int64_t groups, int64_t heads) {
-    auto module = parseSourceString<ModuleOp>(dataParallelLayer(groups, heads), ParserConfig(&context));
+  OwningOpRef<ModuleOp> parse(int64_t groups, int64_t heads, bool isCounted) {
+    auto module = parseSourceString<ModuleOp>(dataParallelLayer(groups, heads, isCounted), ParserConfig(&context));
     EXPECT_TRUE(module);
     return module;
   }
@@ -140,25 +140,17 @@ std::vector<float> numbersOf(const Tensor &tensor) {
 }
 
 TEST_P(UnequalRanks, computeWhatOneRankDoes) {
-  auto [groups, heads] = GetParam();
-  OwningOpRef<ModuleOp> one = parse(1, 1), model = parse(groups, heads), lowered = parse(groups, heads);
+  auto [groups, heads, isCounted] = GetParam();
+  OwningOpRef<ModuleOp> one = parse(1, 1, isCounted), model = parse(groups, heads, isCounted),
+                        lowered = parse(groups, heads, isCounted);
   Judge alone(*one, *this), before(*model, *this);
   auto lower = [&](auto addPasses) {
     PassManager manager(&context);
     addPasses(manager);
     return manager.run(*lowered);
   };
-  // Phase transferred, and what it computes, as the phases have it; layouts are proved elsewhere.
-  ASSERT_TRUE(succeeded(lower([](PassManager &manager) {
-    manager.addPass(createExpandRedistributePass());
-    manager.addPass(createResolveSizesPass());
-    manager.addPass(createLowerCollectivesPass());
-    manager.addPass(createCanonicalizerPass());
-    manager.addPass(createCSEPass());
-    CheckPhasePassOptions check;
-    check.phase = "transferred";
-    manager.addPass(createCheckPhasePass(check));
-  })));
+  // Proved three times on the way: as it is written, with its counts, and as transfers.
+  ASSERT_TRUE(succeeded(lower([](PassManager &manager) { addPhases(manager, Phase::Model, Phase::Transferred, {}); })));
   OwningOpRef<ModuleOp> transferred = lowered->clone();
   Judge moved(*transferred, *this);
   ASSERT_TRUE(
@@ -229,8 +221,9 @@ TEST_P(UnequalRanks, computeWhatOneRankDoes) {
   }
 }
 
+// With counts that the graph makes, and without any.
 INSTANTIATE_TEST_SUITE_P(Meshes, UnequalRanks,
-                         testing::Values(std::pair(1, 1), std::pair(2, 1), std::pair(2, 2), std::pair(3, 1),
-                                         std::pair(4, 2)));
+                         testing::Values(std::tuple(1, 1, true), std::tuple(2, 1, false), std::tuple(2, 2, true),
+                                         std::tuple(2, 2, false), std::tuple(3, 1, true), std::tuple(4, 2, false)));
 
 } // namespace
