@@ -150,8 +150,9 @@ TEST_P(RaggedLowering, keepsWhatIsComputed) {
   };
   ASSERT_TRUE(succeeded(lower(*moved, true))) << text;
   bool isPartial = from.find("partial") != std::string::npos;
-  if (!isPartial) // as one transfer
+  if (!isPartial) { // as one transfer
     ASSERT_TRUE(succeeded(lower(*direct, false))) << text;
+  }
   int64_t transfers = 0;
   moved->walk([&](Operation *op) {
     transfers += isa<plan::TransferOp>(op);
