@@ -48,6 +48,10 @@ static bool isSameHistory(const History *a, const History *b) {
   return true;
 }
 
+bool muster::isArrangedAlike(const Value &a, const Value &b) {
+  return (!layout::hasMoved(a) && !layout::hasMoved(b)) || isSameHistory(a.history.get(), b.history.get());
+}
+
 static bool isSameValue(const Value &a, const Value &b) {
   return isEach(a.dims, b.dims, isSameDim) && isEach(a.floats, b.floats, isSameDigit) &&
          isEach(a.pending, b.pending, std::equal_to<>()) && isEach(a.parts, b.parts, std::equal_to<>()) &&

@@ -22,6 +22,9 @@ struct CallValue {
   mlir::Operation *divergence = nullptr;
 };
 
+/// Whether two values of the same digits hold the same on one rank, too, as far as their movements tell.
+bool isArrangedAlike(const layout::Value &a, const layout::Value &b);
+
 class CallMemo {
 public:
   /// The results of an earlier call with the same operands; null where there was none. Valid until the next `add`.

@@ -31,11 +31,13 @@ int64_t indexOnOneRank(const layout::Universe &universe, ArrayRef<layout::Digit>
   return result;
 }
 
-int64_t sizeOnOneRank(ArrayRef<layout::Digit> digits) {
-  int64_t size = 1;
-  for (const layout::Digit &digit : digits)
+int64_t sizeOnOneRank(const layout::Dim &dim) {
+  int64_t size = 1, parts = 0;
+  for (const layout::Digit &digit : dim.digits)
     size *= digit.count.getValue();
-  return size;
+  for (const layout::Dim &segment : dim.segments)
+    parts += sizeOnOneRank(segment);
+  return dim.isSegmented() ? parts : size;
 }
 
 /// Whether the dims of the value say what they are on one rank.
@@ -45,7 +47,9 @@ bool isPlain(const layout::Value &value) {
   };
   return !value.isUnsettled && value.floats.empty() && value.parts.empty() &&
          llvm::all_of(value.dims, [&](const layout::Dim &dim) {
-           return !dim.isSegmented() && llvm::all_of(dim.digits, isConcrete);
+           // Parts side by side are the same parts on one rank, each with all of its positions.
+           auto isConcreteDim = [&](const layout::Dim &own) { return llvm::all_of(own.digits, isConcrete); };
+           return isConcreteDim(dim) && llvm::all_of(dim.segments, isConcreteDim);
          });
 }
 
@@ -109,7 +113,7 @@ bool FunctionInference::OneRank::collect(mlir::Value own) {
       return false;
     Shape shape;
     for (const layout::Dim &dim : known.value.dims)
-      shape.push_back(sizeOnOneRank(dim.digits));
+      shape.push_back(sizeOnOneRank(dim));
     shapes[own] = std::move(shape);
     return true;
   }
@@ -252,9 +256,12 @@ PulledElement FunctionInference::OneRank::pull(SmallVector<int64_t, 4> index) co
       element.source = own;
       element.positions.assign(inference.scope.universe.spaces.size(), 0);
       element.segments.assign(index.size(), 0);
-      for (auto [dim, at] : llvm::zip(known.value.dims, index)) {
+      for (auto [dim, at, segment] : llvm::zip(known.value.dims, index, element.segments)) {
         int64_t rest = at;
-        for (const layout::Digit &digit : llvm::reverse(dim.digits)) {
+        for (; segment + 1 < dim.segments.size() && rest >= sizeOnOneRank(dim.segments[segment]); ++segment)
+          rest -= sizeOnOneRank(dim.segments[segment]);
+        for (const layout::Digit &digit :
+             llvm::reverse(dim.isSegmented() ? dim.segments[segment].digits : dim.digits)) {
           element.positions[digit.space] += rest % digit.count.getValue() * digit.stride.getValue();
           rest /= digit.count.getValue();
         }
@@ -305,7 +312,8 @@ PulledElement FunctionInference::OneRank::pull(SmallVector<int64_t, 4> index) co
 std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, mlir::Value value,
                                                                  const layout::Value &declared, LayoutFinding open) {
   OneRank oneRank(*this, value, declared);
-  if (!scope.universe.symbols.getNames().empty() || !isPlain(declared) || !oneRank.collect())
+  bool hasSegments = llvm::any_of(declared.dims, [](const layout::Dim &dim) { return dim.isSegmented(); });
+  if (!scope.universe.symbols.getNames().empty() || hasSegments || !isPlain(declared) || !oneRank.collect())
     return open;
   Shape wanted;
   std::vector<layout::Place> places(1);
@@ -324,7 +332,7 @@ std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, 
     return true;
   };
   for (size_t dim = 0; dim < declared.dims.size(); ++dim) {
-    wanted.push_back(sizeOnOneRank(declared.dims[dim].digits));
+    wanted.push_back(sizeOnOneRank(declared.dims[dim]));
     if (!spread(declared.dims[dim].localSize().getValue(),
                 [dim](layout::Place &place) -> int64_t & { return place.index[dim]; }))
       return open;
@@ -351,7 +359,7 @@ std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, 
         isFollowed = false;
         return false;
       }
-      if (got->source == own.source && got->positions == own.positions)
+      if (got->source == own.source && got->segments == own.segments && got->positions == own.positions)
         continue;
       if (!first)
         first = Difference{place, own, *got};
@@ -377,6 +385,8 @@ std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, 
   LayoutCounterexample example;
   example.coordinates = nameCoordinates(scope.universe, first->place);
   example.index = first->place.index;
+  if (first->got.segments != first->wanted.segments)
+    return finding;
   for (const layout::Dim &dim : get(first->got.source).value.dims)
     for (const layout::Digit &digit : dim.digits) {
       const std::string &name = scope.universe.spaces[digit.space].name;

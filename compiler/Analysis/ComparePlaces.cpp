@@ -25,6 +25,24 @@ PlaceComparison::PlaceComparison(const layout::Universe &universe, const layout:
     isDeclared[digit.space] = true;
 }
 
+bool FunctionInference::isNamedByResultsOnly(layout::SpaceId space) const {
+  if (!scope.universe.spaces[space].isBound)
+    return false;
+  auto has = [&](const layout::Dim &dim) {
+    return llvm::any_of(dim.digits, [&](const layout::Digit &digit) {
+      return layout::rootOf(scope.universe, digit.space) == space ||
+             scope.universe.spaces[digit.space].twin == std::optional(space);
+    });
+  };
+  return llvm::none_of(knowns, [&](const auto &known) {
+    const Known &own = known.second;
+    return own.kind == Known::Kind::Digits &&
+           (llvm::any_of(own.value.dims,
+                         [&](const layout::Dim &dim) { return has(dim) || llvm::any_of(dim.segments, has); }) ||
+            llvm::any_of(own.value.floats, [&](const layout::Digit &digit) { return digit.space == space; }));
+  });
+}
+
 std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir::Value value,
                                                              const layout::Value &declared, const layout::Place &place,
                                                              PlaceComparison &seen) {
@@ -72,6 +90,19 @@ std::optional<LayoutFinding> FunctionInference::comparePlace(Operation *op, mlir
     }
     return std::nullopt;
   }
+  // Nor does an element say where it is in a dim that only results have, if several tensors lie side by side there.
+  bool isMixed = llvm::any_of(seen.sources, [&](const auto &known) {
+    return known.second.source != element->source || known.second.segments != element->segments;
+  });
+  for (size_t i = 0; i < got->size(); ++i)
+    if (isMixed && (*got)[i] != wanted[i] && isNamedByResultsOnly(static_cast<layout::SpaceId>(i))) {
+      finding.kind = LayoutFinding::Kind::Unknown;
+      finding.number = 1108;
+      finding.isOpenName = true;
+      finding.message = "is made of values that have no dim '" + scope.universe.spaces[i].name + "'";
+      finding.missingFact = "a layout that names the dims of its elements";
+      return finding;
+    }
   // What was computed of several parts of a dim is at none of its positions.
   for (size_t i = 0; i < element->isHeld.size(); ++i)
     if ((*got)[i] != wanted[i] && !element->isHeld[i]) {

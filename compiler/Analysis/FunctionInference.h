@@ -108,7 +108,7 @@ private:
   /// is left in the report then, too.
   bool followLoop(mlir::scf::ForOp op, int64_t lower, int64_t step, int64_t trips);
   /// What is known of a value that is the one or the other; nullopt where they disagree.
-  static std::optional<Known> join(const Known &a, const Known &b);
+  std::optional<Known> join(const Known &a, const Known &b) const;
   std::string describe(const Known &known) const;
   void reportDisagreement(mlir::Operation *op, const Known &a, const Known &b, const std::string &what);
   /// `to` is the same value as `from` (arguments of calls and loops).
@@ -120,6 +120,9 @@ private:
   /// The same of the results of an operation that yields scalars only.
   mlir::Operation *divergenceOf(mlir::Operation *op);
   bool isSizeOfPart(mlir::tensor::DimOp op);
+  /// Whether each element of a tensor stands on every rank where one rank has it.
+  bool isWholeOnRanks(const Known &known) const;
+  bool refuseTaken(mlir::Operation *op, mlir::Value tensor);
   /// True where the scalar may differ between ranks or from one rank: that was reported.
   bool refuseDivergence(mlir::Operation *op, mlir::Value scalar);
   /// The same of an operation's scalar operands, but for sizes of parts that make shapes.
@@ -132,6 +135,7 @@ private:
   void inferSlice(mlir::tensor::ExtractSliceOp op);
   void inferConcat(mlir::tensor::ConcatOp op);
   void inferInsertSlice(mlir::tensor::InsertSliceOp op);
+  std::optional<layout::Value> embed(mlir::tensor::InsertSliceOp op);
   void inferPad(mlir::tensor::PadOp op);
   void inferPermute(PermuteOp op);
   layout::Dim constantDim(const layout::Size &size, const std::string &name, const std::string &tag = {});
@@ -235,6 +239,8 @@ private:
   std::optional<LayoutFinding> compareInstance(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
                                                llvm::ArrayRef<int64_t> symbols, int64_t most, bool mayLeaveOut,
                                                bool &isWhole);
+  /// Whether a space is that of a declared result, and of nothing that any value is known to hold.
+  bool isNamedByResultsOnly(layout::SpaceId space) const;
   std::optional<LayoutFinding> comparePlace(mlir::Operation *op, mlir::Value value, const layout::Value &declared,
                                             const layout::Place &place, PlaceComparison &seen);
 
@@ -264,6 +270,10 @@ private:
   void inferCacheAppend(nn::CacheAppendOp op);
   void inferHeads(mlir::Operation *op, int64_t heads, int64_t headDim, bool isSplit);
   bool checkFirstRow(nn::GatherRowsOp op);
+  std::optional<llvm::SmallVector<layout::AxisId, 2>> firstRankOf(mlir::Value condition);
+  std::optional<Known> onFirstRank(Known known, llvm::ArrayRef<layout::AxisId> group);
+  bool inferFirstRank(mlir::arith::SelectOp op);
+  bool isFirstRanksSum(mlir::arith::AddFOp op);
 
   // InferPositions.cpp
   /// A table of positions: the rank's rows of 0, 1, 2, ...

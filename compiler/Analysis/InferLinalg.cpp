@@ -61,6 +61,14 @@ private:
     }
     if (isa<linalg::IndexOp>(op))
       hasUnknownPosition = true;
+    if (isa<CoordinateOp, SizeOp, tensor::DimOp>(op)) {
+      scalars.insert(value);
+      return {};
+    }
+    if (op->getNumRegions() != 0) {
+      readRegions(op);
+      return nonLinear();
+    }
     auto of = [&](unsigned i) { return read(op->getOperand(i)); };
     if (isa<arith::ExtFOp, arith::TruncFOp, arith::NegFOp, arith::SIToFPOp>(op))
       return of(0);
@@ -97,7 +105,21 @@ private:
     for (mlir::Value operand : op->getOperands())
       if (read(operand).kind != Kind::Constant)
         result = nonLinear();
-    return op->getNumRegions() == 0 ? result : nonLinear();
+    return result;
+  }
+
+  /// What operations inside another take from the body and from outside.
+  void readRegions(Operation *op) {
+    op->walk([&](Operation *inner) {
+      hasUnknownPosition |= isa<linalg::IndexOp>(inner);
+      if (isa<CoordinateOp, SizeOp, tensor::DimOp>(inner))
+        scalars.insert(inner->getResult(0));
+      for (mlir::Value operand : inner->getOperands())
+        if (operand.getParentBlock() == body)
+          read(operand);
+        else if (!body->getParent()->isAncestor(operand.getParentRegion()))
+          scalars.insert(operand);
+    });
   }
 
   Block *body;
@@ -166,6 +188,25 @@ BodyReduction readReduction(Block *body) {
 }
 
 } // namespace
+
+/// A tensor from outside of which a body takes elements at places that it computes: those of one rank, if every rank
+/// has all of it. True where that is not known: it was reported.
+bool FunctionInference::refuseTaken(Operation *op, mlir::Value tensor) {
+  const Known &known = get(tensor);
+  if (known.kind == Known::Kind::Failed) {
+    failQuietly(op, tensor);
+    return true;
+  }
+  if (known.kind == Known::Kind::Uniform && !known.isUnwritten)
+    return false;
+  if (isWholeOnRanks(known))
+    return false;
+  Refusal refusal{Refusal::Kind::Unknown,
+                  "takes elements of a tensor, of which ranks have not all or not in the order of one rank",
+                  "the tensor as an operand of the operation, or whole on every rank"};
+  reportRefusal(op, refusal, 1108);
+  return true;
+}
 
 void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   auto unsupported = [&](const std::string &what) {
@@ -272,6 +313,14 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   using Kind = Dependence::Kind;
   Kind kind = reader.read(reduction.payload).kind;
   for (mlir::Value scalar : reader.scalars) {
+    if (isa<ShapedType>(scalar.getType())) {
+      if (refuseTaken(op, scalar))
+        return;
+      continue;
+    }
+    if (Operation *own = scalar.getDefiningOp(); own && op->isAncestor(own))
+      if (Operation *source = divergenceOf(own))
+        divergent[scalar] = source;
     auto argument = dyn_cast<BlockArgument>(scalar);
     if (refuseDivergence(op, argument && argument.getOwner() == body ? operandOf(argument) : scalar))
       return;

@@ -68,7 +68,8 @@ void FunctionInference::pass(mlir::Value from, mlir::Value to) {
     divergent.erase(to);
 }
 
-std::optional<Known> FunctionInference::join(const Known &a, const Known &b) {
+std::optional<Known> FunctionInference::join(const Known &a, const Known &b) const {
+  const layout::Universe &universe = scope.universe;
   using Kind = Known::Kind;
   if (a.kind == Kind::Failed || b.kind == Kind::Failed)
     return Known();
@@ -91,7 +92,18 @@ std::optional<Known> FunctionInference::join(const Known &a, const Known &b) {
   llvm::erase_if(both.value.at, [&](layout::SpaceId space) { return !llvm::is_contained(b.value.at, space); });
   layout::Value other = b.value;
   other.at = both.value.at;
-  return layout::isSame(both.value, other) ? std::optional(std::move(both)) : std::nullopt;
+  if (!layout::isSame(both.value, other))
+    return std::nullopt;
+  if (isArrangedAlike(a.value, b.value))
+    return both;
+  // The ranks hold the same, but one rank may not: what either may hold there.
+  auto left = layout::soundReadingsOf(universe, a.value), right = layout::soundReadingsOf(universe, b.value);
+  if (!left || !right)
+    return std::nullopt;
+  llvm::erase_if(*left, [&](const layout::Value &reading) {
+    return llvm::none_of(*right, [&](const layout::Value &held) { return layout::isSame(held, reading); });
+  });
+  return layout::keepReadings(both.value, *left) ? std::optional(std::move(both)) : std::nullopt;
 }
 
 std::string FunctionInference::describe(const Known &known) const {
@@ -113,8 +125,9 @@ void FunctionInference::reportDisagreement(Operation *op, const Known &a, const 
   // Two values of which places are known, and a constant beside a sum, may be right all the same.
   auto isDigits = [](const Known &known) { return known.kind == Known::Kind::Digits; };
   // So may different parts of one dim.
+  // So may one thing that ranks hold, which may be two on one rank.
   bool isWrong = isDigits(a) && isDigits(b) && !layout::hasRanges(scope.universe, a.value) &&
-                 !layout::hasRanges(scope.universe, b.value);
+                 !layout::hasRanges(scope.universe, b.value) && !layout::isSame(a.value, b.value);
   Refusal refusal{isWrong ? Refusal::Kind::Wrong : Refusal::Kind::Unknown, what, isWrong ? "" : "both with one layout"};
   reportRefusal(op, refusal, 1106);
 }

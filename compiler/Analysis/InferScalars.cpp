@@ -36,6 +36,30 @@ bool FunctionInference::isSizeOfPart(tensor::DimOp op) {
   return isSpread(dim) || llvm::any_of(dim.segments, isSpread) || !known.value.floats.empty();
 }
 
+bool FunctionInference::isWholeOnRanks(const Known &known) const {
+  const layout::Universe &universe = scope.universe;
+  if (known.kind != Known::Kind::Digits || !known.value.isFull() || !known.value.floats.empty())
+    return false;
+  // Chunks, parts of parts, and copies that ranks had stand elsewhere on one rank, or not at all.
+  auto isPlain = [&](const layout::Digit &digit) {
+    const layout::Space &space = universe.spaces[digit.space],
+                        &root = universe.spaces[layout::rootOf(universe, digit.space)];
+    bool isOrdered = !space.twin && space.tag.empty() && !root.twin && root.tag.empty();
+    return !digit.isMesh() && !digit.isPart && isOrdered && (digit.isCopy || !digit.stride.isZero());
+  };
+  for (const layout::Dim &dim : known.value.dims) {
+    if (!llvm::all_of(dim.digits, isPlain))
+      return false;
+    for (const layout::Dim &segment : dim.segments)
+      if (!llvm::all_of(segment.digits, isPlain))
+        return false;
+  }
+  if (!layout::hasMoved(known.value))
+    return true;
+  auto readings = layout::soundReadingsOf(universe, known.value);
+  return readings && readings->size() == 1 && layout::isSame(readings->front(), known.value);
+}
+
 Operation *FunctionInference::divergenceOf(Operation *op) {
   if (auto coordinate = dyn_cast<CoordinateOp>(op))
     return scope.universe.sizeOf(scope.groupOf(coordinate.getAxis())).isOne() ? nullptr : op;
@@ -68,9 +92,7 @@ Operation *FunctionInference::divergenceOf(Operation *op) {
     const Known &known = get(operand);
     if (known.kind == Known::Kind::Uniform)
       continue;
-    bool isReplicated = known.kind == Known::Kind::Digits && known.value.isFull();
-    known.value.forEachMeshDigit([&](const layout::Digit &) { isReplicated = false; });
-    if (!isReplicated)
+    if (!isWholeOnRanks(known))
       return op;
   }
   return found;

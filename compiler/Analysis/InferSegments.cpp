@@ -354,6 +354,53 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
   }
 }
 
+/// Each rank's part at its place among zeros: a gather by hand, once it is added up. Over the ranks of the group, all
+/// but one add zeros at each place, so the whole is what is pending; one rank alone inserts all there is at 0.
+std::optional<layout::Value> FunctionInference::embed(tensor::InsertSliceOp op) {
+  const Known &source = get(op.getSource()), &into = get(op.getDest());
+  if (source.kind != Known::Kind::Digits || into.kind != Known::Kind::Uniform || !into.isZero || into.isUnwritten ||
+      op.getSourceType().getRank() != op.getDestType().getRank() || !source.value.parts.empty() ||
+      layout::hasMoved(source.value))
+    return std::nullopt;
+  std::optional<unsigned> place;
+  SmallVector<layout::AxisId, 2> group;
+  for (unsigned dim = 0; dim < static_cast<unsigned>(op.getDestType().getRank()); ++dim) {
+    Size local = source.value.dims[dim].localSize();
+    std::optional<Size> offset = sizeOf(op.getMixedOffsets()[dim]), size = sizeOf(op.getMixedSizes()[dim]);
+    int64_t whole = op.getDestType().getDimSize(dim);
+    if (!size || !(*size == local) || !isConstantIntValue(op.getMixedStrides()[dim], 1) || whole < 0)
+      return std::nullopt;
+    if (offset && offset->isZero() && local == Size(whole))
+      continue;
+    auto index = dyn_cast<mlir::Value>(op.getMixedOffsets()[dim]);
+    std::optional<SmallVector<layout::AxisId, 2>> found =
+        index ? groupOfOffset(coordinateTermsOf(index), local) : std::nullopt;
+    if (place || !found || found->empty() || !(local * scope.universe.sizeOf(*found) == Size(whole)))
+      return std::nullopt;
+    place = dim;
+    group = std::move(*found);
+  }
+  if (!place)
+    return std::nullopt;
+  // Ranks that hold the same would each add it at a place of its own, where one rank has it once.
+  const layout::Dim &dim = source.value.dims[*place];
+  for (layout::AxisId axis : group) {
+    bool isSpread = llvm::any_of(dim.digits, [&](const layout::Digit &digit) {
+      return digit.axis == axis && digit.weight.isOne() && digit.count == scope.universe.axes[axis].size;
+    });
+    bool isPending = llvm::any_of(source.value.pending, [&](const layout::Pending &one) { return one.axis == axis; });
+    if (!isSpread || isPending)
+      return std::nullopt;
+  }
+  Outcome<layout::Value> gathered = layout::allGather(scope.universe, source.value, group, *place);
+  if (!gathered)
+    return std::nullopt;
+  for (layout::AxisId axis : group)
+    gathered->pending.push_back({scope.universe.axes[axis].size, axis, Size(1), layout::Reduction::Sum});
+  markUncovered("parts at their places among zeros");
+  return std::move(*gathered);
+}
+
 /// One part of a dim is overwritten: segments before it, the source, segments behind it.
 void FunctionInference::inferInsertSlice(tensor::InsertSliceOp op) {
   Known source = get(op.getSource()), into = get(op.getDest());
@@ -371,6 +418,8 @@ void FunctionInference::inferInsertSlice(tensor::InsertSliceOp op) {
       return set(op.getResult(), std::move(into));
     return unsupported("this overwrites a part of a constant with another");
   }
+  if (std::optional<layout::Value> parts = embed(op))
+    return set(op.getResult(), std::move(*parts));
   if (op.getSourceType().getRank() != op.getDestType().getRank())
     return unsupported("this inserts a slice of lower rank");
   std::optional<unsigned> partial;

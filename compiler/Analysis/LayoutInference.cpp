@@ -284,6 +284,8 @@ void FunctionInference::infer(Operation *op) {
     }
     return;
   }
+  if (auto choice = dyn_cast<arith::SelectOp>(op); choice && inferFirstRank(choice))
+    return;
   // A place that depends on the rank is what slices and look-ups are for; their rules see to it.
   if (!isa<tensor::ExtractSliceOp, tensor::InsertSliceOp, nn::GatherRowsOp>(op) && refuseOperands(op))
     return;

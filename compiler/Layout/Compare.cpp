@@ -162,4 +162,23 @@ std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, cons
   return std::nullopt;
 }
 
+/// A slice at constant offsets of a dim that every rank has whole is the same slice on one rank. Not so of each rank's
+/// part, nor of a dim that lies in chunks, which one rank has in plain order.
+static bool isWholeSlice(const Universe &universe, const Dim &dim) {
+  return !dim.isSegmented() && !dim.order && llvm::all_of(dim.digits, [&](const Digit &digit) {
+    const Space &space = universe.spaces[digit.space], &root = universe.spaces[rootOf(universe, digit.space)];
+    bool isPlain = space.tag.empty() && !space.twin && root.tag.empty() && !root.twin;
+    return isPlain && !digit.isMesh() && !digit.isPart && !digit.stride.isZero() && !isAway(digit) &&
+           digit.count.isConcrete() && digit.stride.isConcrete();
+  });
+}
+
+bool meetByIndex(const Universe &universe, const Dim &a, const Dim &b) {
+  if (!(a.localSize() == b.localSize()) || !isWholeSlice(universe, a) || !isWholeSlice(universe, b))
+    return false;
+  return llvm::any_of(a.digits, [&](const Digit &own) {
+    return llvm::any_of(b.digits, [&](const Digit &other) { return meetElsewhere(universe, own, other); });
+  });
+}
+
 } // namespace muster::layout

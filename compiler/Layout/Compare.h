@@ -42,6 +42,10 @@ bool isDuplicates(const Dim &dim);
 /// Nullopt where every rank and local index name the same position in both dims; otherwise why not.
 std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, const Dim &b);
 
+/// Whether two dims are different parts of one space (Ranges.h) that meet index by index on one rank as they do here:
+/// every rank has all of both, in the order of one rank.
+bool meetByIndex(const Universe &universe, const Dim &a, const Dim &b);
+
 } // namespace muster::layout
 
 #endif // MUSTER_COMPILER_LAYOUT_COMPARE_H

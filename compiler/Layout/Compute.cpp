@@ -69,7 +69,14 @@ private:
           isSet[static_cast<size_t>(iterator)] = true;
           continue;
         }
-        if (std::optional<Refusal> refusal = disagreement(universe, known, dim)) {
+        if (meetByIndex(universe, known, dim)) {
+          known = meetingOf(known, dim);
+          continue;
+        }
+        std::optional<Refusal> refusal = disagreement(universe, known, dim);
+        if (!refusal)
+          refusal = orderDisagreement(known, dim);
+        if (refusal) {
           refusal->message = "operands do not agree along " + nameOf(iterator) + ": " + refusal->message;
           return refusal;
         }
@@ -80,6 +87,45 @@ private:
           known = dim;
       }
     return std::nullopt;
+  }
+
+  /// Where different parts of one dim meet, what is computed has positions of its own: those of neither part by name.
+  /// The same two parts meet in the same positions.
+  Dim meetingOf(const Dim &a, const Dim &b) {
+    std::vector<int64_t> parts;
+    for (const Dim *dim : {&a, &b})
+      for (const Digit &digit : dim->digits)
+        parts.insert(parts.end(), {digit.space, digit.count.getValue(), digit.stride.getValue()});
+    auto [space, isNew] = universe.meetings.try_emplace(std::move(parts), 0);
+    if (isNew) {
+      Space own{"meeting parts", a.localSize()};
+      own.isJoined = true;
+      space->second = universe.addSpace(std::move(own));
+    }
+    Digit digit;
+    digit.count = a.localSize();
+    digit.stride = 1;
+    digit.space = space->second;
+    Dim dim;
+    dim.digits.push_back(digit);
+    return dim;
+  }
+
+  /// Of dims whose positions agree, but which do not lie in the order of one rank: index by index they are the same
+  /// positions where both lie in the same other order. What is computed by element, and what is then reduced over all
+  /// of them, is the same in whatever order.
+  std::optional<Refusal> orderDisagreement(const Dim &a, const Dim &b) {
+    if ((!a.order && !b.order) || isDuplicates(a) || isDuplicates(b))
+      return std::nullopt;
+    if (a.order && b.order && a.order->steps == b.order->steps)
+      return std::nullopt;
+    auto text = [&](const Dim &dim) {
+      Dim own = dim;
+      if (dim.order)
+        own.digits.assign(dim.order->digits.begin(), dim.order->digits.end());
+      return print(universe, own);
+    };
+    return Refusal::wrong("the same index names different positions: " + text(a) + " and " + text(b));
   }
 
   /// Dims that no iterator walks are needed whole.
@@ -241,10 +287,15 @@ private:
       if (!mayShard)
         if (std::optional<Refusal> refusal = refuseSharded(dims[i], nameOf(static_cast<int64_t>(i))))
           return refusal;
-      Outcome<FlatDim> flat = flatten(universe, dims[i]);
+      Dim own = dims[i];
+      // The greatest of copies is what was copied, however many there are.
+      auto isCopied = [](const Digit &digit) { return !digit.isMesh() && digit.stride.isZero() && !digit.isCopy; };
+      if (kind == IteratorKind::Maximum || kind == IteratorKind::Minimum)
+        llvm::erase_if(own.digits, isCopied);
+      Outcome<FlatDim> flat = flatten(universe, own);
       if (!flat)
         return flat.getRefusal();
-      if (std::optional<Refusal> refusal = checkEntire(dims[i]))
+      if (std::optional<Refusal> refusal = checkEntire(own))
         return refusal;
       for (const Digit &digit : dims[i].digits)
         if (universe.spaces[digit.space].range && universe.spaces[digit.space].range->isNested)
@@ -381,6 +432,9 @@ private:
         fresh.digits.push_back(digit);
         result.dims.push_back(std::move(fresh));
       }
+      if (llvm::any_of(result.dims, [](const Dim &dim) { return dim.order != nullptr; }) && !restoreOrder(result))
+        return Refusal{Refusal::Kind::Unknown, "elements in another order than on one rank, of symbolic sizes",
+                       "concrete sizes"};
       normalise(result);
       results.push_back(std::move(result));
     }
@@ -420,33 +474,43 @@ static std::string adviceOnLostDims(const Universe &universe, llvm::ArrayRef<con
 }
 
 /// The dims of an operand that are only added up (or multiplied, ...) and that no other operand walks along: the order
-/// of what they hold is of no account.
-static llvm::SmallVector<unsigned, 2> dimsOfAnyOrder(const ComputeRule &rule, size_t operand) {
-  llvm::SmallVector<unsigned, 2> dims;
+/// of what they hold is of no account. Of others that are no more than walked along it is told, with `isTold`.
+static FreeOrders freeOrdersOf(const ComputeRule &rule, size_t operand, bool isTold) {
+  FreeOrders orders;
   for (unsigned dim = 0; dim < rule.operands[operand].size(); ++dim) {
     int64_t iterator = rule.operands[operand][dim];
     if (iterator == noIterator)
       continue;
     IteratorKind kind = rule.iterators[static_cast<size_t>(iterator)];
-    if (kind == IteratorKind::Parallel || kind == IteratorKind::Whole)
+    if (kind == IteratorKind::Whole)
+      continue;
+    if (isTold)
+      orders.told.push_back(dim);
+    if (kind == IteratorKind::Parallel)
       continue;
     int64_t walks = 0;
     for (const auto &iterators : llvm::concat<const llvm::SmallVector<int64_t, 4>>(rule.operands, rule.results))
       walks += llvm::count(iterators, iterator);
-    if (walks == 1)
-      dims.push_back(dim);
+    if (walks != 1)
+      continue;
+    orders.any.push_back(dim);
+    if (kind == IteratorKind::Maximum || kind == IteratorKind::Minimum)
+      orders.copied.push_back(dim);
   }
-  return dims;
+  return orders;
 }
 
-Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRule &rule,
-                                             llvm::ArrayRef<const Value *> operands,
-                                             llvm::ArrayRef<std::optional<Size>> freshSizes) {
+/// By readings of which dims lie in the order of one rank, or (`isTold`) in any order that all who walk along them
+/// have.
+static Outcome<llvm::SmallVector<Value, 1>> computeByReadings(Universe &universe, const ComputeRule &rule,
+                                                              llvm::ArrayRef<const Value *> operands,
+                                                              llvm::ArrayRef<std::optional<Size>> freshSizes,
+                                                              bool isTold) {
   constexpr size_t most = 200;
   llvm::SmallVector<llvm::SmallVector<Value, 1>, 4> readings;
   bool hasAll = true, isOpen = false; // open: a reading that is not known to be wrong
   for (const auto &[index, operand] : llvm::enumerate(operands)) {
-    Outcome<llvm::SmallVector<Value, 1>> own = soundReadingsOf(universe, *operand, dimsOfAnyOrder(rule, index));
+    Outcome<llvm::SmallVector<Value, 1>> own = soundReadingsOf(universe, *operand, freeOrdersOf(rule, index, isTold));
     if (!own)
       return own.getRefusal();
     hasAll &= !own->empty();
@@ -480,6 +544,11 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
       first->missingFact = "which dim the floating shards belong to (give logical sizes, as nn.split_heads does)";
     }
   }
+  for (const auto &[index, operand] : llvm::enumerate(operands))
+    for (unsigned dim : freeOrdersOf(rule, index, isTold).copied)
+      if (llvm::any_of(operand->dims[dim].digits,
+                       [](const Digit &digit) { return digit.stride.isZero() && !digit.isCopy; }))
+        universe.uncovered = "the greatest of copies that ranks had";
   if (found.empty()) {
     if (first->kind == Refusal::Kind::Wrong && first->missingFact.empty())
       first->missingFact = adviceOnLostDims(universe, operands);
@@ -495,6 +564,20 @@ Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRu
       result.isChoice |= operand->isChoice;
   }
   return std::move(taken);
+}
+
+Outcome<llvm::SmallVector<Value, 1>> compute(Universe &universe, const ComputeRule &rule,
+                                             llvm::ArrayRef<const Value *> operands,
+                                             llvm::ArrayRef<std::optional<Size>> freshSizes) {
+  auto results = computeByReadings(universe, rule, operands, freshSizes, false);
+  bool mayBeShuffled = !results && results.getRefusal().kind == Refusal::Kind::Wrong &&
+                       llvm::any_of(operands, [](const Value *operand) { return operand->history != nullptr; });
+  if (!mayBeShuffled)
+    return results;
+  auto shuffled = computeByReadings(universe, rule, operands, freshSizes, true);
+  if (shuffled)
+    universe.uncovered = "dims in another order than on one rank";
+  return shuffled ? std::move(shuffled) : std::move(results);
 }
 
 } // namespace muster::layout

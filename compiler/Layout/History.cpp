@@ -319,6 +319,44 @@ bool coverDigit(const Arrangement &arrangement, const Digit &digit, size_t begin
   return covered == digit.count.getValue();
 }
 
+/// The pieces of the local digits of a dim, as they lie on a rank. False where one is held nowhere, but for copies that
+/// may be left out.
+bool coverLocal(const Arrangement &arrangement, const Dim &dim, unsigned number, bool skipsCopies,
+                llvm::SmallVectorImpl<Piece> &pieces) {
+  for (const Digit &digit : dim.digits) {
+    bool isSkipped = skipsCopies && digit.stride.isZero() && !digit.isCopy;
+    if (digit.isMesh() || digit.isPart || isSkipped)
+      continue;
+    size_t begin = pieces.size();
+    if (!coverDigit(arrangement, digit, number, number + 1, pieces))
+      return false;
+    auto own = llvm::MutableArrayRef(pieces).drop_front(begin);
+    llvm::sort(own,
+               [](const Piece &a, const Piece &b) { return a.digit.stride.getValue() > b.digit.stride.getValue(); });
+  }
+  return true;
+}
+
+bool isInOrder(llvm::ArrayRef<Piece> pieces) {
+  for (size_t i = 1; i < pieces.size(); ++i)
+    if (pieces[i].step >= pieces[i - 1].step)
+      return false;
+  return true;
+}
+
+std::shared_ptr<const LocalOrder> orderOf(const Dim &dim, llvm::ArrayRef<Piece> pieces) {
+  auto order = std::make_shared<LocalOrder>();
+  llvm::copy_if(dim.digits, std::back_inserter(order->digits), [](const Digit &digit) { return !digit.isMesh(); });
+  for (const Piece &piece : pieces) {
+    int64_t count = piece.digit.count.getValue();
+    if (!order->steps.empty() && order->steps.back().second == count * piece.step)
+      order->steps.back() = {order->steps.back().first * count, piece.step};
+    else
+      order->steps.push_back({count, piece.step});
+  }
+  return order;
+}
+
 /// Where the `left` positions that no piece of a dim covers yet are copies down to `step` (a broadcast made them, and
 /// each rank was handed one): `step`, else `left`.
 int64_t skipCopies(const HeldDim &held, int64_t left, int64_t step) {
@@ -352,27 +390,23 @@ bool keepsBoundRuns(const Universe &universe, const Value &value, const Value &r
 /// The value with its mesh digits in the dims that hold them; nullopt where the arrangement is not consistent with it.
 /// `isHandedCopies` is set where ranks were handed copies.
 std::optional<Value> place(const Universe &universe, const Arrangement &arrangement, const Value &value,
-                           llvm::ArrayRef<unsigned> anyOrder, bool &isHandedCopies) {
+                           const FreeOrders &orders, bool &isHandedCopies) {
   if (arrangement.size() != value.dims.size())
     return std::nullopt;
   llvm::SmallVector<Piece, 8> pieces;
-  for (size_t dim = 0; dim < value.dims.size(); ++dim) {
-    int64_t last = INT64_MAX;
-    for (const Digit &digit : value.dims[dim].digits) {
-      if (digit.isMesh() || digit.isPart)
-        continue;
-      size_t begin = pieces.size();
-      if (!coverDigit(arrangement, digit, dim, dim + 1, pieces))
-        return std::nullopt;
-      auto own = llvm::MutableArrayRef(pieces).drop_front(begin);
-      llvm::sort(own,
-                 [](const Piece &a, const Piece &b) { return a.digit.stride.getValue() > b.digit.stride.getValue(); });
-      for (const Piece &piece : own) {
-        if (piece.step >= last && !llvm::is_contained(anyOrder, dim))
-          return std::nullopt; // in another order than on one rank
-        last = piece.step;
-      }
-    }
+  llvm::SmallVector<std::shared_ptr<const LocalOrder>, 4> own(value.dims.size());
+  for (unsigned dim = 0; dim < value.dims.size(); ++dim) {
+    size_t first = pieces.size();
+    if (!coverLocal(arrangement, value.dims[dim], dim, llvm::is_contained(orders.copied, dim), pieces))
+      return std::nullopt;
+    auto local = llvm::ArrayRef(pieces).drop_front(first);
+    if (isInOrder(local) || llvm::is_contained(orders.any, dim))
+      continue;
+    // Parts of a reduction have no place on one rank that could be told.
+    bool hasParts = llvm::any_of(value.dims[dim].digits, [](const Digit &digit) { return digit.isPart; });
+    if (hasParts || !llvm::is_contained(orders.told, dim))
+      return std::nullopt; // in another order than on one rank
+    own[dim] = orderOf(value.dims[dim], local);
   }
   bool isHeld = true;
   value.forEachMeshDigit(
@@ -391,6 +425,7 @@ std::optional<Value> place(const Universe &universe, const Arrangement &arrangem
     if (!isInFront && !reading.dims[dim].digits.empty())
       return std::nullopt;
     reading.dims[dim].anchors.clear();
+    reading.dims[dim].order = own[dim];
     int64_t left = sizeOf(arrangement[dim]);
     for (const Piece &piece : pieces) {
       if (piece.dim != dim)
@@ -416,6 +451,35 @@ std::optional<Value> place(const Universe &universe, const Arrangement &arrangem
 }
 
 } // namespace
+
+bool restoreOrder(Value &reading) {
+  if (!isConcrete(reading))
+    return false;
+  auto start = std::make_shared<History>();
+  start->arrangements.push_back(heldBy(reading.dims));
+  for (Dim &dim : reading.dims) {
+    if (!dim.order)
+      continue;
+    llvm::erase_if(dim.digits, [](const Digit &digit) { return !digit.isMesh(); });
+    dim.digits.append(dim.order->digits.begin(), dim.order->digits.end());
+    dim.order.reset();
+  }
+  reading.history = std::move(start);
+  reading.isUnsettled = true;
+  return true;
+}
+
+bool keepReadings(Value &value, llvm::ArrayRef<Value> readings) {
+  auto start = std::make_shared<History>();
+  for (const Value &reading : readings) {
+    if (reading.isLoose || !isConcrete(reading))
+      return false;
+    start->arrangements.push_back(heldBy(reading.dims));
+  }
+  value.history = std::move(start);
+  value.isUnsettled = true;
+  return !readings.empty();
+}
 
 bool holdsSame(const Value &a, const Value &b) {
   auto meshOf = [](const Value &value) {
@@ -459,7 +523,7 @@ bool addArrangements(Value &value, const Value &other) {
 }
 
 std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &universe, const Value &value,
-                                                              llvm::ArrayRef<unsigned> anyOrder) {
+                                                              const FreeOrders &orders) {
   std::optional<std::vector<Arrangement>> arrangements = Replay(universe, value).run(*value.history);
   if (!arrangements)
     return std::nullopt;
@@ -467,7 +531,7 @@ std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &un
   bool hasHandedCopies = false;
   for (const Arrangement &arrangement : *arrangements) {
     bool isHandedCopies = false;
-    std::optional<Value> reading = place(universe, arrangement, value, anyOrder, isHandedCopies);
+    std::optional<Value> reading = place(universe, arrangement, value, orders, isHandedCopies);
     hasHandedCopies |= reading && isHandedCopies;
     if (!reading || llvm::any_of(readings, [&](const Value &other) { return isSame(other, *reading); }))
       continue;

@@ -47,6 +47,17 @@ struct History {
   llvm::SmallVector<int64_t, 4> permutation;           ///< of Transpose
 };
 
+/// Dims of which an operation does not ask that ranks have their elements in the order of one rank.
+struct FreeOrders {
+  /// Only the set of elements matters: the dim is summed, and nothing else walks along it.
+  llvm::SmallVector<unsigned, 2> any;
+  /// Nor does it matter how many copies there are: the greatest or least of such a dim is asked for. Copies that ranks
+  /// had are left out of it.
+  llvm::SmallVector<unsigned, 1> copied;
+  /// The order matters where others walk along the dim: it is given with it (Dim::order).
+  llvm::SmallVector<unsigned, 4> told;
+};
+
 /// Begins the history of a value all of whose mesh digits stand in their dims. Nothing where it has one, or can have
 /// none.
 void startHistory(Value &value);
@@ -67,10 +78,17 @@ inline bool hasMoved(const Value &value) {
 
 /// The value with each mesh digit in the dim that it is a shard of, for each consistent arrangement; that of the value
 /// as it stands comes first. None where no program without mesh moves so. Nullopt where there are too many to tell.
-/// The value has a history. `anyOrder`: dims of which only the set of elements matters, as of one that is summed; they
-/// are given in the order on one rank.
+/// The value has a history. Dims of `orders` are given in the order on one rank, whatever order a rank has.
 std::optional<llvm::SmallVector<Value, 1>> consistentReadings(const Universe &universe, const Value &value,
-                                                              llvm::ArrayRef<unsigned> anyOrder = {});
+                                                              const FreeOrders &orders = {});
+
+/// The value behind a reading of which dims have an order of their own (Dim::order): the local digits as they lie on a
+/// rank, and a history that says what one rank has. False where sizes are symbols.
+bool restoreOrder(Value &reading);
+
+/// Of the readings of a value only these are right: its history says no more than them. False where there are none, or
+/// where a reading has no history.
+bool keepReadings(Value &value, llvm::ArrayRef<Value> readings);
 
 /// Whether the ranks hold the same: local digits by dim, and mesh digits wherever they stand.
 bool holdsSame(const Value &a, const Value &b);

@@ -125,12 +125,12 @@ static constexpr const char *readingFact =
     "which dim the shards of a dim of local size 1 belong to (give logical sizes, as nn.split_heads does)";
 
 Outcome<llvm::SmallVector<Value, 1>> soundReadingsOf(const Universe &universe, const Value &value,
-                                                     llvm::ArrayRef<unsigned> anyOrder) {
+                                                     const FreeOrders &orders) {
   if (!value.isUnsettled && value.floats.empty())
     return llvm::SmallVector<Value, 1>{value};
   if (!value.history)
     return guessedReadings(universe, value);
-  if (std::optional<llvm::SmallVector<Value, 1>> readings = consistentReadings(universe, value, anyOrder))
+  if (std::optional<llvm::SmallVector<Value, 1>> readings = consistentReadings(universe, value, orders))
     return std::move(*readings);
   return Refusal{Refusal::Kind::Unknown, "too many ways to read " + print(universe, value), readingFact};
 }

@@ -10,15 +10,16 @@
 #ifndef MUSTER_COMPILER_LAYOUT_READINGS_H
 #define MUSTER_COMPILER_LAYOUT_READINGS_H
 
+#include "compiler/Layout/History.h"
 #include "compiler/Layout/Outcome.h"
 #include "compiler/Layout/Value.h"
 
 namespace muster::layout {
 
 /// The readings of a value, the most literal first. None where no program without mesh moves so. Refuses (Unknown)
-/// where there are too many to tell. `anyOrder`: as of consistentReadings (History.h).
+/// where there are too many to tell. `orders`: as of consistentReadings (History.h).
 Outcome<llvm::SmallVector<Value, 1>> soundReadingsOf(const Universe &universe, const Value &value,
-                                                     llvm::ArrayRef<unsigned> anyOrder = {});
+                                                     const FreeOrders &orders = {});
 
 /// The same; the value as it stands where there is none.
 llvm::SmallVector<Value, 1> readingsOf(const Universe &universe, const Value &value);

@@ -118,6 +118,8 @@ struct Universe {
   Symbols symbols;
   /// Ranges of spaces by what they took.
   std::map<std::array<int64_t, 7>, SpaceId> ranges;
+  /// Spaces of what is computed of different parts of one space, by the digits of both.
+  std::map<std::vector<int64_t>, SpaceId> meetings;
 
   SpaceId addSpace(Space space) {
     spaces.push_back(std::move(space));
@@ -138,6 +140,8 @@ struct Universe {
   bool hasOpenChoice = false;
   /// An operation took a reading with loose shards (Value::isLoose).
   bool hasLoose = false;
+  /// What an operation did that certificates have no rule for; empty where there was nothing.
+  std::string uncovered;
   /// Which of `options` results the next such operation takes.
   size_t choose(size_t options);
   /// The next choices in order, all before the last that were asked for the same; false where all were taken.
@@ -197,8 +201,18 @@ struct Anchor {
   }
 };
 
+/// Of a dim of a reading (Readings.h), where a rank has its elements in another order than one rank alone: the local
+/// digits as they lie on the rank, and what each steps over on one rank (count and positions; neighbours that continue
+/// each other are one).
+struct LocalOrder {
+  llvm::SmallVector<Digit, 4> digits;
+  llvm::SmallVector<std::pair<int64_t, int64_t>, 4> steps;
+};
+
 struct Dim {
   llvm::SmallVector<Digit, 2> digits;
+  /// Of a reading: `digits` are in the order of one rank, and this is how they lie here. Null where that is the same.
+  std::shared_ptr<const LocalOrder> order;
   llvm::SmallVector<Anchor, 0> anchors;
   /// Parts side by side (packed q, k and v), each a dim of its own; `digits` is empty then. Operations carry a
   /// segmented dim, compare it segment by segment, or take whole segments out of it.

@@ -346,3 +346,139 @@ func.func @negative_swapped_halves_of_one_head(%k0: tensor<6x4xf32> {muster.layo
   // expected-note @+1 {{rank (tp=0), local index [0, 0]: wanted logical [0, 0] of [s, k], got [0, 2]}}
   return %o : tensor<6x4xf32>
 }
+
+// -----
+
+// The halves meet: the first half times the cosine less the second times the sine. Tables of one half.
+#all = affine_map<(s, h, e) -> (s, h, e)>
+#rows = affine_map<(s, h, e) -> (s, e)>
+muster.mesh @node <["sp" = 3, "tp" = 2]>
+func.func @halves_that_meet(%q: tensor<5x2x8xf32> {muster.layout = #muster.layout<[s/sp, h/tp, d]>},
+    %cos: tensor<5x4xf32> {muster.layout = #muster.layout<[s/sp, e]>}, %sin: tensor<5x4xf32> {muster.layout = #muster.layout<[s/sp, e]>})
+    -> (tensor<5x2x8xf32> {muster.layout = #muster.layout<[s/sp, h/tp, d]>}) {
+  %a = tensor.extract_slice %q[0, 0, 0] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
+  %b = tensor.extract_slice %q[0, 0, 4] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
+  %to = tensor.empty() : tensor<5x2x4xf32>
+  %low = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%a, %b, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
+  ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
+    %0 = arith.mulf %u, %c : f32
+    %1 = arith.mulf %v, %i : f32
+    %2 = arith.subf %0, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<5x2x4xf32>
+  %high = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%b, %a, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
+  ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
+    %0 = arith.mulf %u, %c : f32
+    %1 = arith.mulf %v, %i : f32
+    %2 = arith.addf %0, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<5x2x4xf32>
+  %y = tensor.concat dim(2) %low, %high : (tensor<5x2x4xf32>, tensor<5x2x4xf32>) -> tensor<5x2x8xf32>
+  return %y : tensor<5x2x8xf32>
+}
+
+// -----
+
+// Of a projection of heads, and back to one.
+#all = affine_map<(s, h, e) -> (s, h, e)>
+#rows = affine_map<(s, h, e) -> (s, e)>
+muster.mesh @node <["sp" = 3, "tp" = 2]>
+func.func @halves_that_meet_of_a_projection(%p: tensor<5x16xf32> {muster.layout = #muster.layout<[s/sp, (h/tp d)]>},
+    %cos: tensor<5x4xf32> {muster.layout = #muster.layout<[s/sp, e]>}, %sin: tensor<5x4xf32> {muster.layout = #muster.layout<[s/sp, e]>})
+    -> (tensor<5x16xf32> {muster.layout = #muster.layout<[s/sp, (h/tp d)]>}) attributes {muster.sizes = {d = 8}} {
+  %q = tensor.expand_shape %p [[0], [1, 2]] output_shape [5, 2, 8] : tensor<5x16xf32> into tensor<5x2x8xf32>
+  %a = tensor.extract_slice %q[0, 0, 0] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
+  %b = tensor.extract_slice %q[0, 0, 4] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
+  %to = tensor.empty() : tensor<5x2x4xf32>
+  %low = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%a, %b, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
+  ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
+    %0 = arith.mulf %u, %c : f32
+    %1 = arith.mulf %v, %i : f32
+    %2 = arith.subf %0, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<5x2x4xf32>
+  %high = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%b, %a, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
+  ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
+    %0 = arith.mulf %u, %c : f32
+    %1 = arith.mulf %v, %i : f32
+    %2 = arith.addf %0, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<5x2x4xf32>
+  %y = tensor.concat dim(2) %low, %high : (tensor<5x2x4xf32>, tensor<5x2x4xf32>) -> tensor<5x2x8xf32>
+  %z = tensor.collapse_shape %y [[0], [1, 2]] : tensor<5x2x8xf32> into tensor<5x16xf32>
+  return %z : tensor<5x16xf32>
+}
+
+// -----
+
+// Head_dim over tp: the halves of each rank's part are none of the head's.
+#all = affine_map<(s, h, e) -> (s, h, e)>
+#rows = affine_map<(s, h, e) -> (s, e)>
+muster.mesh @node <["sp" = 3, "tp" = 2]>
+func.func @negative_halves_of_parts_that_meet(%q: tensor<5x2x8xf32> {muster.layout = #muster.layout<[s/sp, h, d/tp]>},
+    %cos: tensor<5x4xf32> {muster.layout = #muster.layout<[s/sp, e/tp]>}, %sin: tensor<5x4xf32> {muster.layout = #muster.layout<[s/sp, e/tp]>})
+    -> (tensor<5x2x8xf32> {muster.layout = #muster.layout<[s/sp, h, d/tp]>}) {
+  %a = tensor.extract_slice %q[0, 0, 0] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
+  %b = tensor.extract_slice %q[0, 0, 4] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
+  %to = tensor.empty() : tensor<5x2x4xf32>
+  // expected-error @+2 {{E1108 cannot be proved: operands do not agree along 'd2': different parts of 'd' meet}}
+  // expected-note @+1 {{what would settle it}}
+  %low = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%a, %b, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
+  ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
+    %0 = arith.mulf %u, %c : f32
+    %1 = arith.mulf %v, %i : f32
+    %2 = arith.subf %0, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<5x2x4xf32>
+  // expected-error @+2 {{E1108 cannot be proved: operands do not agree along 'd2': different parts of 'd' meet}}
+  // expected-note @+1 {{what would settle it}}
+  %high = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%b, %a, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
+  ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
+    %0 = arith.mulf %u, %c : f32
+    %1 = arith.mulf %v, %i : f32
+    %2 = arith.addf %0, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<5x2x4xf32>
+  %y = tensor.concat dim(2) %low, %high : (tensor<5x2x4xf32>, tensor<5x2x4xf32>) -> tensor<5x2x8xf32>
+  return %y : tensor<5x2x8xf32>
+}
+
+// -----
+
+// Rows of another rank's positions.
+#all = affine_map<(s, h, e) -> (s, h, e)>
+#rows = affine_map<(s, h, e) -> (s, e)>
+muster.mesh @node <["sp" = 3, "tp" = 2]>
+func.func @negative_halves_at_other_positions(%q: tensor<5x2x8xf32> {muster.layout = #muster.layout<[s/sp, h/tp, d]>},
+    %cos: tensor<5x4xf32> {muster.layout = #muster.layout<[r, e]>}, %sin: tensor<5x4xf32> {muster.layout = #muster.layout<[r, e]>})
+    -> (tensor<5x2x8xf32> {muster.layout = #muster.layout<[s/sp, h/tp, d]>}) {
+  %a = tensor.extract_slice %q[0, 0, 0] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
+  %b = tensor.extract_slice %q[0, 0, 4] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
+  %to = tensor.empty() : tensor<5x2x4xf32>
+  // expected-error @+1 {{E1106 operands do not agree along 'd0': one side is a dim of 15, the other of 5}}
+  %low = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%a, %b, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
+  ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
+    %0 = arith.mulf %u, %c : f32
+    %1 = arith.mulf %v, %i : f32
+    %2 = arith.subf %0, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<5x2x4xf32>
+  // expected-error @+1 {{E1106 operands do not agree along 'd0': one side is a dim of 15, the other of 5}}
+  %high = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%b, %a, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
+  ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
+    %0 = arith.mulf %u, %c : f32
+    %1 = arith.mulf %v, %i : f32
+    %2 = arith.addf %0, %1 : f32
+    linalg.yield %2 : f32
+  } -> tensor<5x2x4xf32>
+  %y = tensor.concat dim(2) %low, %high : (tensor<5x2x4xf32>, tensor<5x2x4xf32>) -> tensor<5x2x8xf32>
+  return %y : tensor<5x2x8xf32>
+}
