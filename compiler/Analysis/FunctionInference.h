@@ -266,6 +266,9 @@ private:
   std::optional<llvm::SmallVector<Known, 1>> applyRule(mlir::Operation *op, const layout::ComputeRule &rule,
                                                        llvm::ArrayRef<Known> operands);
   void inferLinalg(mlir::linalg::LinalgOp op);
+  // InferLookup.cpp
+  /// A masked look-up in rows that are spread; false for others.
+  bool inferLookup(mlir::linalg::LinalgOp op);
   void inferAttention(nn::AttentionOp op);
   void inferCacheAppend(nn::CacheAppendOp op);
   void inferHeads(mlir::Operation *op, int64_t heads, int64_t headDim, bool isSplit);

@@ -213,6 +213,8 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
     Refusal refusal{Refusal::Kind::Unknown, what, "a linalg operation of projected permutations"};
     reportRefusal(op, refusal, 1108);
   };
+  if (inferLookup(op))
+    return;
   if (op.getNumDpsInits() != 1 || op->getNumResults() != 1)
     return unsupported("unsupported linalg operation of several results");
   SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
