@@ -17,6 +17,11 @@ struct Dependence {
   SmallVector<BlockArgument, 4> arguments;
 };
 
+/// Coordinates, sizes and counts, which may differ between ranks or from one rank.
+bool isNumberOfMesh(Operation *op) {
+  return isa<tensor::DimOp>(op) || isa_and_nonnull<MusterDialect>(op->getDialect());
+}
+
 Dependence nonLinear() { return {Dependence::Kind::NonLinear, {}}; }
 
 /// Reads a body: what it yields as a function of its tensor arguments, of positions, and of values from outside.
@@ -61,7 +66,7 @@ private:
     }
     if (isa<linalg::IndexOp>(op))
       hasUnknownPosition = true;
-    if (isa<CoordinateOp, SizeOp, tensor::DimOp>(op)) {
+    if (isNumberOfMesh(op)) {
       scalars.insert(value);
       return {};
     }
@@ -112,8 +117,8 @@ private:
   void readRegions(Operation *op) {
     op->walk([&](Operation *inner) {
       hasUnknownPosition |= isa<linalg::IndexOp>(inner);
-      if (isa<CoordinateOp, SizeOp, tensor::DimOp>(inner))
-        scalars.insert(inner->getResult(0));
+      if (isNumberOfMesh(inner))
+        scalars.insert(inner->result_begin(), inner->result_end());
       for (mlir::Value operand : inner->getOperands())
         if (operand.getParentBlock() == body)
           read(operand);
