@@ -233,15 +233,17 @@ TEST_F(RaggedFuzzTest, proofsHoldForAllCounts) {
         refuted += isRefuted;
         unknown += !isProved && !isRefuted;
         unknownRight += !isProved && !isRefuted && isAlwaysRight;
-        if (isProved)
+        if (isProved) {
           ASSERT_TRUE(isAlwaysRight) << "proved, but wrong with counts " << (*wrong)[0] << ", " << (*wrong)[1] << "\n"
                                      << text;
+        }
         // Rules of equal parts refute a few programs that move copies about; those of counts refute none that is right.
         bool isByCounts = llvm::any_of(report.findings, [](const LayoutFinding &finding) {
           return finding.kind == LayoutFinding::Kind::Refuted && finding.number >= 1200;
         });
-        if (isRefuted && isByCounts)
+        if (isRefuted && isByCounts) {
           ASSERT_FALSE(isAlwaysRight) << "refuted: " << report.findings.front().message << "\n" << text;
+        }
         refutedRight += isRefuted && isAlwaysRight;
         if (!isProved && !isRefuted && isAlwaysRight && std::getenv("MUSTER_FUZZ_SHOW_UNKNOWN"))
           llvm::errs() << report.findings.front().message << "\n" << text << "\n";
