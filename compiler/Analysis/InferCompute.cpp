@@ -271,12 +271,26 @@ bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
   }
   CoordinateTerms terms = std::move(*found);
   CoordinateTerms wanted;
+  auto want = [&](const layout::Digit &digit) {
+    wanted.push_back({digit.axis, digit.stride});
+    return digit.weight.isOne();
+  };
   for (const layout::Digit &digit : table.value.dims[0].digits)
-    if (digit.isMesh()) {
-      if (!digit.weight.isOne())
-        return wrong("the table's rows are spread over a part of an axis");
-      wanted.push_back({digit.axis, digit.stride});
+    if (digit.isMesh() && !want(digit))
+      return wrong("the table's rows are spread over a part of an axis");
+  // Where a rank has one row, the digits stand beside the dim: those of other spaces than the columns'.
+  for (const layout::Digit &digit : table.value.floats) {
+    const auto &columns = table.value.dims[1].digits;
+    if (llvm::any_of(columns, [&](const layout::Digit &column) { return column.space == digit.space; }))
+      continue;
+    if (columns.empty() || !want(digit)) {
+      Refusal refusal{Refusal::Kind::Unknown,
+                      "the table's rows are spread over a part of an axis, or are not told from its columns",
+                      "a table with more than one column"};
+      reportRefusal(op, refusal, 1108);
+      return false;
     }
+  }
   llvm::erase_if(terms, [&](auto &term) { return scope.universe.axes[term.first].size.isOne(); });
   auto isBefore = [](const auto &a, const auto &b) { return a.first < b.first; }; // an axis divides once
   llvm::sort(terms, isBefore);
