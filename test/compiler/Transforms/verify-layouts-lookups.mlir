@@ -238,3 +238,39 @@ func.func @negative_whole_table(%ids: tensor<7xi32> {muster.layout = #muster.lay
   %y = muster.all_reduce %own sum on "tp" : tensor<7x3xf32>
   return %y : tensor<7x3xf32>
 }
+
+// -----
+
+// One row a rank: the rows that divide the table stand beside a dim of size one.
+muster.mesh @mesh <["a" = 3, "tp" = 3]>
+muster.weight @table : tensor<9x5xf32> layout <[v/(a,tp), i]>
+func.func @one_row_a_rank(%ids: tensor<7xi32> {muster.layout = #muster.layout<[t]>})
+    -> (tensor<7x5xf32> {muster.layout = #muster.layout<[t, i]>}) attributes {muster.mesh = @mesh} {
+  %c3 = arith.constant 3 : index
+  %table = muster.load @table : tensor<1x5xf32>
+  %a = muster.coordinate "a"
+  %tp = muster.coordinate "tp"
+  %rows = arith.muli %a, %c3 : index
+  %first = arith.addi %rows, %tp : index
+  %e = nn.gather_rows %table[%ids] first %first : tensor<1x5xf32>, tensor<7xi32> -> tensor<7x5xf32>
+  %s = muster.all_reduce %e sum on ["a", "tp"] : tensor<7x5xf32>
+  return %s : tensor<7x5xf32>
+}
+
+// -----
+
+muster.mesh @mesh <["a" = 3, "tp" = 3]>
+muster.weight @table : tensor<9x5xf32> layout <[v/(a,tp), i]>
+func.func @one_row_a_rank_in_another_order(%ids: tensor<7xi32> {muster.layout = #muster.layout<[t]>})
+    -> (tensor<7x5xf32> {muster.layout = #muster.layout<[t, i]>}) attributes {muster.mesh = @mesh} {
+  %c3 = arith.constant 3 : index
+  %table = muster.load @table : tensor<1x5xf32>
+  %a = muster.coordinate "a"
+  %tp = muster.coordinate "tp"
+  %rows = arith.muli %tp, %c3 : index
+  %first = arith.addi %rows, %a : index
+  // expected-error @+1 {{E1106 the first row is not where the rank's part of the table begins}}
+  %e = nn.gather_rows %table[%ids] first %first : tensor<1x5xf32>, tensor<7xi32> -> tensor<7x5xf32>
+  %s = muster.all_reduce %e sum on ["a", "tp"] : tensor<7x5xf32>
+  return %s : tensor<7x5xf32>
+}
