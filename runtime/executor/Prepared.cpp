@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/executor/Prepared.h"
 
+#include "runtime/plan/Pulls.h"
 #include "runtime/schema/Elements.h"
 
 #include <algorithm>
@@ -49,17 +50,9 @@ private:
   void addLaunch(const schema::LaunchT &launch, uint32_t step);
   Status addMatmul(const schema::MatmulT &matmul);
   void addTransfer(const schema::TransferT &transfer);
-  /// A peer that the rank pulls from, and what the plan lists for it.
-  struct Listed {
-    uint32_t rank;
-    std::span<const int32_t> row;
-  };
-  void addPull(const schema::TransferT &transfer, const Listed &peer);
+  void addPull(const schema::TransferT &transfer, const plan::Pull &peer);
   void addAwaited(Op &op, const schema::StepT &step);
   void awaitGroup(const schema::TransferT &transfer, uint32_t position);
-  /// Ranks of a transfer's group in the order of their position.
-  std::vector<uint32_t> groupOf(const schema::TransferT &transfer) const;
-  std::vector<Listed> pulledRanks(const schema::TransferT &transfer) const;
 
   const plan::LoadedPlan &plan;
   const schema::VariantT &variant;
@@ -98,18 +91,11 @@ Amount Preparation::fold(const schema::AmountT &amount, const std::vector<uint32
                          std::span<const int32_t> row) {
   Amount folded{amount.constant, static_cast<uint32_t>(out.terms.size()), 0};
   for (const schema::Term &term : amount.terms) {
-    int64_t coefficient = term.coefficient();
-    if (term.position() == schema::Position::Own)
-      coefficient *= own[term.axis()];
-    if (term.position() == schema::Position::Peer)
-      coefficient *= peer[term.axis()];
-    if (term.position() == schema::Position::Listed)
-      coefficient *= row[term.axis()];
-    if (term.slot() < 0)
-      folded.constant += coefficient;
-    else if (coefficient != 0) {
-      out.terms.push_back(
-          {coefficient, plan.counts().slotOf(static_cast<uint32_t>(term.slot()), term.index(), own, peer)});
+    plan::PlacedTerm placed = plan::placedTerm(plan.counts(), term, {own, peer, row});
+    if (!placed.slot) {
+      folded.constant += placed.coefficient;
+    } else if (placed.coefficient != 0) {
+      out.terms.push_back({placed.coefficient, *placed.slot});
       ++folded.termCount;
     }
   }
@@ -151,42 +137,7 @@ Status Preparation::addMatmul(const schema::MatmulT &matmul) {
   return Status::ok();
 }
 
-std::vector<uint32_t> Preparation::groupOf(const schema::TransferT &transfer) const {
-  std::vector<uint32_t> strides(own.size(), 1);
-  for (size_t i = own.size(); i-- > 1;)
-    strides[i - 1] = strides[i] * plan.root().mesh->axes[i]->size;
-  uint32_t base = view.rank;
-  for (uint8_t axis : transfer.group)
-    base -= own[axis] * strides[axis];
-  std::vector<uint32_t> ranks{base};
-  for (uint8_t axis : transfer.group) {
-    std::vector<uint32_t> next;
-    for (uint32_t rank : ranks)
-      for (uint32_t i = 0; i != plan.root().mesh->axes[axis]->size; ++i)
-        next.push_back(rank + i * strides[axis]);
-    ranks = std::move(next);
-  }
-  return ranks;
-}
-
-std::vector<Preparation::Listed> Preparation::pulledRanks(const schema::TransferT &transfer) const {
-  std::vector<uint32_t> group = groupOf(transfer);
-  std::vector<Listed> pulled;
-  if (transfer.sources.empty()) {
-    for (uint32_t rank : group)
-      pulled.push_back({rank, {}});
-    return pulled;
-  }
-  size_t position = static_cast<size_t>(std::find(group.begin(), group.end(), view.rank) - group.begin());
-  size_t numbers = transfer.sources.size() / group.size(), width = size_t(1) + transfer.columns;
-  std::span<const int32_t> sources = std::span(transfer.sources).subspan(position * numbers, numbers);
-  for (size_t row = 0; row < numbers; row += width)
-    if (sources[row] >= 0)
-      pulled.push_back({group[static_cast<size_t>(sources[row])], sources.subspan(row + 1, transfer.columns)});
-  return pulled;
-}
-
-void Preparation::addPull(const schema::TransferT &transfer, const Listed &peer) {
+void Preparation::addPull(const schema::TransferT &transfer, const plan::Pull &peer) {
   std::vector<uint32_t> coordinates = plan.coordinates(peer.rank);
   Pull pull{pointer(*transfer.source, peer.rank), static_cast<uint32_t>(out.amounts.size())};
   out.amounts.push_back(fold(*transfer.source_offset, coordinates, peer.row));
@@ -201,7 +152,7 @@ void Preparation::addTransfer(const schema::TransferT &transfer) {
   PreparedTransfer prepared;
   prepared.destination = pointer(*transfer.destination, view.rank);
   prepared.firstPull = static_cast<uint32_t>(out.pulls.size());
-  for (const Listed &peer : pulledRanks(transfer))
+  for (const plan::Pull &peer : plan::pullsOf(plan, transfer, view.rank))
     addPull(transfer, peer);
   prepared.pullCount = static_cast<uint32_t>(out.pulls.size()) - prepared.firstPull;
   prepared.dims = static_cast<uint32_t>(transfer.box.size());
@@ -214,7 +165,7 @@ void Preparation::addTransfer(const schema::TransferT &transfer) {
 
 void Preparation::awaitGroup(const schema::TransferT &transfer, uint32_t position) {
   isNeeded[position] = true;
-  for (uint32_t rank : groupOf(transfer))
+  for (uint32_t rank : plan::groupOf(plan, transfer, view.rank))
     if (rank != view.rank)
       out.awaited.push_back({rank, position});
 }
@@ -232,7 +183,7 @@ void Preparation::addAwaited(Op &op, const schema::StepT &step) {
       position = std::max(position, positionBehind(earlier));
     isNeeded[position] = true;
     std::vector<uint32_t> peers;
-    for (const Listed &peer : pulledRanks(*transfer))
+    for (const plan::Pull &peer : plan::pullsOf(plan, *transfer, view.rank))
       if (peer.rank != view.rank && std::find(peers.begin(), peers.end(), peer.rank) == peers.end())
         peers.push_back(peer.rank);
     for (uint32_t rank : peers)

@@ -3,9 +3,11 @@
 // muster-inspect: what is in a plan. docs/tools/muster-inspect.md shows it in use.
 
 #include "tools/muster-inspect/Report.h"
+#include "tools/muster-inspect/Traffic.h"
 
 #include <cctype>
 #include <cstdio>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
@@ -15,6 +17,7 @@ namespace {
 
 struct InspectOptions {
   std::string plan, weights;
+  std::optional<std::string> at;
   bool json = false, verify = false;
   inspect::ReportOptions report;
 };
@@ -40,6 +43,13 @@ Status inspectPlan(const InspectOptions &options) {
     fmt::print("{}: plan{} verified\n", options.plan, root.weights_id.empty() ? "" : " and weights");
     return Status::ok();
   }
+  if (options.at) {
+    MUSTER_ASSIGN_OR_RETURN(inspect::StepTraffic traffic, inspect::trafficAt(*plan, *options.at));
+    std::string text =
+        options.json ? inspect::jsonTraffic(*plan, traffic) + "\n" : inspect::textTraffic(*plan, traffic);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return Status::ok();
+  }
   std::string text = options.json ? inspect::jsonReport(*plan) + "\n" : inspect::textReport(*plan, options.report);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return Status::ok();
@@ -56,7 +66,12 @@ int main(int argc, char **argv) {
   app.add_flag("--weights", options.report.weights, "Every weight and state instead of one line a kind");
   app.add_flag("--counts", options.report.counts, "Every instruction of the count program");
   app.add_flag("--json", options.json, "Everything, as one JSON object");
-  app.add_flag("--verify", options.verify, "Hash the plan and its weights file, and print nothing else");
+  auto *verify = app.add_flag("--verify", options.verify, "Hash the plan and its weights file, and print nothing else");
+  app.add_option("--at", options.at,
+                 "Print only what a step with these counts moves between ranks and pads; one value for each position "
+                 "of a field, as in t=5:3,s=1:1,r=1:1")
+      ->type_name("COUNTS")
+      ->excludes(verify);
   app.add_option("--weights-file", options.weights,
                  "Weights file; default: the plan's path with the extension .weights");
   try {
