@@ -81,6 +81,9 @@ GlobalResults interpretMusterOp(mlir::Operation *op, const Frame &frame, Executi
 /// Step counts.
 bool isCountOp(mlir::Operation *op);
 GlobalResults interpretCountOp(mlir::Operation *op, const Frame &frame, Execution &execution);
+/// Rows of a batch on each rank: padded, split, joined.
+bool isRowOp(mlir::Operation *op);
+GlobalResults interpretRowOp(mlir::Operation *op, const Frame &frame, Execution &execution);
 /// plan on tensors: transfers, library calls, launches of kernels. A kernel's cache append changes `frame`.
 GlobalResults interpretPlanOp(mlir::Operation *op, Frame &frame, Execution &execution);
 /// nn: all operations; states are the rank's.

@@ -308,6 +308,8 @@ GlobalResults muster::reference::interpretMusterOp(Operation *operation, const F
       .Case([&](AssertLayoutOp) -> GlobalResults { return SmallVector<RankValues, 1>{input()}; })
       .Case([&](RedistributeOp op) { return redistribute(op, frame, execution); })
       .Default([&](Operation *op) {
+        if (isRowOp(op))
+          return interpretRowOp(op, frame, execution);
         return isCountOp(op) ? interpretCountOp(op, frame, execution) : runCollective(op, frame, execution);
       });
 }

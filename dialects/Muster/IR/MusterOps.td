@@ -5,6 +5,7 @@
 include "dialects/Muster/IR/CountOps.td"
 include "dialects/Muster/IR/MusterAttributes.td"
 include "dialects/Muster/IR/MusterTypes.td"
+include "dialects/Muster/IR/RowOps.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
