@@ -56,6 +56,12 @@ private:
   /// The same in equal parts: what is gathered must be of one size, what is handed out must divide.
   void checkEqualParts(Frame frame, Operation &op, Value tensor, int64_t dim, ArrayAttr axes, bool isPart);
   void checkRedistribute(Frame frame, RedistributeOp op);
+  /// A rank's rows of a dim, by counts that its group knows.
+  void checkOwn(Frame frame, Operation &op, Value tensor, uint64_t dim, TypedValue<CountsType> counts);
+  /// That `padded` are the padded counts of `live`. Where rows are added, room for them is enough.
+  void checkPadding(Frame frame, Operation &op, Value live, Value padded, bool isAdded);
+  /// That two children, in this order, have the rows `whole` of their parent.
+  void checkChildren(Frame frame, Operation &op, const CountTerm *whole, Value first, Value second);
   void checkExchange(ExchangeCountsOp op);
   void checkCarried(Operation &op);
   /// That `needed` is at most what `room` has, where rows of unequal parts are in it.
@@ -309,6 +315,75 @@ void CountChecker::checkRedistribute(Frame frame, RedistributeOp op) {
 }
 
 //===----------------------------------------------------------------------===//
+// A rank's rows
+//===----------------------------------------------------------------------===//
+
+void CountChecker::checkOwn(Frame frame, Operation &op, Value tensor, uint64_t dim, TypedValue<CountsType> counts) {
+  checkMoved(frame, op, tensor, static_cast<int64_t>(dim), counts, frame.uniformity.axesOf(counts.getType().getAxes()),
+             /*isPart=*/true);
+}
+
+void CountChecker::checkPadding(Frame frame, Operation &op, Value live, Value padded, bool isAdded) {
+  const CountTerm *rows = frame.inference.termOf(live), *all = frame.inference.termOf(padded);
+  if (isUndefined(op, rows, "the counts") || isUndefined(op, all, "the padded counts"))
+    return;
+  const CountTerm *own = terms->elementOf(Kind::Own, rows), *room = terms->elementOf(Kind::Own, all);
+  if (rows == all || (all->kind == Kind::Pad && all->operands.front() == rows))
+    return;
+  if (isAdded)
+    return checkRoom(op, own, room, "what is padded");
+  const CountTerm *kept = all->kind == Kind::Pad ? terms->elementOf(Kind::Own, all->operands.front()) : room;
+  auto difference =
+      all->kind == Kind::Pad
+          ? terms->findDifference(kept, own, isDifferent, [&](const CountSample &sample) { return isAllowed(sample); })
+          : std::nullopt;
+  if (kept == own)
+    return;
+  if (!difference) {
+    add(1220, op,
+        "cannot prove that only dead rows are dropped: that of " + room->print() + " rows " + own->print() +
+            " are not dead");
+    return;
+  }
+  StepFinding &finding = add(
+      1206, op, "expected counts of " + kept->print() + ", which were padded, but got counts that say " + own->print());
+  finding.notes.push_back({op.getLoc(), difference->print() + ", a rank's rows that are not dead are " +
+                                            std::to_string(difference->left) + " at position " +
+                                            std::to_string(difference->position) + " and the counts say " +
+                                            std::to_string(difference->right)});
+  finding.notes.push_back({live.getLoc(), "the counts are made here"});
+}
+
+void CountChecker::checkChildren(Frame frame, Operation &op, const CountTerm *whole, Value first, Value second) {
+  const CountTerm *front = frame.inference.termOf(first), *behind = frame.inference.termOf(second);
+  if (isUndefined(op, front, "the counts of the first child") ||
+      isUndefined(op, behind, "the counts of the second child") || isUndefined(op, whole, "the number of rows"))
+    return;
+  if (front->kind == Kind::Rest && front->operands[1] == behind) {
+    StepFinding &finding = add(1211, op, "expected the rows of the first child in front but got those of the second");
+    finding.notes.push_back({first.getLoc(), "the children are made here"});
+    return;
+  }
+  const CountTerm *together =
+      terms->binary(Kind::Add, terms->elementOf(Kind::Own, front), terms->elementOf(Kind::Own, behind));
+  if (together == whole)
+    return;
+  auto difference =
+      terms->findDifference(whole, together, isDifferent, [&](const CountSample &sample) { return isAllowed(sample); });
+  if (!difference) {
+    add(1220, op,
+        "cannot prove that the children have the rows of their batch: that " + together->print() + " is " +
+            whole->print());
+    return;
+  }
+  StepFinding &finding =
+      add(1211, op, "expected children of " + whole->print() + " together but got " + together->print());
+  finding.notes.push_back({op.getLoc(), difference->print() + ", the batch has " + std::to_string(difference->left) +
+                                            " rows at position " + std::to_string(difference->position) +
+                                            " and its children have " + std::to_string(difference->right)});
+}
+
+//===----------------------------------------------------------------------===//
 // Once a step
 //===----------------------------------------------------------------------===//
 
@@ -508,6 +583,25 @@ void CountChecker::check(Frame frame, Operation &op) {
           checkEqualParts(frame, op, own.getInput(), split, own.getAxes(), /*isPart=*/false);
       })
       .Case([&](RedistributeOp own) { checkRedistribute(frame, own); })
+      .Case([&](PadRowsOp own) {
+        checkOwn(frame, op, own.getInput(), own.getDim(), own.getCounts());
+        checkPadding(frame, op, own.getCounts(), own.getTo(), /*isAdded=*/true);
+      })
+      .Case([&](UnpadRowsOp own) {
+        checkOwn(frame, op, own.getInput(), own.getDim(), own.getCounts());
+        checkPadding(frame, op, own.getTo(), own.getCounts(), /*isAdded=*/false);
+      })
+      .Case([&](SplitRowsOp own) {
+        ++report.operations;
+        checkChildren(frame, op, frame.inference.sizeOf(own.getInput(), static_cast<int64_t>(own.getDim())),
+                      own.getFirst(), own.getSecond());
+      })
+      .Case([&](JoinRowsOp own) {
+        checkOwn(frame, op, own.getFirstRows(), own.getDim(), own.getFirst());
+        checkOwn(frame, op, own.getSecondRows(), own.getDim(), own.getSecond());
+        checkChildren(frame, op, terms->elementOf(Kind::Own, frame.inference.termOf(own.getTo())), own.getFirst(),
+                      own.getSecond());
+      })
       .Case([&](ExchangeCountsOp own) { checkExchange(own); })
       .Case([&](CheckCountOp own) { checkCapacity(frame, own); })
       .Case<scf::ForOp, scf::WhileOp>([&](auto own) { checkCarried(*own); })

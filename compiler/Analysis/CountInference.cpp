@@ -254,6 +254,18 @@ const CountTerm *CountInference::inferSize(Value tensor, int64_t dim) {
         return grown(op.getInput(), op.getAxes(), dim == split ? Kind::Divide : Kind::Multiply);
       })
       .Case<AllReduceOp, BroadcastOp, PermuteOp, AssertLayoutOp>([&](auto op) { return sizeOf(op.getInput(), dim); })
+      .Case<PadRowsOp, UnpadRowsOp>([&](auto op) {
+        return static_cast<int64_t>(op.getDim()) == dim ? counted(op.getTo(), Kind::Own) : sizeOf(op.getInput(), dim);
+      })
+      .Case([&](SplitRowsOp op) {
+        if (static_cast<int64_t>(op.getDim()) != dim)
+          return sizeOf(op.getInput(), dim);
+        return counted(result.getResultNumber() == 0 ? op.getFirst() : op.getSecond(), Kind::Own);
+      })
+      .Case([&](JoinRowsOp op) {
+        return static_cast<int64_t>(op.getDim()) == dim ? counted(op.getTo(), Kind::Own)
+                                                        : sizeOf(op.getFirstRows(), dim);
+      })
       .Case([&](RedistributeOp op) { return sizeOfRedistributed(op, dim); })
       .Case([&](tensor::CastOp op) { return sizeOf(op.getSource(), dim); })
       .Case([&](tensor::EmptyOp op) { return fold(op.getMixedSizes()[dim]); })

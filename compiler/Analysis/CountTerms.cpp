@@ -237,6 +237,15 @@ const CountTerm *CountTerms::binary(Kind kind, const CountTerm *left, const Coun
     return right->operands[0];
   if (kind == Kind::Add && left->kind == Kind::Subtract && left->operands[1] == right)
     return left->operands[0];
+  // Both children of a batch have its rows.
+  auto isRestOf = [&](const CountTerm *rest, const CountTerm *first) {
+    return rest->kind == Kind::Own && rest->operands.front()->kind == Kind::Rest &&
+           elementOf(Kind::Own, rest->operands.front()->operands[1]) == first;
+  };
+  if (kind == Kind::Add && isRestOf(right, left))
+    return elementOf(Kind::Own, right->operands.front()->operands[0]);
+  if (kind == Kind::Add && isRestOf(left, right))
+    return elementOf(Kind::Own, left->operands.front()->operands[0]);
   if (kind == Kind::Subtract && left->kind == Kind::Add && left->operands[1] == right)
     return left->operands[0];
   if (kind == Kind::Subtract && left->kind == Kind::Add && left->operands[0] == right)

@@ -229,6 +229,20 @@ void Uniformity::visit(Operation &op) {
       })
       .Case<AllReduceOp, BroadcastOp>([&](auto own) { removeGroup(varying.elements, group(own.getAxes())); })
       .Case<ExchangeOp, PermuteOp>([&](auto own) { addGroup(varying.elements, axesOf(own.getAxes()), own.getLoc()); })
+      .Case([&](PadRowsOp own) {
+        setCounted(varying.sizes, own.getInput(), own.getTo(), /*isPart=*/true, own.getLoc());
+        if (!own.getFill()) // Dead rows hold whatever was there.
+          addAll(varying, own.getLoc());
+      })
+      .Case<UnpadRowsOp>(
+          [&](auto own) { setCounted(varying.sizes, own.getInput(), own.getTo(), /*isPart=*/true, own.getLoc()); })
+      .Case([&](SplitRowsOp own) {
+        setCounted(varying.sizes, own.getInput(), own.getFirst(), /*isPart=*/true, own.getLoc());
+        varying.sizes.add(of(own.getSecond()).elements);
+      })
+      .Case([&](JoinRowsOp own) {
+        setCounted(varying.sizes, own.getFirstRows(), own.getTo(), /*isPart=*/true, own.getLoc());
+      })
       .Case([&](RedistributeOp own) {
         Varying from = ofLayout(own.getFrom(), own.getLoc()), to = ofLayout(own.getTo(), own.getLoc()), rest;
         for (unsigned axis = 0; axis < mesh.getAxes().size(); ++axis) {

@@ -246,3 +246,178 @@ func.func @through_calls(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/
   %h = func.call @gather(%x, %c) : (tensor<?x6xf32>, !muster.counts<[dp], tokens, @step>) -> tensor<?x6xf32>
   return %g, %h : tensor<?x6xf32>, tensor<?x6xf32>
 }
+
+// -----
+
+// Padded, gathered, handed out and unpadded by one padding; split into children and joined again.
+muster.mesh @mesh <["dp" = 2]>
+func.func @pad_and_split(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %f = muster.step_field "t.a" bound 8 : !muster.counts<[], tokens, @step.a>
+  %c:2 = muster.exchange_counts %n, %f : !muster.counts<[], tokens, @step>, !muster.counts<[], tokens, @step.a>
+      -> !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], tokens, @step.a>
+  %a, %b = muster.split_counts %c#0 first %c#1 : !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], tokens, @step.a>
+      -> !muster.counts<[dp], tokens, @step.a>, !muster.counts<[dp], tokens, @step.b>
+  %g = muster.pad_counts %c#0 align 4 mode max : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
+  %p = muster.pad %x dim 0 counts(%c#0 : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
+  %all = muster.all_gather %p on "dp" dim 0 counts(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %s = muster.slice %all on "dp" dim 0 counts(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %u = muster.unpad %s dim 0 counts(%g : !muster.counts<[dp], padded, @step>) to(%c#0 : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
+  %xa, %xb = muster.split_rows %u dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>, %b : !muster.counts<[dp], tokens, @step.b>) : tensor<?x6xf32>
+  %ya = muster.all_gather %xa on "dp" dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %za = muster.slice %ya on "dp" dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %yb = muster.all_gather %xb on "dp" dim 0 counts(%b : !muster.counts<[dp], tokens, @step.b>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %zb = muster.slice %yb on "dp" dim 0 counts(%b : !muster.counts<[dp], tokens, @step.b>) : tensor<?x6xf32> -> tensor<?x6xf32>
+  %j = muster.join_rows %za, %zb dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>, %b : !muster.counts<[dp], tokens, @step.b>)
+      to(%c#0 : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
+  return %j : tensor<?x6xf32>
+}
+
+// -----
+
+// Padded by one rule, unpadded by another.
+muster.mesh @mesh <["dp" = 2]>
+func.func @unpad_of_another_padding(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %g = muster.pad_counts %c align 4 mode max : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
+  // expected-note @+1 {{the counts are made here}}
+  %h = muster.pad_counts %c align 4 mode sum : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
+  %p = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
+  // expected-error @+2 {{E1214 expected one way of padding a batch but got rows that are own(tokens @step padded to 4, max) and counts that say own(tokens @step padded to 4, sum)}}
+  // expected-note @+1 {{a rank's rows are 8 at position 0 and the counts say 4}}
+  %u = muster.unpad %p dim 0 counts(%h : !muster.counts<[dp], padded, @step>) to(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
+  return %u : tensor<?x6xf32>
+}
+
+// -----
+
+// Padded counts of the requests have no room for tokens.
+muster.mesh @mesh <["dp" = 2]>
+func.func @padding_of_other_rows(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>},
+                                 %s: tensor<?xi32> {muster.layout = #muster.layout<[s/dp : requests @step]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %r = tensor.dim %s, %c0 : tensor<?xi32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %m = muster.local_count %r : !muster.counts<[], requests, @step>
+  %c:2 = muster.exchange_counts %n, %m : !muster.counts<[], tokens, @step>, !muster.counts<[], requests, @step>
+      -> !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], requests, @step>
+  %g = muster.pad_counts %c#1 align 4 mode max : (!muster.counts<[dp], requests, @step>) -> !muster.counts<[dp], padded, @step>
+  // expected-error @+2 {{E1209 what is padded has room for own(requests @step padded to 4, max) rows, but there are own tokens @step}}
+  // expected-note @+1 {{there is room for}}
+  %p = muster.pad %x dim 0 counts(%c#0 : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
+  return %p : tensor<?x6xf32>
+}
+
+// -----
+
+// Rows that live are dropped with the dead ones.
+muster.mesh @mesh <["dp" = 2]>
+func.func @unpad_to_fewer(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %half = arith.divui %t, %c2 : index
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %m = muster.local_count %half field "half" : !muster.counts<[], tokens, @step>
+  // expected-note @+1 {{the counts are made here}}
+  %c:2 = muster.exchange_counts %n, %m : !muster.counts<[], tokens, @step>, !muster.counts<[], tokens, @step>
+      -> !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], tokens, @step>
+  %g = muster.pad_counts %c#0 align 4 mode max : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
+  %p = muster.pad %x dim 0 counts(%c#0 : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
+  // expected-error @+2 {{E1206 expected counts of own tokens @step, which were padded, but got counts that say (own tokens @step / 2)}}
+  // expected-note @+1 {{a rank's rows that are not dead are 3 at position 0 and the counts say 1}}
+  %u = muster.unpad %p dim 0 counts(%g : !muster.counts<[dp], padded, @step>) to(%c#1 : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
+  return %u : tensor<?x6xf32>
+}
+
+// -----
+
+// The counts of the rows, and not the padded ones, for what is padded already.
+muster.mesh @mesh <["dp" = 2]>
+func.func @padded_twice(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  // expected-note @+1 {{the counts are made here}}
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %g = muster.pad_counts %c align 4 mode max : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
+  %p = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
+  // expected-error @+2 {{E1214}}
+  // expected-note @+1 {{a rank's rows are 8 at position 0 and the counts say 3}}
+  %q = muster.pad %p dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
+  return %q : tensor<?x6xf32>
+}
+
+// -----
+
+// Two batches that are no children of this one.
+muster.mesh @mesh <["dp" = 2]>
+func.func @other_children(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>},
+                          %y: tensor<?xi32> {muster.layout = #muster.layout<[a/dp : tokens @step.a]>}) -> (tensor<?x6xf32>, tensor<?x6xf32>)
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %d = tensor.dim %y, %c0 : tensor<?xi32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step.b>
+  %f = muster.local_count %d : !muster.counts<[], tokens, @step.a>
+  %c:2 = muster.exchange_counts %n, %f : !muster.counts<[], tokens, @step.b>, !muster.counts<[], tokens, @step.a>
+      -> !muster.counts<[dp], tokens, @step.b>, !muster.counts<[dp], tokens, @step.a>
+  // expected-error @+2 {{E1211 expected children of own tokens @step together but got}}
+  // expected-note @+1 {{rows at position 0 and its children have}}
+  %xa, %xb = muster.split_rows %x dim 0 counts(%c#1 : !muster.counts<[dp], tokens, @step.a>, %c#0 : !muster.counts<[dp], tokens, @step.b>) : tensor<?x6xf32>
+  return %xa, %xb : tensor<?x6xf32>, tensor<?x6xf32>
+}
+
+// -----
+
+// The second child in front.
+muster.mesh @mesh <["dp" = 2]>
+func.func @children_in_the_other_order(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> (tensor<?x6xf32>, tensor<?x6xf32>)
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %f = muster.step_field "t.a" bound 8 : !muster.counts<[], tokens, @step.a>
+  %c:2 = muster.exchange_counts %n, %f : !muster.counts<[], tokens, @step>, !muster.counts<[], tokens, @step.a>
+      -> !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], tokens, @step.a>
+  // expected-note @+1 {{the children are made here}}
+  %a, %b = muster.split_counts %c#0 first %c#1 : !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], tokens, @step.a>
+      -> !muster.counts<[dp], tokens, @step.a>, !muster.counts<[dp], tokens, @step.b>
+  // expected-error @+1 {{E1211 expected the rows of the first child in front but got those of the second}}
+  %xb, %xa = muster.split_rows %x dim 0 counts(%b : !muster.counts<[dp], tokens, @step.b>, %a : !muster.counts<[dp], tokens, @step.a>) : tensor<?x6xf32>
+  return %xa, %xb : tensor<?x6xf32>, tensor<?x6xf32>
+}
+
+// -----
+
+// The rows of the second child are joined as if they were of the first.
+muster.mesh @mesh <["dp" = 2]>
+func.func @joins_one_child_twice(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %f = muster.step_field "t.a" bound 8 : !muster.counts<[], tokens, @step.a>
+  %c:2 = muster.exchange_counts %n, %f : !muster.counts<[], tokens, @step>, !muster.counts<[], tokens, @step.a>
+      -> !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], tokens, @step.a>
+  // expected-note @+1 {{the counts are made here}}
+  %a, %b = muster.split_counts %c#0 first %c#1 : !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], tokens, @step.a>
+      -> !muster.counts<[dp], tokens, @step.a>, !muster.counts<[dp], tokens, @step.b>
+  %xa, %xb = muster.split_rows %x dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>, %b : !muster.counts<[dp], tokens, @step.b>) : tensor<?x6xf32>
+  // expected-error @+2 {{E1206}}
+  // expected-note @+1 {{the counts say}}
+  %j = muster.join_rows %xb, %xb dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>, %b : !muster.counts<[dp], tokens, @step.b>)
+      to(%c#0 : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
+  return %j : tensor<?x6xf32>
+}

@@ -14,13 +14,8 @@ func.func @wrong_padding_forgotten(%x: tensor<?x6xf32> {muster.layout = #muster.
   %n = muster.local_count %t : !muster.counts<[], tokens, @step>
   %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
   %p = muster.pad_counts %c align 4 mode sum : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
-  %rows = muster.own_count %p : !muster.counts<[dp], padded, @step>
   %zero = arith.constant 0.0 : f32
-  %more = arith.subi %rows, %t : index
-  %in = tensor.pad %x low[0, 0] high[%more, 0] {
-  ^bb0(%i: index, %j: index):
-    tensor.yield %zero : f32
-  } : tensor<?x6xf32> to tensor<?x6xf32>
+  %in = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%p : !muster.counts<[dp], padded, @step>) fill(%zero : f32) : tensor<?x6xf32>
   %g = muster.all_gather %in on "dp" dim 0 counts(%p : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
   %s = muster.reduce_scatter %g sum on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
   return %s : tensor<?x6xf32>
@@ -37,15 +32,10 @@ func.func @right_padding_forgotten(%x: tensor<?x6xf32> {muster.layout = #muster.
   %n = muster.local_count %t : !muster.counts<[], tokens, @step>
   %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
   %p = muster.pad_counts %c align 4 mode sum : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
-  %rows = muster.own_count %p : !muster.counts<[dp], padded, @step>
   %zero = arith.constant 0.0 : f32
-  %more = arith.subi %rows, %t : index
-  %in = tensor.pad %x low[0, 0] high[%more, 0] {
-  ^bb0(%i: index, %j: index):
-    tensor.yield %zero : f32
-  } : tensor<?x6xf32> to tensor<?x6xf32>
+  %in = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%p : !muster.counts<[dp], padded, @step>) fill(%zero : f32) : tensor<?x6xf32>
   %g = muster.all_gather %in on "dp" dim 0 counts(%p : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
   %s = muster.reduce_scatter %g sum on "dp" dim 0 counts(%p : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
-  %back = tensor.extract_slice %s[0, 0] [%t, 6] [1, 1] : tensor<?x6xf32> to tensor<?x6xf32>
+  %back = muster.unpad %s dim 0 counts(%p : !muster.counts<[dp], padded, @step>) to(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
   return %back : tensor<?x6xf32>
 }

@@ -20,9 +20,7 @@ func.func @wrong_made_before(%x: tensor<?x6xf32> {muster.layout = #muster.layout
     %p = muster.pad_counts %c align 4 mode max : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
     scf.yield %p : !muster.counts<[dp], padded, @step>
   }
-  %rows = muster.own_count %g : !muster.counts<[dp], padded, @step>
-  %to = tensor.empty(%rows) : tensor<?x6xf32>
-  %in = tensor.insert_slice %x into %to[0, 0] [%t, 6] [1, 1] : tensor<?x6xf32> into tensor<?x6xf32>
+  %in = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
   %all = muster.all_gather %in on "dp" dim 0 counts(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
   %d = tensor.dim %all, %c0 : tensor<?x6xf32>
   return %d : index
@@ -39,9 +37,7 @@ func.func @right_made_before(%x: tensor<?x6xf32> {muster.layout = #muster.layout
   %n = muster.local_count %t : !muster.counts<[], tokens, @step>
   %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
   %g = muster.pad_counts %c align 4 mode max : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
-  %rows = muster.own_count %g : !muster.counts<[dp], padded, @step>
-  %to = tensor.empty(%rows) : tensor<?x6xf32>
-  %in = tensor.insert_slice %x into %to[0, 0] [%t, 6] [1, 1] : tensor<?x6xf32> into tensor<?x6xf32>
+  %in = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
   %all = muster.all_gather %in on "dp" dim 0 counts(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
   %d = tensor.dim %all, %c0 : tensor<?x6xf32>
   return %d : index
