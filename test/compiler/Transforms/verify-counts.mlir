@@ -421,3 +421,70 @@ func.func @joins_one_child_twice(%x: tensor<?x6xf32> {muster.layout = #muster.la
       to(%c#0 : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
   return %j : tensor<?x6xf32>
 }
+
+// -----
+
+// Which rows are dead is said by padding; of padded counts that come from elsewhere it is not known.
+muster.mesh @mesh <["dp" = 2]>
+func.func @unpad_of_unknown_padding(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[p/dp : padded @step, i]>},
+                                    %g: !muster.counts<[dp], padded, @step>, %c: !muster.counts<[dp], tokens, @step>) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  // expected-error @+1 {{E1220 cannot prove that only dead rows are dropped: that of own padded @step rows own tokens @step are not dead}}
+  %u = muster.unpad %x dim 0 counts(%g : !muster.counts<[dp], padded, @step>) to(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
+  return %u : tensor<?x6xf32>
+}
+
+// -----
+
+// Padded rows are unequal parts too.
+muster.mesh @mesh <["dp" = 2]>
+func.func @padded_rows_without_counts(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %g = muster.pad_counts %c align 4 mode sum : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
+  // expected-note @+1 {{their number differs over 'dp' from here on}}
+  %p = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
+  // expected-error @+1 {{E1201 moves rows of tokens @step over 'dp' without counts}}
+  %all = muster.all_gather %p on "dp" dim 0 : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %all : tensor<?x6xf32>
+}
+
+// -----
+
+// Rows of a batch that nobody has counted on one path.
+muster.mesh @mesh <["dp" = 2]>
+func.func @children_that_nobody_counts(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>},
+                                       %a: !muster.counts<[dp], tokens, @step.a>) -> (tensor<?x6xf32>, tensor<?x6xf32>)
+    attributes {muster.mesh = @mesh} {
+  // expected-note @+1 {{nothing is set here}}
+  %b = ub.poison : !muster.counts<[dp], tokens, @step.b>
+  // expected-error @+1 {{E1201 the counts of the second child may be undefined}}
+  %xa, %xb = muster.split_rows %x dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>, %b : !muster.counts<[dp], tokens, @step.b>) : tensor<?x6xf32>
+  return %xa, %xb : tensor<?x6xf32>, tensor<?x6xf32>
+}
+
+// -----
+
+// Children that tile their batch, however they are counted; joined they are it again.
+muster.mesh @mesh <["dp" = 2]>
+func.func @children_by_hand(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %half = arith.divui %t, %c2 : index
+  %rest = arith.subi %t, %half : index
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %m = muster.local_count %half : !muster.counts<[], tokens, @step.a>
+  %o = muster.local_count %rest : !muster.counts<[], tokens, @step.b>
+  %c, %a, %b = muster.exchange_counts %n, %m, %o
+      : !muster.counts<[], tokens, @step>, !muster.counts<[], tokens, @step.a>, !muster.counts<[], tokens, @step.b>
+     -> !muster.counts<[dp], tokens, @step>, !muster.counts<[dp], tokens, @step.a>, !muster.counts<[dp], tokens, @step.b>
+  %xa, %xb = muster.split_rows %x dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>, %b : !muster.counts<[dp], tokens, @step.b>) : tensor<?x6xf32>
+  %j = muster.join_rows %xa, %xb dim 0 counts(%a : !muster.counts<[dp], tokens, @step.a>, %b : !muster.counts<[dp], tokens, @step.b>)
+      to(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
+  return %j : tensor<?x6xf32>
+}
