@@ -327,18 +327,20 @@ void CountChecker::checkPadding(Frame frame, Operation &op, Value live, Value pa
   const CountTerm *rows = frame.inference.termOf(live), *all = frame.inference.termOf(padded);
   if (isUndefined(op, rows, "the counts") || isUndefined(op, all, "the padded counts"))
     return;
-  const CountTerm *own = terms->elementOf(Kind::Own, rows), *room = terms->elementOf(Kind::Own, all);
-  if (rows == all || (all->kind == Kind::Pad && all->operands.front() == rows))
+  // What was padded may be aligned again.
+  const CountTerm *inner = all;
+  while (inner != rows && inner->kind == Kind::Pad)
+    inner = inner->operands.front();
+  const CountTerm *own = terms->elementOf(Kind::Own, rows), *room = terms->elementOf(Kind::Own, all),
+                  *kept = terms->elementOf(Kind::Own, inner);
+  if (kept == own)
     return;
   if (isAdded)
     return checkRoom(op, own, room, "what is padded");
-  const CountTerm *kept = all->kind == Kind::Pad ? terms->elementOf(Kind::Own, all->operands.front()) : room;
-  auto difference =
-      all->kind == Kind::Pad
-          ? terms->findDifference(kept, own, isDifferent, [&](const CountSample &sample) { return isAllowed(sample); })
-          : std::nullopt;
-  if (kept == own)
-    return;
+  std::optional<CountDifference> difference;
+  if (inner != all)
+    difference =
+        terms->findDifference(kept, own, isDifferent, [&](const CountSample &sample) { return isAllowed(sample); });
   if (!difference) {
     add(1220, op,
         "cannot prove that only dead rows are dropped: that of " + room->print() + " rows " + own->print() +

@@ -488,3 +488,20 @@ func.func @children_by_hand(%x: tensor<?x6xf32> {muster.layout = #muster.layout<
       to(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
   return %j : tensor<?x6xf32>
 }
+
+// -----
+
+// What was padded is aligned again: the rows that live are those of the first.
+muster.mesh @mesh <["dp" = 2]>
+func.func @padded_and_aligned(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x6xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %g = muster.pad_counts %c align 4 mode max : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
+  %h = muster.align %g to 6 : !muster.counts<[dp], padded, @step> -> !muster.counts<[dp], padded, @step>
+  %p = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%h : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
+  %u = muster.unpad %p dim 0 counts(%h : !muster.counts<[dp], padded, @step>) to(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
+  return %u : tensor<?x6xf32>
+}
