@@ -36,7 +36,7 @@ TEST(Processes, EndsTheStartedOnesWhereOneCannotBeStarted) {
   run::RunOptions options;
   options.plan = stepPlan(plan).write(scratchFolder(), "three");
   forksLeft = 2;
-  Result<int> code = run::inProcesses(options, [](const run::RunOptions &) {
+  Result<int> code = run::inProcesses(plan.ranks, options, [](const run::RunOptions &) {
     sleep(60);
     return 0;
   });
