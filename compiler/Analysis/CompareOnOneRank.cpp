@@ -309,11 +309,33 @@ PulledElement FunctionInference::OneRank::pull(SmallVector<int64_t, 4> index) co
   }
 }
 
+/// An argument of the function that `op` is in has a dim of this name.
+static bool isNamedByArguments(Operation *op, llvm::StringRef name) {
+  auto function = isa<func::FuncOp>(op) ? cast<func::FuncOp>(op) : op->getParentOfType<func::FuncOp>();
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    if (auto layout = function.getArgAttrOfType<LayoutAttr>(i, attribute::layout))
+      for (LayoutDimAttr dim : layout.getDims())
+        if (llvm::any_of(dim.getTerms(), [&](LayoutTermAttr term) { return term.getName() == name; }))
+          return true;
+  return false;
+}
+
 std::optional<LayoutFinding> FunctionInference::compareOnOneRank(Operation *op, mlir::Value value,
                                                                  const layout::Value &declared, LayoutFinding open) {
   OneRank oneRank(*this, value, declared);
   bool hasSegments = llvm::any_of(declared.dims, [](const layout::Dim &dim) { return dim.isSegmented(); });
   if (!scope.universe.symbols.getNames().empty() || hasSegments || !isPlain(declared) || !oneRank.collect())
+    return open;
+  // Where parts lie side by side, a dim that an argument names too has positions of its own: being the same program on
+  // one rank does not say that the elements are there.
+  auto hasParts = [&](const auto &shape) {
+    return llvm::any_of(get(shape.first).value.dims, [](const layout::Dim &dim) { return dim.isSegmented(); });
+  };
+  if (llvm::any_of(oneRank.getShapes(), hasParts) && llvm::any_of(declared.dims, [&](const layout::Dim &dim) {
+        return llvm::any_of(dim.digits, [&](const layout::Digit &digit) {
+          return isNamedByArguments(op, scope.universe.spaces[digit.space].name);
+        });
+      }))
     return open;
   Shape wanted;
   std::vector<layout::Place> places(1);
