@@ -36,7 +36,7 @@ struct Block {
 constexpr Block blocks[] = {
     {1, 12000, Ceilings{0, 0, 0, 268, 2553, 12, 31}},         {12001, 12000, Ceilings{0, 1, 0, 277, 2625, 9, 22}},
     {24001, 12000, Ceilings{0, 1, 0, 288, 2584, 9, 19}},      {36001, 12000, Ceilings{0, 2, 0, 289, 2641, 16, 22}},
-    {48001, 12000, Ceilings{2, 0, 0, 653, 2648, 6, 6}, true},
+    {48001, 12000, Ceilings{2, 0, 0, 653, 2664, 6, 6}, true},
 };
 
 FuzzCounts fuzz(uint64_t first, uint64_t programs, bool isWide) {
