@@ -381,7 +381,7 @@ func.func @halves_that_meet(%q: tensor<5x2x8xf32> {muster.layout = #muster.layou
 
 // -----
 
-// Of a projection of heads, and back to one.
+// Of a projection of heads, and back to one: that the parts side by side are dim d of the argument again is not said, so nothing is proved.
 #all = affine_map<(s, h, e) -> (s, h, e)>
 #rows = affine_map<(s, h, e) -> (s, e)>
 muster.mesh @node <["sp" = 3, "tp" = 2]>
@@ -409,7 +409,10 @@ func.func @halves_that_meet_of_a_projection(%p: tensor<5x16xf32> {muster.layout 
     linalg.yield %2 : f32
   } -> tensor<5x2x4xf32>
   %y = tensor.concat dim(2) %low, %high : (tensor<5x2x4xf32>, tensor<5x2x4xf32>) -> tensor<5x2x8xf32>
+  // expected-note @+1 {{the maps part here}}
   %z = tensor.collapse_shape %y [[0], [1, 2]] : tensor<5x2x8xf32> into tensor<5x16xf32>
+  // expected-error @+2 {{E1108 cannot be proved: result is made of dim 'e', which the layout does not name}}
+  // expected-note @+1 {{what would settle it: a layout that names 'e'}}
   return %z : tensor<5x16xf32>
 }
 
