@@ -2,6 +2,7 @@
 #include "compiler/Analysis/CountCheck.h"
 
 #include "compiler/Analysis/AxisDigits.h"
+#include "compiler/Analysis/CountBounds.h"
 #include "compiler/Analysis/CountInference.h"
 #include "compiler/Analysis/Uniformity.h"
 
@@ -18,9 +19,6 @@ using Kind = CountTerm::Kind;
 namespace {
 
 using AxisSet = llvm::SmallDenseSet<unsigned, 4>;
-
-bool isDifferent(int64_t left, int64_t right) { return left != right; }
-bool isGreater(int64_t left, int64_t right) { return left > right; }
 
 /// What a size says of rows, for errors: the unit and batch of the rows, where it is just that.
 std::optional<Countable> countableOf(const CountTerm *term) {
@@ -72,11 +70,8 @@ private:
   void checkSlices(Frame frame, Operation &op);
   void checkCapacity(Frame frame, CheckCountOp op);
 
-  bool isAtMost(const CountTerm *part, const CountTerm *whole) const;
   bool isUndefined(Operation &op, const CountTerm *term, StringRef what);
-  bool isAllowed(const CountSample &sample) const;
-  std::optional<int64_t> greatest(const CountTerm *term) const;
-  StepFinding &add(int number, Operation &op, const Twine &message);
+  void add(int number, Operation &op, const Twine &message, ArrayRef<LayoutMessage::Note> notes = {});
 
   CountReport &report;
   CountTerms *terms = nullptr;
@@ -85,92 +80,35 @@ private:
   llvm::StringSet<> epochs;
   /// Who exchanged a field of a batch first.
   std::map<std::pair<Countable, std::string>, SmallVector<ExchangeCountsOp>> exchanges;
-  /// Steps go on only where these hold: at most so many.
-  SmallVector<std::pair<const CountTerm *, int64_t>> ensured;
+  /// Of the function that nobody calls.
+  CountBounds *bounds = nullptr;
+  func::FuncOp entry;
 };
 
 } // namespace
 
-StepFinding &CountChecker::add(int number, Operation &op, const Twine &message) {
-  static StepFinding dropped;
+void CountChecker::add(int number, Operation &op, const Twine &message, ArrayRef<LayoutMessage::Note> notes) {
   // Once an operation, though its function is called more than once.
-  if (!reported.insert({&op, number}).second)
-    return dropped = {};
-  report.findings.push_back({number, &op, message.str(), {}});
-  return report.findings.back();
-}
-
-bool CountChecker::isAllowed(const CountSample &sample) const {
-  return llvm::all_of(ensured, [&](const auto &entry) {
-    std::optional<int64_t> value = terms->evaluate(entry.first, sample, 0);
-    return !value || *value <= entry.second;
-  });
-}
-
-/// An upper bound of a size on every rank; nothing where none is known.
-std::optional<int64_t> CountChecker::greatest(const CountTerm *term) const {
-  std::optional<int64_t> best;
-  for (auto [known, bound] : ensured)
-    if (known == term && (!best || bound < *best))
-      best = bound;
-  auto take = [&](std::optional<int64_t> bound) {
-    if (bound && (!best || *bound < *best))
-      best = bound;
-  };
-  switch (term->kind) {
-  case Kind::Constant:
-    return term->number;
-  case Kind::Rows: {
-    auto bound = terms->bounds.find(term->what);
-    take(bound == terms->bounds.end() ? std::nullopt : std::optional(bound->second));
-    return best;
-  }
-  case Kind::Total: {
-    // Every position has at most its bound.
-    const CountTerm *vector = term->operands.front();
-    if (vector->kind != Kind::Exchanged)
-      return best;
-    std::optional<int64_t> each = greatest(vector->operands.front()), positions = terms->positionsOf(vector->axes);
-    take(each && positions ? std::optional(*each * *positions) : std::nullopt);
-    return best;
-  }
-  case Kind::Add: {
-    std::optional<int64_t> left = greatest(term->operands[0]), right = greatest(term->operands[1]);
-    take(left && right ? std::optional(*left + *right) : std::nullopt);
-    return best;
-  }
-  case Kind::Multiply: {
-    std::optional<int64_t> left = greatest(term->operands[0]), right = greatest(term->operands[1]);
-    take(left && right && *left >= 0 && *right >= 0 ? std::optional(*left * *right) : std::nullopt);
-    return best;
-  }
-  case Kind::Either: {
-    std::optional<int64_t> left = greatest(term->operands[0]), right = greatest(term->operands[1]);
-    take(left && right ? std::optional(std::max(*left, *right)) : std::nullopt);
-    return best;
-  }
-  default:
-    return best;
-  }
+  if (reported.insert({&op, number}).second)
+    report.findings.push_back({number, &op, message.str(), {notes.begin(), notes.end()}});
 }
 
 bool CountChecker::isUndefined(Operation &op, const CountTerm *term, StringRef what) {
   const CountTerm *undefined = findTerm(term, Kind::Undefined);
   if (!undefined)
     return false;
-  StepFinding &finding = add(1201, op, what + " may be undefined");
-  finding.notes.push_back({undefined->value.getLoc(), "nothing is set here"});
-  // The innermost branch of which one side has nothing.
-  std::function<void(const CountTerm *)> find = [&](const CountTerm *own) {
-    for (auto [index, operand] : llvm::enumerate(own->operands))
-      if (findTerm(operand, Kind::Undefined)) {
-        if (own->kind == Kind::Either)
-          finding.notes.push_back({own->value.getLoc(), index == 0 ? "so it is where this condition holds"
-                                                                   : "so it is where this condition does not hold"});
-        return find(operand);
-      }
-  };
-  find(term);
+  SmallVector<LayoutMessage::Note> notes = {{undefined->value.getLoc(), "nothing is set here"}};
+  // From the outermost branch of which one side has nothing to the innermost.
+  for (const CountTerm *own = term; own != undefined;) {
+    const auto *next = llvm::find_if(
+        own->operands, [](const CountTerm *operand) { return findTerm(operand, Kind::Undefined) != nullptr; });
+    if (own->kind == Kind::Either)
+      notes.push_back({own->value.getLoc(), next == own->operands.begin()
+                                                ? "so it is where this condition holds"
+                                                : "so it is where this condition does not hold"});
+    own = *next;
+  }
+  add(1201, op, what + " may be undefined", notes);
   return true;
 }
 
@@ -188,10 +126,9 @@ void CountChecker::checkMoved(Frame frame, Operation &op, Value tensor, int64_t 
   Variation variation = frame.uniformity.of(counts).elements;
   if (std::optional<unsigned> axis = variation.common(group)) {
     StringRef name = frame.uniformity.getMesh().getAxes()[*axis].getName();
-    StepFinding &finding =
-        add(1205, op,
-            "expected counts that are the same on all ranks of the group but got some that differ over '" + name + "'");
-    finding.notes.push_back({variation.originOf(*axis), ("they differ over '" + name + "' from here on").str()});
+    add(1205, op,
+        "expected counts that are the same on all ranks of the group but got some that differ over '" + name + "'",
+        {{variation.originOf(*axis), ("they differ over '" + name + "' from here on").str()}});
     return;
   }
   const CountTerm *expected = terms->elementOf(isPart ? Kind::Own : Kind::Total, vector);
@@ -200,8 +137,7 @@ void CountChecker::checkMoved(Frame frame, Operation &op, Value tensor, int64_t 
   auto type = cast<CountsType>(counts.getType());
   Countable given{type.getEpoch().getValue().str(), type.getUnit()};
   std::string side = isPart ? "a rank's rows" : "the rows of all ranks";
-  auto difference =
-      terms->findDifference(size, expected, isDifferent, [&](const CountSample &sample) { return isAllowed(sample); });
+  auto difference = bounds->findUnequal(size, expected);
   if (!difference) {
     add(1220, op, "cannot prove that the counts count these rows: that " + size->print() + " is " + expected->print());
     return;
@@ -211,43 +147,15 @@ void CountChecker::checkMoved(Frame frame, Operation &op, Value tensor, int64_t 
                : rows && rows->unit != given.unit       ? 1203
                : paddingOf(size) != paddingOf(expected) ? 1214
                                                         : 1206;
-  StepFinding &finding =
-      add(number, op,
-          number == 1214 ? "expected one way of padding a batch but got rows that are " + size->print() +
-                               " and counts that say " + expected->print()
-                         : "expected counts of " + (rows ? rows->text() : size->print()) + " but got " +
-                               (number == 1206 ? "counts that say " + expected->print() : given.text()));
-  finding.notes.push_back({op.getLoc(), difference->print() + ", " + side + " are " + std::to_string(difference->left) +
-                                            " at position " + std::to_string(difference->position) +
-                                            " and the counts say " + std::to_string(difference->right)});
-  finding.notes.push_back({counts.getLoc(), "the counts are made here"});
-}
-
-/// That a term is a multiple of a number in every step, by its form.
-static bool isMultipleOf(const CountTerm *term, int64_t number) {
-  auto operand = [&](unsigned index) { return isMultipleOf(term->operands[index], number); };
-  switch (term->kind) {
-  case Kind::Constant:
-    return term->number % number == 0;
-  case Kind::Pad:
-    return term->number % number == 0;
-  case Kind::Own:
-  case Kind::Total:
-  case Kind::Maximum:
-  case Kind::OwnOffset:
-  case Kind::Exchanged:
-    return operand(0);
-  case Kind::Multiply:
-    return operand(0) || operand(1);
-  case Kind::Add:
-  case Kind::Subtract:
-  case Kind::Lesser:
-  case Kind::Greater:
-  case Kind::Either:
-    return operand(0) && operand(1);
-  default:
-    return number == 1;
-  }
+  add(number, op,
+      number == 1214 ? "expected one way of padding a batch but got rows that are " + size->print() +
+                           " and counts that say " + expected->print()
+                     : "expected counts of " + (rows ? rows->text() : size->print()) + " but got " +
+                           (number == 1206 ? "counts that say " + expected->print() : given.text()),
+      {{op.getLoc(), difference->print() + ", " + side + " are " + std::to_string(difference->left) + " at position " +
+                         std::to_string(difference->position) + " and the counts say " +
+                         std::to_string(difference->right)},
+       {counts.getLoc(), "the counts are made here"}});
 }
 
 void CountChecker::checkEqualParts(Frame frame, Operation &op, Value tensor, int64_t dim, ArrayAttr axes, bool isPart) {
@@ -264,12 +172,10 @@ void CountChecker::checkEqualParts(Frame frame, Operation &op, Value tensor, int
         size->kind == Kind::Total)
       return;
     StringRef name = frame.uniformity.getMesh().getAxes()[*axis].getName();
-    StepFinding &finding =
-        add(1201, op,
-            "moves " + (rows ? "rows of " + rows->what.text() : std::string("parts of different sizes")) + " over '" +
-                name + "' without counts");
-    finding.notes.push_back(
-        {variation.originOf(*axis), ("their number differs over '" + name + "' from here on").str()});
+    add(1201, op,
+        "moves " + (rows ? "rows of " + rows->what.text() : std::string("parts of different sizes")) + " over '" +
+            name + "' without counts",
+        {{variation.originOf(*axis), ("their number differs over '" + name + "' from here on").str()}});
     return;
   }
   MeshAttr mesh = frame.uniformity.getMesh();
@@ -279,18 +185,16 @@ void CountChecker::checkEqualParts(Frame frame, Operation &op, Value tensor, int
   const CountTerm *rest = terms->binary(
       Kind::Subtract, size,
       terms->binary(Kind::Multiply, terms->binary(Kind::Divide, size, terms->constant(parts)), terms->constant(parts)));
-  auto difference = terms->findDifference(rest, terms->constant(0), isDifferent,
-                                          [&](const CountSample &sample) { return isAllowed(sample); });
+  auto difference = bounds->findUnequal(rest, terms->constant(0));
   if (!difference) {
     add(1220, op, "cannot prove that " + size->print() + " is a multiple of " + Twine(parts));
     return;
   }
-  StepFinding &finding = add(1208, op,
-                             "hands out " + size->print() + " in " + Twine(parts) +
-                                 " equal parts, to a multiple of which nothing aligns it");
   std::optional<int64_t> number = terms->evaluate(size, difference->sample, difference->position);
-  finding.notes.push_back({op.getLoc(), difference->print() + ", there are " + std::to_string(number.value_or(0)) +
-                                            " rows at position " + std::to_string(difference->position)});
+  add(1208, op,
+      "hands out " + size->print() + " in " + Twine(parts) + " equal parts, to a multiple of which nothing aligns it",
+      {{op.getLoc(), difference->print() + ", there are " + std::to_string(number.value_or(0)) + " rows at position " +
+                         std::to_string(difference->position)}});
 }
 
 void CountChecker::checkRedistribute(Frame frame, RedistributeOp op) {
@@ -339,21 +243,18 @@ void CountChecker::checkPadding(Frame frame, Operation &op, Value live, Value pa
     return checkRoom(op, own, room, "what is padded");
   std::optional<CountDifference> difference;
   if (inner != all)
-    difference =
-        terms->findDifference(kept, own, isDifferent, [&](const CountSample &sample) { return isAllowed(sample); });
+    difference = bounds->findUnequal(kept, own);
   if (!difference) {
     add(1220, op,
         "cannot prove that only dead rows are dropped: that of " + room->print() + " rows " + own->print() +
             " are not dead");
     return;
   }
-  StepFinding &finding = add(
-      1206, op, "expected counts of " + kept->print() + ", which were padded, but got counts that say " + own->print());
-  finding.notes.push_back({op.getLoc(), difference->print() + ", a rank's rows that are not dead are " +
-                                            std::to_string(difference->left) + " at position " +
-                                            std::to_string(difference->position) + " and the counts say " +
-                                            std::to_string(difference->right)});
-  finding.notes.push_back({live.getLoc(), "the counts are made here"});
+  add(1206, op, "expected counts of " + kept->print() + ", which were padded, but got counts that say " + own->print(),
+      {{op.getLoc(), difference->print() + ", a rank's rows that are not dead are " + std::to_string(difference->left) +
+                         " at position " + std::to_string(difference->position) + " and the counts say " +
+                         std::to_string(difference->right)},
+       {live.getLoc(), "the counts are made here"}});
 }
 
 void CountChecker::checkChildren(Frame frame, Operation &op, const CountTerm *whole, Value first, Value second) {
@@ -362,27 +263,25 @@ void CountChecker::checkChildren(Frame frame, Operation &op, const CountTerm *wh
       isUndefined(op, behind, "the counts of the second child") || isUndefined(op, whole, "the number of rows"))
     return;
   if (front->kind == Kind::Rest && front->operands[1] == behind) {
-    StepFinding &finding = add(1211, op, "expected the rows of the first child in front but got those of the second");
-    finding.notes.push_back({first.getLoc(), "the children are made here"});
+    add(1211, op, "expected the rows of the first child in front but got those of the second",
+        {{first.getLoc(), "the children are made here"}});
     return;
   }
   const CountTerm *together =
       terms->binary(Kind::Add, terms->elementOf(Kind::Own, front), terms->elementOf(Kind::Own, behind));
   if (together == whole)
     return;
-  auto difference =
-      terms->findDifference(whole, together, isDifferent, [&](const CountSample &sample) { return isAllowed(sample); });
+  auto difference = bounds->findUnequal(whole, together);
   if (!difference) {
     add(1220, op,
         "cannot prove that the children have the rows of their batch: that " + together->print() + " is " +
             whole->print());
     return;
   }
-  StepFinding &finding =
-      add(1211, op, "expected children of " + whole->print() + " together but got " + together->print());
-  finding.notes.push_back({op.getLoc(), difference->print() + ", the batch has " + std::to_string(difference->left) +
-                                            " rows at position " + std::to_string(difference->position) +
-                                            " and its children have " + std::to_string(difference->right)});
+  add(1211, op, "expected children of " + whole->print() + " together but got " + together->print(),
+      {{op.getLoc(), difference->print() + ", the batch has " + std::to_string(difference->left) +
+                         " rows at position " + std::to_string(difference->position) + " and its children have " +
+                         std::to_string(difference->right)}});
 }
 
 //===----------------------------------------------------------------------===//
@@ -400,8 +299,7 @@ static bool areExclusive(Operation *left, Operation *right) {
 
 void CountChecker::checkExchange(ExchangeCountsOp op) {
   if (Operation *loop = op->getParentOfType<LoopLikeOpInterface>()) {
-    StepFinding &finding = add(1212, *op, "exchanges counts at every turn of a loop: a step has one record");
-    finding.notes.push_back({loop->getLoc(), "this loop"});
+    add(1212, *op, "exchanges counts at every turn of a loop: a step has one record", {{loop->getLoc(), "this loop"}});
   }
   for (Value input : op.getInputs()) {
     auto type = cast<CountsType>(input.getType());
@@ -415,8 +313,8 @@ void CountChecker::checkExchange(ExchangeCountsOp op) {
     SmallVector<ExchangeCountsOp> &others = exchanges[{what, field}];
     for (ExchangeCountsOp other : others)
       if (other != op && !areExclusive(other, op)) {
-        StepFinding &finding = add(1212, *op, "expected one exchange of " + what.text() + " in a step but got two");
-        finding.notes.push_back({other.getLoc(), "the other is here"});
+        add(1212, *op, "expected one exchange of " + what.text() + " in a step but got two",
+            {{other.getLoc(), "the other is here"}});
         break;
       }
     if (!llvm::is_contained(others, op))
@@ -434,36 +332,12 @@ void CountChecker::checkCarried(Operation &op) {
 // Room for rows
 //===----------------------------------------------------------------------===//
 
-/// That a size is at most another in every step, by their form: the whole has room for a part, and padding adds rows.
-bool CountChecker::isAtMost(const CountTerm *part, const CountTerm *whole) const {
-  if (part == whole)
-    return true;
-  if (part->kind == Kind::Lesser)
-    return isAtMost(part->operands[0], whole) || isAtMost(part->operands[1], whole);
-  switch (whole->kind) {
-  case Kind::Greater:
-    return isAtMost(part, whole->operands[0]) || isAtMost(part, whole->operands[1]);
-  case Kind::Total:
-  case Kind::Maximum:
-    if (isAtMost(part, terms->elementOf(Kind::Own, whole->operands.front())))
-      return true;
-    [[fallthrough]];
-  case Kind::Own: {
-    const CountTerm *vector = whole->operands.front();
-    return vector->kind == Kind::Pad && isAtMost(part, terms->elementOf(whole->kind, vector->operands.front()));
-  }
-  default:
-    return false;
-  }
-}
-
 void CountChecker::reportRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what,
                               const CountDifference &difference) {
-  StepFinding &finding =
-      add(1209, op, what + " has room for " + room->print() + " rows, but there are " + needed->print());
-  finding.notes.push_back({op.getLoc(), difference.print() + ", there is room for " + std::to_string(difference.right) +
-                                            " rows at position " + std::to_string(difference.position) + " and " +
-                                            std::to_string(difference.left) + " come"});
+  add(1209, op, what + " has room for " + room->print() + " rows, but there are " + needed->print(),
+      {{op.getLoc(), difference.print() + ", there is room for " + std::to_string(difference.right) +
+                         " rows at position " + std::to_string(difference.position) + " and " +
+                         std::to_string(difference.left) + " come"}});
 }
 
 void CountChecker::checkRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what) {
@@ -471,11 +345,10 @@ void CountChecker::checkRoom(Operation &op, const CountTerm *needed, const Count
     return;
   if (isUndefined(op, needed, "the number of rows") || isUndefined(op, room, "the size of the buffer"))
     return;
-  std::optional<int64_t> most = greatest(needed);
-  if ((most && room->kind == Kind::Constant && *most <= room->number) || isAtMost(needed, room))
+  std::optional<int64_t> most = bounds->greatest(needed);
+  if ((most && room->kind == Kind::Constant && *most <= room->number) || bounds->isAtMost(needed, room))
     return;
-  auto difference =
-      terms->findDifference(needed, room, isGreater, [&](const CountSample &sample) { return isAllowed(sample); });
+  auto difference = bounds->findGreater(needed, room);
   if (difference)
     return reportRoom(op, needed, room, what, *difference);
   add(1220, op, "cannot prove that " + what + " has room: that " + needed->print() + " is at most " + room->print());
@@ -499,10 +372,9 @@ void CountChecker::checkStructured(Frame frame, linalg::LinalgOp op) {
         continue;
       std::string what =
           op.isDpsInit(&operand) ? "the buffer" : "operand " + std::to_string(operand.getOperandNumber());
-      auto allowed = [&](const CountSample &sample) { return isAllowed(sample); };
-      if (auto difference = terms->findDifference(first, size, isGreater, allowed))
+      if (auto difference = bounds->findGreater(first, size))
         reportRoom(*op, first, size, what, *difference);
-      else if (auto reverse = terms->findDifference(size, first, isGreater, allowed))
+      else if (auto reverse = bounds->findGreater(size, first))
         reportRoom(*op, size, first, "operand 0", *reverse);
       else
         add(1220, *op,
@@ -533,9 +405,10 @@ void CountChecker::checkSlices(Frame frame, Operation &op) {
 
 void CountChecker::checkCapacity(Frame frame, CheckCountOp op) {
   const CountTerm *term = frame.inference.termOf(op.getCount());
-  std::optional<int64_t> most = greatest(term);
-  if (op->getParentOp() == frame.inference.getFunction())
-    ensured.push_back({term, static_cast<int64_t>(op.getBound())});
+  std::optional<int64_t> most = bounds->greatest(term);
+  // On every path: not in a branch, nor in a function that may be called in one.
+  if (op->getParentOp() == entry)
+    bounds->ensure(term, static_cast<int64_t>(op.getBound()));
   if (!most || *most > static_cast<int64_t>(op.getBound()))
     report.checks.push_back({op.getLoc(), term->print() + " at most " + std::to_string(op.getBound())});
 }
@@ -611,25 +484,14 @@ void CountChecker::check(Frame frame, Operation &op) {
       .Default([&](Operation *) { checkSlices(frame, op); });
 }
 
-/// Bounds of the rows of each position, by the names of dims.
-static void readBounds(func::FuncOp function, CountTerms &terms) {
-  auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
-  for (unsigned i = 0; bounds && i < function.getNumArguments(); ++i) {
-    auto layout = function.getArgAttrOfType<LayoutAttr>(i, attribute::layout);
-    for (LayoutDimAttr dim : layout ? layout.getDims() : ArrayRef<LayoutDimAttr>())
-      if (LayoutTermAttr term = raggedTermOf(dim))
-        if (auto bound = bounds.getAs<IntegerAttr>(term.getName()))
-          terms.bounds[muster::countableOf(term)] = bound.getInt();
-  }
-}
-
 void CountChecker::checkFunction(func::FuncOp function, MeshAttr mesh) {
   CountTerms own(mesh);
+  CountBounds ownBounds(own, function);
   terms = &own;
-  readBounds(function, own);
+  bounds = &ownBounds;
+  entry = function;
   exchanges.clear();
-  ensured.clear();
-  CountInference inference(function, mesh, own);
+  CountInference inference(function, own);
   Uniformity uniformity(function, mesh);
   for (Block &block : function.getBody())
     walk({inference, uniformity}, block);

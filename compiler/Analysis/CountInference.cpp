@@ -38,7 +38,7 @@ static SmallVector<std::string, 2> namesOf(const Axes &axes) {
   return names;
 }
 
-CountInference::CountInference(func::FuncOp function, MeshAttr, CountTerms &terms)
+CountInference::CountInference(func::FuncOp function, CountTerms &terms)
     : function(function), terms(terms), contexts(&ownContexts) {}
 
 CountInference::CountInference(func::FuncOp function, CountInference &caller, func::CallOp call)

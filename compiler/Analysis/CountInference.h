@@ -20,7 +20,7 @@ namespace muster {
 class CountInference {
 public:
   /// A function that nobody calls: its arguments are as their layouts say.
-  CountInference(mlir::func::FuncOp function, MeshAttr mesh, CountTerms &terms);
+  CountInference(mlir::func::FuncOp function, CountTerms &terms);
 
   /// Size of a dim of a tensor.
   const CountTerm *sizeOf(mlir::Value tensor, int64_t dim);

@@ -3,6 +3,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CheckedArithmetic.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <numeric>
@@ -395,11 +396,11 @@ std::optional<int64_t> CountTerms::evaluate(const CountTerm *term, const CountSa
       return std::nullopt;
     switch (term->kind) {
     case Kind::Add:
-      return *left + *right;
+      return llvm::checkedAdd(*left, *right);
     case Kind::Subtract:
-      return *left - *right;
+      return llvm::checkedSub(*left, *right);
     case Kind::Multiply:
-      return *left * *right;
+      return llvm::checkedMul(*left, *right);
     case Kind::Divide:
       return *left / *right;
     case Kind::Lesser:
@@ -418,6 +419,10 @@ std::optional<int64_t> CountTerms::evaluate(const CountTerm *term, const CountSa
     return std::nullopt;
   }
 }
+
+/// What is tried: more positions or rows would show nothing that these do not.
+static constexpr int64_t mostPositions = 1 << 14, mostRows = 1 << 20;
+static constexpr size_t mostCompared = 64;
 
 namespace {
 
@@ -452,12 +457,12 @@ std::vector<CountSample> CountTerms::makeSamples(const CountTerm *left, const Co
   Atoms atoms;
   atoms.collect(left);
   atoms.collect(right);
-  if (atoms.isMixed)
+  if (atoms.isMixed || samplePositions(atoms.axes) > mostPositions)
     return {};
   std::mt19937 random(2026);
   auto boundOf = [&](const Countable &what) {
     auto bound = bounds.find(what);
-    return bound == bounds.end() ? int64_t(11) : bound->second;
+    return bound == bounds.end() ? int64_t(11) : std::clamp<int64_t>(bound->second, 0, mostRows);
   };
   std::vector<CountSample> samples;
   constexpr int tries = 24;
@@ -496,7 +501,7 @@ std::optional<CountDifference> CountTerms::findDifference(const CountTerm *left,
       continue;
     size_t positions = 1;
     for (const auto &entry : sample.rows)
-      positions = std::max(positions, entry.second.size());
+      positions = std::max(positions, std::min(mostCompared, entry.second.size()));
     for (size_t position = 0; position < positions; ++position) {
       std::optional<int64_t> a = evaluate(left, sample, static_cast<int64_t>(position)),
                              b = evaluate(right, sample, static_cast<int64_t>(position));

@@ -68,9 +68,6 @@ struct CountTerm : llvm::FoldingSetNode {
   /// Of the expression written out.
   int64_t weight = 1;
 
-  bool isVector() const {
-    return kind == Kind::Exchanged || kind == Kind::Scale || kind == Kind::Pad || kind == Kind::Rest;
-  }
   bool isConstant(int64_t expected) const { return kind == Kind::Constant && number == expected; }
   void Profile(llvm::FoldingSetNodeID &id) const;
   /// "own tokens @step", "total(tokens @step) + 1".
@@ -123,7 +120,7 @@ public:
 
   /// Looks for a step in which the sizes differ: none, one and many rows, equal and unequal ones. Only `allowed` steps
   /// count. Nothing where none was found, or where a size cannot be evaluated: one that depends on numbers of which
-  /// nothing is known, or on rows over different axes.
+  /// nothing is known, on rows over different axes, or of very many positions.
   std::optional<CountDifference> findDifference(const CountTerm *left, const CountTerm *right,
                                                 llvm::function_ref<bool(int64_t, int64_t)> differ,
                                                 llvm::function_ref<bool(const CountSample &)> allowed) const;

@@ -39,16 +39,6 @@ public:
   /// The ranks of the group that is computed, in the order of position.
   ArrayRef<int64_t> getRanks() const { return ranks; }
 
-  /// All members have the shape of the first, except in dim `free`.
-  llvm::Error checkShapes(ArrayRef<const Tensor *> group, int64_t free = -1) const {
-    for (const Tensor *member : group)
-      for (int64_t dim = 0; dim < member->getRank(); ++dim)
-        if (dim != free && member->getDimSize(dim) != group.front()->getDimSize(dim))
-          return failAt(op, "expected all ranks of the group to hold shape " + formatShape(group.front()->getShape()) +
-                                " but got " + formatShape(member->getShape()));
-    return llvm::Error::success();
-  }
-
   Operation *op;
 
 private:
@@ -63,6 +53,15 @@ private:
 //===----------------------------------------------------------------------===//
 // Parts of tensors
 //===----------------------------------------------------------------------===//
+
+llvm::Error muster::reference::checkShapes(Operation *op, ArrayRef<const Tensor *> group, int64_t free) {
+  for (const Tensor *member : group)
+    for (int64_t dim = 0; dim < member->getRank(); ++dim)
+      if (dim != free && member->getDimSize(dim) != group.front()->getDimSize(dim))
+        return failAt(op, "expected all ranks of the group to hold shape " + formatShape(group.front()->getShape()) +
+                              " but got " + formatShape(member->getShape()));
+  return llvm::Error::success();
+}
 
 Tensor muster::reference::takeRows(const Tensor &tensor, int64_t dim, int64_t first, int64_t count) {
   SmallVector<int64_t> shape(tensor.getShape());
@@ -195,7 +194,7 @@ static GlobalResults runCollective(Operation *op, const Frame &frame, Execution 
     return runCounted(op, collective, frame.find(counts)->second, exact);
   auto checked = [&](int64_t free, llvm::function_ref<Result(Group, int64_t)> compute) {
     return collective.run([&](Group group, int64_t position) -> Result {
-      if (llvm::Error error = collective.checkShapes(group, free))
+      if (llvm::Error error = checkShapes(collective.op, group, free))
         return error;
       return compute(group, position);
     });
@@ -205,7 +204,7 @@ static GlobalResults runCollective(Operation *op, const Frame &frame, Execution 
         int64_t dim = static_cast<int64_t>(op.getDim());
         return checked(dim, [&](Group group, int64_t) -> Result {
           if (llvm::Error error =
-                  collective.checkShapes(group)) // Parts are equal: ragged ones have a collective of their own.
+                  checkShapes(collective.op, group)) // Parts are equal: ragged ones have a collective of their own.
             return error;
           return concatenate(group, dim);
         });

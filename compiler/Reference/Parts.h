@@ -13,6 +13,8 @@ Tensor takeRows(const Tensor &tensor, int64_t dim, int64_t first, int64_t count)
 llvm::Expected<Tensor> takePart(mlir::Operation *op, const Tensor &tensor, int64_t dim, int64_t part, int64_t parts);
 /// Side by side in `dim`, at least one.
 Tensor concatenate(llvm::ArrayRef<const Tensor *> parts, int64_t dim);
+/// All members have the shape of the first, except in dim `free`; an error at `op` where they do not.
+llvm::Error checkShapes(mlir::Operation *op, llvm::ArrayRef<const Tensor *> group, int64_t free = -1);
 /// Element by element, in the order of the group.
 Tensor reduceGroup(llvm::ArrayRef<const Tensor *> group, ReductionKind kind, bool exact);
 

@@ -40,15 +40,6 @@ public:
                               Twine(member->getDimSize(dim)));
     return llvm::Error::success();
   }
-  /// Members have the shape of the first, except in dim `free`.
-  llvm::Error checkShapes(int64_t free) const {
-    for (const Tensor *member : group)
-      for (int64_t dim = 0; dim < member->getRank(); ++dim)
-        if (dim != free && member->getDimSize(dim) != group.front()->getDimSize(dim))
-          return failAt(op, "expected all ranks of the group to hold shape " + formatShape(group.front()->getShape()) +
-                                " but got " + formatShape(member->getShape()));
-    return llvm::Error::success();
-  }
   /// The rows of `position`.
   Tensor ownPart(const Tensor &whole, int64_t dim, int64_t position) const {
     return takeRows(whole, dim, std::accumulate(counts.begin(), counts.begin() + position, int64_t(0)),
@@ -58,7 +49,7 @@ public:
 
   Result exchange(AllToAllOp own, int64_t position) const {
     int64_t split = own.getSplit(), concat = own.getConcat(), ragged = own.getRaggedDim();
-    if (llvm::Error error = checkShapes(ragged))
+    if (llvm::Error error = checkShapes(op, group, ragged))
       return error;
     if (llvm::Error error = ragged == concat ? checkParts(concat) : checkWhole(group, split))
       return error;
@@ -102,7 +93,7 @@ Result muster::reference::runRagged(Operation *op, ArrayRef<const Tensor *> grou
   return llvm::TypeSwitch<Operation *, Result>(op)
       .Case([&](AllGatherOp own) -> Result {
         int64_t dim = own.getDim();
-        if (llvm::Error error = step.checkShapes(dim))
+        if (llvm::Error error = checkShapes(op, group, dim))
           return error;
         return unless(step.checkParts(dim), [&]() -> Result { return concatenate(group, dim); });
       })
@@ -113,7 +104,7 @@ Result muster::reference::runRagged(Operation *op, ArrayRef<const Tensor *> grou
       })
       .Case([&](ReduceScatterOp own) -> Result {
         int64_t dim = own.getDim();
-        if (llvm::Error error = step.checkShapes(dim))
+        if (llvm::Error error = checkShapes(op, group, dim))
           return error;
         return unless(step.checkWhole(group, dim), [&]() -> Result {
           return step.ownPart(reduceGroup(group, own.getKind(), exact), dim, position);

@@ -62,7 +62,7 @@ class Piece:
     def sizes(self, counts):
         """The option for these counts on every ragged dim, shifted from batch to batch."""
         kinds = sorted(set(re.findall(r"/\(?([\w,]+)\)? : (\w+) @([\w.]+)", self.text.split("attributes")[0])))
-        options, sums = [], {}
+        options = []
         for shift, (axes, unit, epoch) in enumerate(kinds):
             ranks = 1
             for axis in axes.split(","):

@@ -505,3 +505,46 @@ func.func @padded_and_aligned(%x: tensor<?x6xf32> {muster.layout = #muster.layou
   %u = muster.unpad %p dim 0 counts(%h : !muster.counts<[dp], padded, @step>) to(%c : !muster.counts<[dp], tokens, @step>) : tensor<?x6xf32>
   return %u : tensor<?x6xf32>
 }
+
+// -----
+
+// A check that a branch may skip bounds nothing, in the place of the call as little as in the function.
+muster.mesh @mesh <["dp" = 2]>
+func.func private @check(%rows: index) attributes {muster.mesh = @mesh} {
+  muster.check_count %rows at_most 12 "tokens of a step"
+  return
+}
+func.func @checked_on_one_path(%x: tensor<?xf32> {muster.layout = #muster.layout<[t/dp : tokens @step]>}, %p: i1) -> tensor<12xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  %rows = muster.total %c : !muster.counts<[dp], tokens, @step>
+  scf.if %p {
+    func.call @check(%rows) : (index) -> ()
+  }
+  %g = muster.all_gather %x on "dp" dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) : tensor<?xf32> -> tensor<?xf32>
+  %buffer = tensor.empty() : tensor<12xf32>
+  // expected-error @+2 {{E1209 the buffer has room for 12 rows, but there are total(tokens @step)}}
+  // expected-note @+1 {{and 16 come}}
+  %fits = tensor.insert_slice %g into %buffer[0] [%rows] [1] : tensor<?xf32> into tensor<12xf32>
+  return %fits : tensor<12xf32>
+}
+
+// -----
+
+// A thousand million ranks: no step is tried, nothing is said to be proved.
+muster.mesh @mesh <["dp" = 100000, "ep" = 10000]>
+func.func @no_steps(%x: tensor<?xf32> {muster.layout = #muster.layout<[t/(dp,ep) : tokens @step]>}) -> tensor<?xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %t = tensor.dim %x, %c0 : tensor<?xf32>
+  %half = arith.divui %t, %c2 : index
+  %n = muster.local_count %half : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp, ep], tokens, @step>
+  // expected-error @+1 {{E1220 cannot prove that the counts count these rows}}
+  %g = muster.all_gather %x on ["dp", "ep"] dim 0 counts(%c : !muster.counts<[dp, ep], tokens, @step>) : tensor<?xf32> -> tensor<?xf32>
+  return %g : tensor<?xf32>
+}

@@ -1,5 +1,10 @@
 // RUN: muster-opt %s --muster-verify-layouts --split-input-file --verify-diagnostics
 //
+// Not so with another reduction, in either form.
+// RUN: sed 's/partial(sum: tp)> to/partial(max: tp)> to/' %s | not muster-opt - --muster-verify-layouts --split-input-file 2>&1 | FileCheck %s --check-prefix=KIND
+// RUN: sed 's/reduce_scatter %d sum/reduce_scatter %d max/' %s | not muster-opt - --muster-verify-layouts --split-input-file 2>&1 | FileCheck %s --check-prefix=REDUCTION
+// KIND: error: E1104 reduces over axis
+// REDUCTION: error: E1105
 // A Llama layer with data-parallel attention: rows of each group in the attention, of all groups in the feed-forward.
 
 // As a model builder writes it: layouts, and no counts.

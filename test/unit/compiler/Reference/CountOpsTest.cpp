@@ -2,6 +2,7 @@
 //
 // Step counts in the interpreter against plain loops, for all small count vectors.
 #include "compiler/Reference/Interpreter.h"
+#include "test/unit/compiler/Reference/CountVectors.h"
 
 #include "mlir/Parser/Parser.h"
 #include "gmock/gmock.h"
@@ -12,6 +13,7 @@
 using namespace mlir;
 using namespace muster;
 using namespace muster::reference;
+using muster::test::forEachVector;
 using testing::HasSubstr;
 
 namespace {
@@ -49,19 +51,6 @@ struct CountOpsTest : testing::Test {
   MLIRContext context;
   std::string error;
 };
-
-/// All vectors of `size` numbers below `limit`.
-void forEachVector(size_t size, int64_t limit, llvm::function_ref<void(const Counts &)> visit) {
-  Counts counts(size);
-  while (true) {
-    visit(counts);
-    size_t i = 0;
-    while (i != size && ++counts[i] == limit)
-      counts[i++] = 0;
-    if (i == size)
-      return;
-  }
-}
 
 TEST_F(CountOpsTest, allSmallVectors) {
   for (size_t ranks = 1; ranks <= 4; ++ranks) {

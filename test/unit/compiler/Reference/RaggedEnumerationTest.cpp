@@ -3,6 +3,7 @@
 // Collectives with counts in the interpreter against plain loops: all count vectors 0..3 on 1 to 6 positions of dp, on
 // meshes where dp is the only axis, the outer and the inner of two.
 #include "compiler/Reference/Interpreter.h"
+#include "test/unit/compiler/Reference/CountVectors.h"
 
 #include "mlir/Parser/Parser.h"
 #include "gmock/gmock.h"
@@ -13,6 +14,7 @@
 using namespace mlir;
 using namespace muster;
 using namespace muster::reference;
+using muster::test::forEachVector;
 using testing::HasSubstr;
 
 namespace {
@@ -42,19 +44,6 @@ std::vector<Ranks> allMeshes(int64_t most) {
     all.push_back({"[\"tp\" = 2, " + dp + "]", n, 2, true});
   }
   return all;
-}
-
-/// All vectors of `size` numbers below `limit`.
-void forEachVector(int64_t size, int64_t limit, llvm::function_ref<void(const Integers &)> visit) {
-  Integers counts(static_cast<size_t>(size));
-  while (true) {
-    visit(counts);
-    size_t i = 0;
-    while (i != counts.size() && ++counts[i] == limit)
-      counts[i++] = 0;
-    if (i == counts.size())
-      return;
-  }
 }
 
 /// Rows of one rank; all have the same width.
@@ -145,7 +134,7 @@ TEST_F(RaggedEnumerationTest, allGather) {
   for (const Ranks &ranks : allMeshes(6)) {
     auto module = parse(ranks, "muster.all_gather %x on \"dp\" dim 0 counts(%c : !muster.counts<[dp], tokens, @s>)");
     ASSERT_TRUE(module);
-    forEachVector(ranks.positions, 4, [&](const Integers &counts) {
+    forEachVector(static_cast<size_t>(ranks.positions), 4, [&](const Integers &counts) {
       RowsOfRanks inputs = partsOf(ranks, counts, 2), results = run(*module, ranks, counts, inputs, 2);
       ASSERT_EQ(results.size(), inputs.size()) << error;
       for (int64_t rank = 0; rank < ranks.count(); ++rank) {
@@ -169,7 +158,7 @@ TEST_F(RaggedEnumerationTest, slice) {
   for (const Ranks &ranks : allMeshes(6)) {
     auto module = parse(ranks, "muster.slice %x on \"dp\" dim 0 counts(%c : !muster.counts<[dp], tokens, @s>)");
     ASSERT_TRUE(module);
-    forEachVector(ranks.positions, 4, [&](const Integers &counts) {
+    forEachVector(static_cast<size_t>(ranks.positions), 4, [&](const Integers &counts) {
       RowsOfRanks inputs = wholesOf(ranks, counts, 2), results = run(*module, ranks, counts, inputs, 2);
       ASSERT_EQ(results.size(), inputs.size()) << error;
       for (int64_t rank = 0; rank < ranks.count(); ++rank)
@@ -184,7 +173,7 @@ TEST_F(RaggedEnumerationTest, reduceScatter) {
     auto module =
         parse(ranks, "muster.reduce_scatter %x sum on \"dp\" dim 0 counts(%c : !muster.counts<[dp], tokens, @s>)");
     ASSERT_TRUE(module);
-    forEachVector(ranks.positions, 4, [&](const Integers &counts) {
+    forEachVector(static_cast<size_t>(ranks.positions), 4, [&](const Integers &counts) {
       RowsOfRanks inputs = wholesOf(ranks, counts, 2), results = run(*module, ranks, counts, inputs, 2);
       ASSERT_EQ(results.size(), inputs.size()) << error;
       for (int64_t rank = 0; rank < ranks.count(); ++rank) {
@@ -206,7 +195,7 @@ TEST_F(RaggedEnumerationTest, allToAllRaggedConcat) {
                                "tokens, @s>) ragged concat");
     ASSERT_TRUE(module);
     const int64_t part = 2, width = part * ranks.positions;
-    forEachVector(ranks.positions, 4, [&](const Integers &counts) {
+    forEachVector(static_cast<size_t>(ranks.positions), 4, [&](const Integers &counts) {
       RowsOfRanks inputs = partsOf(ranks, counts, width), results = run(*module, ranks, counts, inputs, width);
       ASSERT_EQ(results.size(), inputs.size()) << error;
       for (int64_t rank = 0; rank < ranks.count(); ++rank) {
@@ -228,7 +217,7 @@ TEST_F(RaggedEnumerationTest, allToAllRaggedSplit) {
     auto module = parse(ranks, "muster.all_to_all %x on \"dp\" split 0 concat 1 counts(%c : !muster.counts<[dp], "
                                "tokens, @s>) ragged split");
     ASSERT_TRUE(module);
-    forEachVector(ranks.positions, 4, [&](const Integers &counts) {
+    forEachVector(static_cast<size_t>(ranks.positions), 4, [&](const Integers &counts) {
       RowsOfRanks inputs = wholesOf(ranks, counts, 3), results = run(*module, ranks, counts, inputs, 3);
       ASSERT_EQ(results.size(), inputs.size()) << error;
       for (int64_t rank = 0; rank < ranks.count(); ++rank) {
@@ -254,7 +243,7 @@ TEST_F(RaggedEnumerationTest, redistribute) {
     auto reduce = parse(ranks, counted + "<[t, i], partial(sum: dp)> to <[t/dp : tokens @s, i]>");
     auto turn = parse(ranks, counted + "<[t/dp : tokens @s, i]> to <[t, i/dp]>");
     ASSERT_TRUE(gather && scatter && reduce && turn);
-    forEachVector(ranks.positions, 4, [&](const Integers &counts) {
+    forEachVector(static_cast<size_t>(ranks.positions), 4, [&](const Integers &counts) {
       const int64_t width = 2 * ranks.positions;
       RowsOfRanks parts, wholes, shares, turned;
       Rows all, sum = rowsOf(0, sumOf(counts), width);

@@ -3,6 +3,7 @@
 // Padded, split and joined rows in the interpreter against plain loops: all count vectors 0..3 on 1 to 3 positions,
 // where dp is the only axis and where another repeats it.
 #include "compiler/Reference/Interpreter.h"
+#include "test/unit/compiler/Reference/CountVectors.h"
 
 #include "mlir/Parser/Parser.h"
 #include "gmock/gmock.h"
@@ -13,6 +14,7 @@
 using namespace mlir;
 using namespace muster;
 using namespace muster::reference;
+using muster::test::forEachVector;
 using testing::HasSubstr;
 
 namespace {
@@ -22,19 +24,6 @@ using Reals = std::vector<double>;
 constexpr int64_t width = 2;
 /// Stands for a dead element in what is expected.
 constexpr double dead = -1;
-
-/// All vectors of `size` numbers below `limit`.
-void forEachVector(size_t size, int64_t limit, llvm::function_ref<void(const Integers &)> visit) {
-  Integers counts(size);
-  while (true) {
-    visit(counts);
-    size_t i = 0;
-    while (i != size && ++counts[i] == limit)
-      counts[i++] = 0;
-    if (i == size)
-      return;
-  }
-}
 
 /// Rows that tell rank, row and column: 100 * rank + 10 * row + column.
 Reals rowsOf(size_t rank, int64_t first, int64_t count) {
