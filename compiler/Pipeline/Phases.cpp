@@ -72,6 +72,7 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
     SelectLibraryCallsPassOptions selection;
     selection.packWeights = options.packWeights;
     manager.addPass(createSelectLibraryCallsPass(selection));
+    manager.addPass(createLowerRowsPass());
     manager.addPass(createLowerNNPass());
     manager.addPass(createCSEPass());
     manager.addPass(createFormKernelsPass());

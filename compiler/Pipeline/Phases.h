@@ -2,14 +2,16 @@
 //
 // The phases of a compilation, in order, and why in this order.
 //
-// | phase       | what holds at its end                                         | passes | | ---         | --- | --- |
-// | model       | nn, muster and upstream tensor/linalg; nothing of plan        | (importers, builders, people) | |
-// counted     | no redistribute: every collective is explicit                 | expand-redistribute | | proved      |
-// nothing rewritten                                             | (proofs; before any canonicalisation)        | |
-// transferred | sizes are counts; transfers in the place of collectives       | resolve-sizes, lower-collectives | |
-// formed      | functions hold transfers, library calls and launches only   | select-library-calls, lower-nn,
-// form-kernels | | buffered    | no tensor outside kernels: entries work on spans              | assign-spans | |
-// planned     | every span has an offset, every step its waits                | plan-memory, schedule-steps |
+// What holds at the end of a phase, and the passes that see to it:
+// - model: nn, muster and upstream tensor and linalg, nothing of plan (importers, builders, people);
+// - counted: rows in unequal numbers have counts, every reduction is a collective (materialize-token-counts,
+//   expand-redistribute);
+// - proved: nothing is rewritten (proofs, before any canonicalisation);
+// - transferred: sizes are counts, transfers stand in the place of collectives (resolve-sizes, lower-collectives);
+// - formed: functions hold transfers, library calls and launches only (select-library-calls, lower-rows, lower-nn,
+//   form-kernels);
+// - buffered: no tensor outside kernels, entries work on spans (assign-spans);
+// - planned: every span has an offset, every step its waits (plan-memory, schedule-steps).
 //
 // Library calls are chosen before nn is lowered, because a product that has become loops is not found again. Kernels
 // are formed before memory is assigned, because what stays inside a kernel needs no span. Collectives are lowered

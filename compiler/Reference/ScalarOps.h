@@ -5,6 +5,8 @@
 
 #include "compiler/Reference/Execution.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
 #include <functional>
 
 namespace muster::reference {
@@ -20,7 +22,8 @@ ScalarFunction getScalarFunction(mlir::Operation *op, bool exact);
 /// An affine expression of dims and constants.
 int64_t evaluateAffine(mlir::AffineExpr expression, llvm::ArrayRef<int64_t> dims);
 
-/// The body of a linalg operation, tensor.generate or tensor.pad, prepared once and run for every index.
+/// The body of a linalg operation, tensor.generate or tensor.pad, prepared once and run for every index. Branches are
+/// followed: what the other one reads need not be there.
 class ScalarBody {
 public:
   /// Resolves values from outside the block through `view`. Fails at an operation that is not supported.
@@ -31,22 +34,29 @@ public:
   llvm::Expected<llvm::ArrayRef<Number>> run(llvm::ArrayRef<Number> arguments, llvm::ArrayRef<int64_t> indices);
 
 private:
+  enum class Kind : uint8_t { Compute, Extract, Index, Move, Jump, JumpUnless };
   struct Instruction {
-    mlir::Operation *op;
+    mlir::Operation *op = nullptr;
+    Kind kind = Kind::Compute;
     ScalarFunction function;                ///< for scalar operations
     TensorHandle tensor;                    ///< for tensor.extract
     int64_t loop = -1;                      ///< for linalg.index
     llvm::SmallVector<int64_t, 4> operands; ///< slots
     int64_t result = -1;                    ///< slot
+    size_t target = 0;                      ///< of a jump: the next instruction
   };
-  llvm::Expected<int64_t> getSlot(mlir::Value value, const RankView &view, mlir::Block &block);
+  int64_t addSlot(mlir::Value value, Number number = Number::ofInteger(0));
+  llvm::Expected<int64_t> getSlot(mlir::Value value, const RankView &view, mlir::Operation *user);
+  llvm::Error addBlock(mlir::Block &block, const RankView &view);
+  llvm::Error addOperation(mlir::Operation &op, const RankView &view);
+  llvm::Error addBranch(mlir::scf::IfOp branch, const RankView &view);
 
   llvm::DenseMap<mlir::Value, int64_t> slotOf;
   std::vector<Number> slots;
   std::vector<Instruction> instructions;
   llvm::SmallVector<int64_t> yielded;
   llvm::SmallVector<Number> results;
-  mlir::Operation *terminator = nullptr;
+  mlir::Block *body = nullptr;
 };
 
 } // namespace muster::reference

@@ -202,6 +202,19 @@ def SelectLibraryCallsPass : Pass<"muster-select-library-calls", "::mlir::Module
                     Statistic<"accumulating", "accumulating", "library calls that add to a tensor">];
 }
 
+def LowerRowsPass : Pass<"muster-lower-rows", "::mlir::ModuleOp"> {
+  let summary = "Turn operations on a rank's own rows into linalg";
+  let description = [{
+    `muster.pad`, `unpad`, `split_rows` and `join_rows` become linalg that reads row by row what sizes of the step say. Dead rows hold
+    what they are filled with, zeros without.
+
+    *Requires*: collectives are lowered, so that the layouts of these rows are proved.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect"];
+  let statistics = [Statistic<"lowered", "lowered", "operations lowered">];
+}
+
 def LowerNNPass : Pass<"muster-lower-nn", "::mlir::ModuleOp"> {
   let summary = "Turn nn operations into linalg";
   let description = [{

@@ -151,6 +151,9 @@ FailureOr<Value> SizeResolver::getCounts(LayoutTermAttr term) {
 
 template <typename Op>
 Value SizeResolver::read(Value counts) {
+  // A first child has the counts that it is given: one value, whichever is asked.
+  if (auto split = counts.getDefiningOp<SplitCountsOp>(); split && split->getResult(0) == counts)
+    counts = split.getFirst();
   Value &value = readings[{TypeID::get<Op>(), counts}];
   if (!value) {
     OpBuilder builder(function.getContext());
