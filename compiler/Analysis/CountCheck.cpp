@@ -4,6 +4,7 @@
 #include "compiler/Analysis/AxisDigits.h"
 #include "compiler/Analysis/CountBounds.h"
 #include "compiler/Analysis/CountInference.h"
+#include "compiler/Analysis/SplitCheck.h"
 #include "compiler/Analysis/Uniformity.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -60,7 +61,9 @@ private:
   void checkPadding(Frame frame, Operation &op, Value live, Value padded, bool isAdded);
   /// That two children, in this order, have the rows `whole` of their parent.
   void checkChildren(Frame frame, Operation &op, const CountTerm *whole, Value first, Value second);
-  void checkExchange(ExchangeCountsOp op);
+  void checkExchange(Frame frame, ExchangeCountsOp op);
+  /// What touches a state, by the batch of its rows.
+  void checkState(Frame frame, Operation &op);
   void checkCarried(Operation &op);
   /// That `needed` is at most what `room` has, where rows of unequal parts are in it.
   void checkRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what);
@@ -83,6 +86,8 @@ private:
   /// Of the function that nobody calls.
   CountBounds *bounds = nullptr;
   func::FuncOp entry;
+  std::optional<BatchSplit> split;
+  StateOrder states;
 };
 
 } // namespace
@@ -288,20 +293,11 @@ void CountChecker::checkChildren(Frame frame, Operation &op, const CountTerm *wh
 // Once a step
 //===----------------------------------------------------------------------===//
 
-/// Only one of them runs.
-static bool areExclusive(Operation *left, Operation *right) {
-  for (Operation *parent = left->getParentOp(); parent; parent = parent->getParentOp())
-    if (auto branch = dyn_cast<scf::IfOp>(parent); branch && branch->isAncestor(right))
-      return branch.getThenRegion().isAncestor(left->getParentRegion()) !=
-             branch.getThenRegion().isAncestor(right->getParentRegion());
-  return false;
-}
-
-void CountChecker::checkExchange(ExchangeCountsOp op) {
+void CountChecker::checkExchange(Frame frame, ExchangeCountsOp op) {
   if (Operation *loop = op->getParentOfType<LoopLikeOpInterface>()) {
     add(1212, *op, "exchanges counts at every turn of a loop: a step has one record", {{loop->getLoc(), "this loop"}});
   }
-  for (Value input : op.getInputs()) {
+  for (auto [index, input] : llvm::enumerate(op.getInputs())) {
     auto type = cast<CountsType>(input.getType());
     Countable what{type.getEpoch().getValue().str(), type.getUnit()};
     epochs.insert(what.epoch);
@@ -310,6 +306,11 @@ void CountChecker::checkExchange(ExchangeCountsOp op) {
       field = local.getFieldName().str();
     else if (auto step = input.getDefiningOp<StepFieldOp>())
       field = step.getField().str();
+    // Both children together have no more rows than a record may say.
+    auto limits = entry->getAttrOfType<DictionaryAttr>(attribute::bounds);
+    auto limit = limits && split && what.epoch == split->parent ? limits.getAs<IntegerAttr>(field) : IntegerAttr();
+    if (limit && op->getParentOp() == entry)
+      bounds->ensure(terms->elementOf(Kind::Maximum, frame.inference.termOf(op.getResult(index))), limit.getInt());
     SmallVector<ExchangeCountsOp> &others = exchanges[{what, field}];
     for (ExchangeCountsOp other : others)
       if (other != op && !areExclusive(other, op)) {
@@ -436,7 +437,23 @@ void CountChecker::walk(Frame frame, Block &block) {
   }
 }
 
+void CountChecker::checkState(Frame frame, Operation &op) {
+  for (Value operand : op.getOperands()) {
+    if (!isa<RankedTensorType>(operand.getType()))
+      continue;
+    const CountTerm *rows = findTerm(frame.inference.sizeOf(operand, 0), Kind::Rows);
+    if (!rows)
+      continue;
+    if (std::optional<StepFinding> finding = states.visit(op, rows->what.epoch, *split);
+        finding && reported.insert({&op, finding->number}).second)
+      report.findings.push_back(std::move(*finding));
+    return;
+  }
+}
+
 void CountChecker::check(Frame frame, Operation &op) {
+  if (split)
+    checkState(frame, op);
   auto moved = [&](auto own, bool isPart) {
     auto dim = static_cast<int64_t>(own.getDim());
     if (own.getCounts())
@@ -477,7 +494,7 @@ void CountChecker::check(Frame frame, Operation &op) {
         checkChildren(frame, op, terms->elementOf(Kind::Own, frame.inference.termOf(own.getTo())), own.getFirst(),
                       own.getSecond());
       })
-      .Case([&](ExchangeCountsOp own) { checkExchange(own); })
+      .Case([&](ExchangeCountsOp own) { checkExchange(frame, own); })
       .Case([&](CheckCountOp own) { checkCapacity(frame, own); })
       .Case<scf::ForOp, scf::WhileOp>([&](auto own) { checkCarried(*own); })
       .Case([&](linalg::LinalgOp own) { checkStructured(frame, own); })
@@ -491,6 +508,10 @@ void CountChecker::checkFunction(func::FuncOp function, MeshAttr mesh) {
   bounds = &ownBounds;
   entry = function;
   exchanges.clear();
+  split = BatchSplit::of(function);
+  states = {};
+  if (split)
+    llvm::append_range(report.findings, checkFields(function, *split));
   CountInference inference(function, own);
   Uniformity uniformity(function, mesh);
   for (Block &block : function.getBody())

@@ -214,6 +214,12 @@ const CountTerm *CountTerms::elementOf(Kind kind, const CountTerm *vector) {
     const CountTerm *own = elementOf(kind, vector->operands.front());
     return binary(Kind::Add, binary(Kind::Multiply, own, constant(vector->number)), constant(vector->addend));
   }
+  // The rows of two children without those of the first.
+  if (kind == Kind::Own && vector->kind == Kind::Rest) {
+    const CountTerm *whole = elementOf(kind, vector->operands[0]), *first = elementOf(kind, vector->operands[1]);
+    if (whole->kind == Kind::Add && whole->operands[0] == first)
+      return whole->operands[1];
+  }
   if (vector->kind == Kind::Either)
     return either(vector->value, vector->context, elementOf(kind, vector->operands[0]),
                   elementOf(kind, vector->operands[1]));

@@ -52,6 +52,8 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
     explained.run = true;
     manager.addPass(createVerifyLayoutsPass(explained));
     manager.addPass(createSplitMeshAxesPass());
+    if (options.splitBatches)
+      manager.addPass(createSplitBatchesPass());
     manager.addPass(createMaterializeTokenCountsPass());
     manager.addPass(createVerifyCountsPass());
     manager.addPass(createVerifyCollectivesPass());

@@ -42,6 +42,8 @@ std::optional<Phase> getPhase(mlir::ModuleOp module);
 struct LoweringOptions {
   /// Weights of matrix products are stored in the library's order of elements.
   bool packWeights = false;
+  /// A batch is computed in two children, so that rows of one move while the other computes.
+  bool splitBatches = false;
 };
 
 /// Adds the passes that take a module from the end of phase `from` to the end of phase `to`, with a contract check

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Analysis/CountInference.h"
 #include "compiler/Transforms/Passes.h"
+#include "dialects/Muster/IR/BatchSplit.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
@@ -26,10 +28,18 @@ struct RaggedDim {
   LayoutTermAttr term;
 };
 
+/// The counts of rows, and the dims that have them.
+struct Counted {
+  Value value;
+  std::string name;
+  SmallVector<StringAttr> axes;
+};
+
 /// Counts of one function: what its arguments say that there is to count, and one value for each.
 class Counting {
 public:
-  explicit Counting(func::FuncOp function) : function(function), mesh(getMesh(function)) {}
+  explicit Counting(func::FuncOp function)
+      : function(function), mesh(getMesh(function)), split(BatchSplit::of(function)) {}
 
   LogicalResult run();
 
@@ -38,16 +48,27 @@ public:
 private:
   void findHandWritten();
   LogicalResult readArguments();
+  /// Names of the axes of a dim.
+  SmallVector<StringAttr> axesOf(const RaggedDim &dim) const;
+  CountsType typeOf(const Countable &what, ArrayRef<StringAttr> axes) const;
+  const RaggedDim *findDim(std::string_view batch, CountUnit unit, LayoutTermAttr like) const;
+  /// The other child's dim of one whose rows the children of a batch divide among them; null for others.
+  const RaggedDim *findSecond(const Countable &what, const RaggedDim &dim) const;
+  bool isLeftByFirst(const Countable &what, const RaggedDim &dim) const;
   void exchange();
+  void exchange(ImplicitLocOpBuilder &builder, ArrayRef<Countable> counted, ArrayRef<StringAttr> axes);
+  void splitCounts(ImplicitLocOpBuilder &builder);
   void checkTotals();
   LogicalResult attach(RedistributeOp op);
+  void fillJoins();
 
   func::FuncOp function;
   MeshAttr mesh;
+  std::optional<BatchSplit> split;
   /// Batches that the function counts itself.
   llvm::StringSet<> handWritten;
   std::map<Countable, RaggedDim> dims;
-  std::map<Countable, Value> counts;
+  std::map<Countable, Counted> counts;
 };
 
 void Counting::findHandWritten() {
@@ -56,7 +77,11 @@ void Counting::findHandWritten() {
       handWritten.insert(counted.getEpoch().getValue());
   };
   llvm::for_each(function.getArgumentTypes(), note);
-  function.walk([&](Operation *op) { llvm::for_each(op->getResultTypes(), note); });
+  function.walk([&](Operation *op) {
+    // Joins of a batch that was split wait for their counts.
+    if (!split || !isa<ub::PoisonOp>(op))
+      llvm::for_each(op->getResultTypes(), note);
+  });
 }
 
 LogicalResult Counting::readArguments() {
@@ -87,50 +112,97 @@ LogicalResult Counting::readArguments() {
   return success();
 }
 
+SmallVector<StringAttr> Counting::axesOf(const RaggedDim &dim) const {
+  SmallVector<StringAttr> axes;
+  for (AxisRefAttr axis : dim.term.getAxes())
+    axes.push_back(StringAttr::get(axis.getContext(), getAxisName(axis)));
+  return axes;
+}
+
+CountsType Counting::typeOf(const Countable &what, ArrayRef<StringAttr> axes) const {
+  MLIRContext *context = mesh.getContext();
+  return CountsType::get(context, axes, what.unit, FlatSymbolRefAttr::get(context, what.epoch));
+}
+
+const RaggedDim *Counting::findDim(std::string_view batch, CountUnit unit, LayoutTermAttr like) const {
+  auto found = dims.find({std::string(batch), unit});
+  return found != dims.end() && found->second.term.getAxes() == like.getAxes() ? &found->second : nullptr;
+}
+
+const RaggedDim *Counting::findSecond(const Countable &what, const RaggedDim &dim) const {
+  return split && what.epoch == split->first && BatchSplit::isDivided(what.unit)
+             ? findDim(split->second, what.unit, dim.term)
+             : nullptr;
+}
+
+/// What the first child leaves needs no field of its own.
+bool Counting::isLeftByFirst(const Countable &what, const RaggedDim &dim) const {
+  return split && what.epoch == split->second && BatchSplit::isDivided(what.unit) &&
+         findDim(split->first, what.unit, dim.term);
+}
+
+/// Of two children the whole and the first's: what the second has is what that leaves.
+void Counting::exchange(ImplicitLocOpBuilder &builder, ArrayRef<Countable> counted, ArrayRef<StringAttr> axes) {
+  SmallVector<std::pair<Countable, std::string>> fields;
+  SmallVector<Value> own;
+  SmallVector<Type> types;
+  auto bring = [&](const Countable &what, StringRef field, Value size) {
+    own.push_back(LocalCountOp::create(builder, typeOf(what, {}), size, builder.getStringAttr(field)));
+    types.push_back(typeOf(what, axes));
+    fields.push_back({what, field.str()});
+  };
+  auto sizeOf = [&](const RaggedDim &dim) -> Value {
+    return tensor::DimOp::create(builder, function.getArgument(dim.argument), dim.dim);
+  };
+  for (const Countable &what : counted) {
+    const RaggedDim &dim = dims.find(what)->second;
+    Value size = sizeOf(dim);
+    if (const RaggedDim *second = findSecond(what, dim)) {
+      Value whole = arith::AddIOp::create(builder, size, sizeOf(*second));
+      bring({split->parent, what.unit}, split->parentName(dim.term.getName()), whole);
+    }
+    bring(what, dim.term.getName(), size);
+  }
+  auto exchanged = ExchangeCountsOp::create(builder, types, own);
+  for (auto [field, value] : llvm::zip_equal(fields, exchanged.getResults()))
+    counts[field.first] = {value, field.second, SmallVector<StringAttr>(axes)};
+}
+
+void Counting::splitCounts(ImplicitLocOpBuilder &builder) {
+  for (const auto &[what, dim] : dims) {
+    const RaggedDim *second = findSecond(what, dim);
+    if (!second)
+      continue;
+    Countable left{split->second, what.unit};
+    const Counted &first = counts[what], &whole = counts[{split->parent, what.unit}];
+    auto children = SplitCountsOp::create(builder, TypeRange{first.value.getType(), typeOf(left, first.axes)},
+                                          whole.value, first.value);
+    counts[left] = {children.getSecondChild(), second->term.getName().str(), first.axes};
+  }
+}
+
 /// One exchange for each set of axes, at the top: nothing is launched before it.
 void Counting::exchange() {
   ImplicitLocOpBuilder builder(function.getLoc(), OpBuilder::atBlockBegin(&function.front()));
-  auto typeOf = [&](const Countable &what, ArrayRef<StringAttr> axes) {
-    return CountsType::get(builder.getContext(), axes, what.unit,
-                           FlatSymbolRefAttr::get(builder.getContext(), what.epoch));
-  };
   // A batch has one start more than it has requests.
-  auto requestsOf = [&](const Countable &what) -> const RaggedDim * {
-    auto requests = what.unit == CountUnit::Starts ? dims.find({what.epoch, CountUnit::Requests}) : dims.end();
-    return requests != dims.end() && requests->second.term.getAxes() == dims.find(what)->second.term.getAxes()
-               ? &requests->second
-               : nullptr;
+  auto hasRequests = [&](const Countable &what, const RaggedDim &dim) {
+    return what.unit == CountUnit::Starts && findDim(what.epoch, CountUnit::Requests, dim.term);
   };
   llvm::MapVector<Attribute, SmallVector<Countable>> byAxes;
-  auto axesOf = [&](const RaggedDim &dim) {
-    SmallVector<StringAttr> axes;
-    for (AxisRefAttr axis : dim.term.getAxes())
-      axes.push_back(builder.getStringAttr(getAxisName(axis)));
-    return axes;
-  };
   for (const auto &[what, dim] : dims)
-    if (!requestsOf(what)) {
+    if (!hasRequests(what, dim) && !isLeftByFirst(what, dim)) {
       SmallVector<StringAttr> axes = axesOf(dim);
       byAxes[builder.getArrayAttr(SmallVector<Attribute>(axes.begin(), axes.end()))].push_back(what);
     }
-  for (const auto &group : byAxes) {
-    SmallVector<Value> own;
-    SmallVector<Type> types;
-    for (const Countable &what : group.second) {
-      const RaggedDim &dim = dims.find(what)->second;
-      Value size = tensor::DimOp::create(builder, function.getArgument(dim.argument), dim.dim);
-      own.push_back(LocalCountOp::create(builder, typeOf(what, {}), size, builder.getStringAttr(dim.term.getName())));
-      types.push_back(typeOf(what, axesOf(dim)));
-    }
-    auto exchanged = ExchangeCountsOp::create(builder, types, own);
-    for (auto [what, value] : llvm::zip_equal(group.second, exchanged.getResults()))
-      counts[what] = value;
-  }
+  for (const auto &group : byAxes)
+    exchange(builder, group.second, axesOf(dims.find(group.second.front())->second));
+  splitCounts(builder);
   for (const auto &[what, dim] : dims)
-    if (requestsOf(what))
-      counts[what] =
-          ScaleOp::create(builder, typeOf(what, axesOf(dim)), counts.find({what.epoch, CountUnit::Requests})->second,
-                          /*factor=*/1, /*addend=*/1);
+    if (hasRequests(what, dim)) {
+      const Counted &requests = counts.find({what.epoch, CountUnit::Requests})->second;
+      counts[what] = {ScaleOp::create(builder, typeOf(what, requests.axes), requests.value, /*factor=*/1, /*addend=*/1),
+                      dim.term.getName().str(), requests.axes};
+    }
   made += static_cast<int64_t>(counts.size());
 }
 
@@ -140,20 +212,19 @@ void Counting::checkTotals() {
   if (!bounds)
     return;
   ImplicitLocOpBuilder builder(function.getLoc(), function.getContext());
-  for (const auto &[what, value] : counts) {
-    const RaggedDim &dim = dims.find(what)->second;
-    auto each = bounds.getAs<IntegerAttr>(dim.term.getName());
-    auto all = bounds.getAs<IntegerAttr>((dim.term.getName() + ".total").str());
+  for (const auto &[what, counted] : counts) {
+    auto each = bounds.getAs<IntegerAttr>(counted.name);
+    auto all = bounds.getAs<IntegerAttr>(counted.name + ".total");
     int64_t positions = 1;
-    for (AxisRefAttr axis : dim.term.getAxes()) {
-      int64_t size = findAxisPart(mesh, getAxisName(axis))->size;
+    for (StringAttr axis : counted.axes) {
+      int64_t size = findAxisPart(mesh, axis.getValue())->size;
       positions =
           ShapedType::isDynamic(size) || ShapedType::isDynamic(positions) ? ShapedType::kDynamic : positions * size;
     }
     if (!all || (each && !ShapedType::isDynamic(positions) && all.getInt() / positions >= each.getInt()))
       continue;
-    builder.setInsertionPointAfterValue(value);
-    Value total = TotalOp::create(builder, value);
+    builder.setInsertionPointAfterValue(counted.value);
+    Value total = TotalOp::create(builder, counted.value);
     CheckCountOp::create(builder, total, all.getInt(), (stringifyCountUnit(what.unit) + " of a step").str());
     ++checks;
   }
@@ -175,13 +246,31 @@ LogicalResult Counting::attach(RedistributeOp op) {
     if (value == counts.end())
       return op.emitOpError() << "E1201 moves rows of " << countableOf(term).text()
                               << ", which no argument of the function has: there is nothing to count them by";
-    operands.push_back(value->second);
+    operands.push_back(value->second.value);
   }
   if (operands.empty())
     return success();
   op.getCountsMutable().assign(operands);
   ++given;
   return success();
+}
+
+/// Gives joins of children the counts that they wait for.
+void Counting::fillJoins() {
+  SmallVector<ub::PoisonOp> waiting;
+  function.walk([&](ub::PoisonOp op) {
+    if (isa<CountsType>(op.getType()))
+      waiting.push_back(op);
+  });
+  for (ub::PoisonOp op : waiting) {
+    auto type = cast<CountsType>(op.getType());
+    auto value = counts.find({type.getEpoch().getValue().str(), type.getUnit()});
+    if (value == counts.end() || value->second.value.getType() != type)
+      continue;
+    given += static_cast<int64_t>(llvm::range_size(op->getUsers()));
+    op.replaceAllUsesWith(value->second.value);
+    op.erase();
+  }
 }
 
 LogicalResult Counting::run() {
@@ -191,6 +280,8 @@ LogicalResult Counting::run() {
   if (!dims.empty())
     exchange();
   checkTotals();
+  if (split)
+    fillJoins();
   WalkResult result = function.walk(
       [&](RedistributeOp op) { return failed(attach(op)) ? WalkResult::interrupt() : WalkResult::advance(); });
   return failure(result.wasInterrupted());

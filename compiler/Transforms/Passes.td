@@ -85,6 +85,54 @@ def SplitMeshAxesPass : Pass<"muster-split-mesh-axes", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"split", "split", "meshes changed">];
 }
 
+def SplitBatchesPass : Pass<"muster-split-batches", "::mlir::ModuleOp"> {
+  let summary = "Make two children of a batch, so that one computes while the other's rows move";
+  let description = [{
+    A function whose layouts have rows of one batch, `t/dp : tokens @step`, gets them in two children: every argument with such rows becomes two,
+    `tokens.a` and `tokens.b`, with dims `t.a` and `t.b` of batches `@step.a` and `@step.b`, and every operation on them two. Each position gives its
+    first rows to the first child and the others to the second, in any numbers; none is as good as any. What depends on no rows, loads of weights
+    say, is there once, and so are the states.
+
+    The children meet where rows are asked for: what is computed of `nn.gather_rows` by an argument of unit `rows`, and of nothing else that they
+    have, is computed once, of the rows of both (`muster.join_rows`). Where nothing is asked for they meet at the results. The counts of
+    `muster.join_rows` are poison until `--muster-materialize-token-counts` makes them.
+
+    A stage goes up to the next collective. Stages stand in the order A, B, A, B, ..., so that rows of the one child move while the other computes.
+    Operations on a state stand in the order of the stages, the first child's in front: a sequence may be cut, and the second child then finds
+    what the first has written.
+
+    How arguments are treated is said by `muster.split` on them, or follows from what they have:
+
+    | class | what each child gets | by default |
+    | --- | --- | --- |
+    | `slice` | its rows of the field | fields of unit tokens |
+    | `recompute` | values of its own, which count from its first row | of unit requests, starts, rows |
+    | `inherit` | the field of the batch; there is one | without rows of the batch |
+    | `drop` | nothing; the argument is gone | never |
+
+    ```mlir
+    func.func @step(%x: tensor<?x5xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
+        -> (tensor<?x5xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) {
+      %y = nn.rms_norm %x, %w epsilon 1.0e-5 : tensor<?x5xf32>, tensor<5xf32>
+      return %y : tensor<?x5xf32>
+    // becomes
+    func.func @step(%xa: tensor<?x5xf32> {muster.layout = #muster.layout<[t.a/dp : tokens @step.a, i]>, muster.split = "slice"},
+                    %xb: tensor<?x5xf32> {muster.layout = #muster.layout<[t.b/dp : tokens @step.b, i]>, muster.split = "slice"})
+        -> (tensor<?x5xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
+        attributes {muster.split = {first = @step.a, parent = @step, second = @step.b}} {
+      ...
+      %y = muster.join_rows %ya, %yb dim 0 counts(%a : ..., %b : ...) to(%c : ...) : tensor<?x5xf32>
+    ```
+
+    *Requires*: phase model; rows of one batch, which nothing counts yet (E4040); a class for every argument (E1215); results that have own rows of
+    each position or depend on none, no calls with rows, states that a stage writes before it reads (E4042). `nn.attention` lets a row see rows
+    at its own position and before it: rows of the second child are none of those for rows of the first.
+    *Guarantees*: on every step whose rows are divided so, results and states are those of the batch as it was.
+  }];
+  let dependentDialects = ["::muster::MusterDialect", "::mlir::ub::UBDialect"];
+  let statistics = [Statistic<"stages", "stages", "stages of each child">, Statistic<"joined", "joined", "values joined">];
+}
+
 def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir::ModuleOp"> {
   let summary = "Count the rows of every rank, and give the counts to what moves them";
   let description = [{
@@ -94,6 +142,10 @@ def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir
 
     Where `muster.bounds` bounds all positions together (`"t.total" = 1024`) below the sum of what each may have, a `muster.check_count` ends
     steps that have more.
+
+    Of two children of a batch (`muster.split` on the function) the exchange takes, for units of which each row is in one child, tokens and rows,
+    the counts of the batch and of the first child; `muster.split_counts` says what that leaves to the second. Joins of children that wait for
+    their counts get them.
 
     A batch that the function counts itself is left alone: what is missing there is a fault to be found, not a gap to be filled.
 
@@ -111,7 +163,7 @@ def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir
     *Requires*: dims of one unit and batch have one name (E1206) and the same axes (E1204); what is moved is counted by an argument (E1201).
     *Guarantees*: every redistribution that moves a ragged dim has counts, on every path.
   }];
-  let dependentDialects = ["::muster::MusterDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+  let dependentDialects = ["::muster::MusterDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::ub::UBDialect"];
   let statistics = [Statistic<"countsMade", "counts", "counts made">,
                     Statistic<"operationsGiven", "given", "operations given counts">,
                     Statistic<"checksPlaced", "checks", "checks of capacity placed">];

@@ -2,6 +2,7 @@
 #include "compiler/Transforms/ResolveSizes.h"
 
 #include "compiler/Transforms/Passes.h"
+#include "dialects/Muster/IR/BatchSplit.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -350,6 +351,28 @@ FailureOr<SmallVector<OpFoldResult>> SizeResolver::getSizes(Value tensor) {
   return sizes;
 }
 
+/// What is counted must be what ports with this unit and batch have: the record says how long their parts are. Ports of
+/// a batch that was split are its children's.
+static bool isSizeOfPorts(Value size, CountsType type, func::FuncOp function) {
+  std::optional<BatchSplit> split = BatchSplit::of(function);
+  if (auto sum = size.getDefiningOp<arith::AddIOp>(); sum && split && type.getEpoch().getValue() == split->parent) {
+    auto of = [&](StringRef batch) {
+      return CountsType::get(type.getContext(), type.getAxes(), type.getUnit(),
+                             FlatSymbolRefAttr::get(type.getContext(), batch));
+    };
+    return isSizeOfPorts(sum.getLhs(), of(split->first), function) &&
+           isSizeOfPorts(sum.getRhs(), of(split->second), function);
+  }
+  auto dim = size.getDefiningOp<tensor::DimOp>();
+  auto argument = dim ? dyn_cast<BlockArgument>(dim.getSource()) : BlockArgument();
+  auto layout =
+      argument ? function.getArgAttrOfType<LayoutAttr>(argument.getArgNumber(), attribute::layout) : LayoutAttr();
+  std::optional<int64_t> index = dim ? dim.getConstantIndex() : std::nullopt;
+  ArrayRef<LayoutTermAttr> terms = layout && index ? layout.getDims()[*index].getTerms() : ArrayRef<LayoutTermAttr>();
+  return terms.size() == 1 && terms.front().getUnit() == stringifyCountUnit(type.getUnit()) &&
+         terms.front().getEpoch() == type.getEpoch().getValue();
+}
+
 /// Fields of the record in place of what the ranks exchange: `plan.record` is what the exchange makes of the ranks'
 /// own.
 static LogicalResult replaceExchange(ExchangeCountsOp exchange, func::FuncOp function) {
@@ -364,16 +387,7 @@ static LogicalResult replaceExchange(ExchangeCountsOp exchange, func::FuncOp fun
       bound = builder.getI64IntegerAttr(static_cast<int64_t>(field.getBound()));
     } else if (auto local = counts.getDefiningOp<LocalCountOp>()) {
       name = local.getFieldName();
-      // What is counted must be what ports with this unit and batch have: the record says how long their parts are.
-      auto dim = local.getSize().getDefiningOp<tensor::DimOp>();
-      auto argument = dim ? dyn_cast<BlockArgument>(dim.getSource()) : BlockArgument();
-      auto layout =
-          argument ? function.getArgAttrOfType<LayoutAttr>(argument.getArgNumber(), attribute::layout) : LayoutAttr();
-      std::optional<int64_t> index = dim ? dim.getConstantIndex() : std::nullopt;
-      ArrayRef<LayoutTermAttr> terms =
-          layout && index ? layout.getDims()[*index].getTerms() : ArrayRef<LayoutTermAttr>();
-      if (terms.size() != 1 || terms.front().getUnit() != stringifyCountUnit(type.getUnit()) ||
-          terms.front().getEpoch() != type.getEpoch().getValue())
+      if (!isSizeOfPorts(local.getSize(), type, function))
         return local.emitOpError() << "E4003 unsupported count: expected the size of an argument's dim of "
                                    << stringifyCountUnit(type.getUnit()) << " of batch " << type.getEpoch();
       bound = bounds ? bounds.getAs<IntegerAttr>(name) : IntegerAttr();

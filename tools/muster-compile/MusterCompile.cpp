@@ -38,12 +38,13 @@ namespace {
 constexpr int exitWrongInput = 1, exitUsage = 2, exitUnsupported = 3;
 
 struct Options {
-  std::string input, output, checkpoint, mesh = "tp=1", target = "host", from, to;
+  std::string input, output, checkpoint, mesh = "tp=1", target = "host", from, to, overlap = "none";
   int64_t maxStepTokens = 512, maxSequences = 8, maxContext = 0, maxLogitRows = 0, pageSlots = 16;
   unsigned threads = 0;
   bool json = false, timing = false;
   std::string graphOption; // the first that was given of those that shape the graph of a checkpoint
 
+  bool splitsBatches() const { return overlap == "two-batch"; }
   bool inputIsModule() const { return llvm::StringRef(input).ends_with(".mlir"); }
 };
 
@@ -76,6 +77,10 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
   CLI::Option *pageSlots =
       app.add_option("--page-slots", options.pageSlots, "Positions of one page of the key-value cache")
           ->capture_default_str();
+  app.add_option("--overlap", options.overlap,
+                 "What a step computes while rows move: none, or two-batch, the other half of its batch")
+      ->check(CLI::IsMember({"none", "two-batch"}))
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "Threads for kernels and weights (default: the CPUs)");
   app.add_flag("--json", options.json, "Print the summary as JSON");
   app.add_flag("--timing", options.timing, "Print the time of every pass");
@@ -298,6 +303,9 @@ FailureOr<OwningOpRef<ModuleOp>> buildGraph(MLIRContext *context, const Options 
                                             const Checkpoint &checkpoint) {
   llama::LlamaGraphOptions graph;
   graph.mesh = parseMesh(options.mesh);
+  // Batches that are split have parts of any number of rows: a mesh without groups is one group.
+  if (options.splitsBatches() && !graph.hasAxis("dp") && !graph.hasAxis("sp"))
+    graph.mesh.insert(graph.mesh.begin(), {"dp", 1});
   graph.maxStepTokens = options.maxStepTokens;
   graph.maxSequences = options.maxSequences;
   graph.maxContext = options.maxContext ? options.maxContext : checkpoint.config().contextLength;
@@ -380,6 +388,9 @@ int run(const Options &options) {
     return report(llvm::createStringError("E4021 expected attribute '" + phaseAttribute +
                                           "' to be a phase from model to planned but got " +
                                           printed(op->getAttr(phaseAttribute))));
+  if (options.splitsBatches() && *phases.from != Phase::Model)
+    usageError("E0107 expected --overlap two-batch with a module in phase model only but got phase " +
+               stringifyPhase(*phases.from));
   if (phases.to < *phases.from)
     usageError("E0106 expected --to to be " + stringifyPhase(*phases.from) + " or a phase behind it but got " +
                options.to);
@@ -389,6 +400,7 @@ int run(const Options &options) {
     manager.enableTiming();
   LoweringOptions lowering;
   lowering.packWeights = target->packsMatmulWeights();
+  lowering.splitBatches = options.splitsBatches();
   addPhases(manager, *phases.from, phases.to, lowering);
   if (failed(manager.run(op)))
     return diagnostics.exitCode();

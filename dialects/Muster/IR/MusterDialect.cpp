@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Muster/IR/MusterDialect.h"
 
+#include "dialects/Muster/IR/BatchSplit.h"
+
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -52,6 +54,20 @@ static LogicalResult verifySources(Operation *op, Attribute attr) {
   return success();
 }
 
+/// Three batches: `{parent = @step, first = @step.a, second = @step.b}`.
+static LogicalResult verifySplit(Operation *op, Attribute value) {
+  auto split = dyn_cast<DictionaryAttr>(value);
+  SmallVector<StringRef> batches;
+  for (StringRef name : {"parent", "first", "second"})
+    if (auto batch = split ? split.getAs<FlatSymbolRefAttr>(name) : FlatSymbolRefAttr();
+        batch && !llvm::is_contained(batches, batch.getValue()))
+      batches.push_back(batch.getValue());
+  if (batches.size() == 3 && split.size() == 3)
+    return success();
+  return op->emitOpError() << "expected attribute '" << attribute::split
+                           << "' to name three batches, parent, first and second, but got " << value;
+}
+
 LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
   if (attr.getName() == attribute::mesh) {
     auto symbol = dyn_cast<FlatSymbolRefAttr>(attr.getValue());
@@ -77,6 +93,8 @@ LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttrib
   }
   if (attr.getName() == attribute::sources)
     return verifySources(op, attr.getValue());
+  if (attr.getName() == attribute::split)
+    return verifySplit(op, attr.getValue());
   if (attr.getName() == attribute::generator && (!isa<WeightOp>(op) || !isa<StringAttr>(attr.getValue())))
     return op->emitOpError() << "expected attribute '" << attribute::generator
                              << "' to be a string on a weight but got " << attr.getValue();
@@ -96,6 +114,15 @@ LogicalResult MusterDialect::verifyOperationAttribute(Operation *op, NamedAttrib
   return success();
 }
 
+/// How an argument is treated where its batch is split.
+static LogicalResult verifyFieldClass(Operation *op, Attribute value, const Twine &what) {
+  auto name = dyn_cast<StringAttr>(value);
+  if (name && symbolizeFieldClass(name.getValue()))
+    return success();
+  return op->emitOpError() << "expected attribute '" << attribute::split << "' of " << what
+                           << " to be slice, recompute, inherit or drop but got " << value;
+}
+
 /// A layout on an argument or result fits the rank of its tensor and names axes of the mesh.
 static LogicalResult verifyPortAttribute(Operation *op, Type type, NamedAttribute attr, const Twine &what) {
   if (attr.getName() == attribute::bound) {
@@ -106,6 +133,8 @@ static LogicalResult verifyPortAttribute(Operation *op, Type type, NamedAttribut
                                << type;
     return success();
   }
+  if (attr.getName() == attribute::split)
+    return verifyFieldClass(op, attr.getValue(), what);
   if (attr.getName() != attribute::layout)
     return success();
   auto layout = dyn_cast<LayoutAttr>(attr.getValue());

@@ -503,3 +503,18 @@ func.func private @port_axis_exists() -> (tensor<4xf32> {muster.layout = #muster
 func.func private @port_bound(tensor<4xi32> {muster.bound = 7 : i64})
 // expected-error @+1 {{expected attribute 'muster.bound' of argument 0 to be an integer of at least 1 on integers but got 7 : i64 on 'tensor<4xf32>'}}
 func.func private @port_bound_of_floats(tensor<4xf32> {muster.bound = 7 : i64})
+
+// -----
+
+// expected-error @+1 {{expected attribute 'muster.split' to name three batches, parent, first and second, but got {first = @step.a, parent = @step}}}
+func.func @split_of_two_batches() attributes {muster.split = {parent = @step, first = @step.a}} {
+  return
+}
+
+// -----
+
+muster.mesh @m <["dp" = 2]>
+// expected-error @+1 {{expected attribute 'muster.split' of argument 0 to be slice, recompute, inherit or drop but got "copy"}}
+func.func @split_of_unknown_class(%x: tensor<6xf32> {muster.split = "copy"}) {
+  return
+}

@@ -4,6 +4,7 @@
 // come and go, prompts whole and in chunks, single tokens, and logits of some rows only.
 #include "models/llama/LlamaGraph.h"
 
+#include "../../compiler/Transforms/SplitInputs.h"
 #include "PlainLlama.h"
 #include "RandomLlama.h"
 #include "compiler/Reference/Interpreter.h"
@@ -33,15 +34,16 @@ struct Sequence {
 /// What each sequence of a step computes; a share of 0 is a sequence that takes part with no row.
 using Shares = std::vector<std::pair<Sequence *, int64_t>>;
 
+void keepLayouts(LlamaLayouts &) {}
+
 class Runner {
 public:
   using Mesh = std::vector<std::pair<std::string, int64_t>>;
 
   /// `edit` changes the layouts that the mesh gives. Nothing may be unknown unless told.
-  Runner(
-      const LlamaConfig &config, const Mesh &mesh, std::mt19937 &random,
-      llvm::function_ref<void(LlamaLayouts &)> edit = [](LlamaLayouts &) {}, bool allowUnknown = false)
-      : config(config), model(config, random), random(random) {
+  Runner(const LlamaConfig &config, const Mesh &mesh, std::mt19937 &random,
+         llvm::function_ref<void(LlamaLayouts &)> edit = keepLayouts, bool allowUnknown = false, bool isSplit = false)
+      : config(config), model(config, random), random(random), isSplit(isSplit) {
     options.mesh = mesh;
     options.maxContext = 23;
     options.pageSlots = 4;
@@ -54,6 +56,8 @@ public:
     module = std::move(*built);
     PassManager passes(&context);
     passes.addPass(createSplitMeshAxesPass());
+    if (isSplit)
+      passes.addPass(createSplitBatchesPass());
     passes.addPass(createMaterializeTokenCountsPass());
     passes.addPass(createVerifyCountsPass());
     passes.addPass(createVerifyCollectivesPass());
@@ -114,6 +118,12 @@ public:
       }
       return position;
     };
+    for (auto [group, batch] : llvm::enumerate(batches))
+      if (isSplit) {
+        auto rows = static_cast<int64_t>(batch.inputs.front().getElementCount());
+        int64_t cut = group < cuts.size() ? cuts[group] : static_cast<int64_t>(random() % (rows + 1));
+        batch.inputs = test::splitStepInputs(&context, batch.inputs, cut);
+      }
     std::vector<reference::RankValues> inputs(batches.front().inputs.size());
     for (auto [index, values] : llvm::enumerate(inputs))
       for (int64_t rank = 0; rank < mesh->getRankCount(); ++rank)
@@ -125,6 +135,9 @@ public:
       compare(*results->front()[rank], batches[groupOf(rank)]);
     }
   }
+
+  /// Where the batches of the groups are cut, by tokens; anywhere where it is not said.
+  std::vector<int64_t> cuts;
 
 private:
   /// Inputs of a step of one group of sequences, and the rows that it asks for.
@@ -160,7 +173,9 @@ private:
     for (size_t row = 0; row < rows; ++row)
       if (random() % 3 || row + 1 == rows)
         asked.push_back(static_cast<int64_t>(row));
-    std::shuffle(asked.begin(), asked.end(), random);
+    // Those of a split batch ascend.
+    if (!isSplit)
+      std::shuffle(asked.begin(), asked.end(), random);
 
     Type i32 = IntegerType::get(&context, 32);
     auto vector = [&](const std::vector<int64_t> &values) {
@@ -216,6 +231,7 @@ private:
   LlamaGraphOptions options;
   PlainLlama model;
   std::mt19937 &random;
+  bool isSplit;
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
   std::optional<reference::Interpreter> interpreter;
@@ -348,6 +364,78 @@ TEST(LlamaMeaning, DataParallelAttention) {
       if (testing::Test::HasFatalFailure())
         return;
     }
+}
+
+// The same with batches in two children, cut anywhere: before the first token, behind the last, inside a sequence.
+TEST(LlamaMeaning, BatchesInTwoChildren) {
+  std::mt19937 random(31);
+  for (const Runner::Mesh &mesh :
+       {Runner::Mesh{{"dp", 1}}, {{"dp", 2}}, {{"dp", 1}, {"tp", 2}}, {{"dp", 3}, {"tp", 2}}})
+    for (int64_t share : {1, 3}) {
+      std::string text;
+      int64_t groups = 1, tensor = 1;
+      for (const auto &[name, size] : mesh) {
+        (name == "dp" ? groups : tensor) *= size;
+        text += name + "=" + std::to_string(size) + " ";
+      }
+      SCOPED_TRACE(text + std::to_string(share) + " query heads a key-value head");
+      Runner runner(randomConfig(random, groups * tensor, share), mesh, random, keepLayouts, /*allowUnknown=*/true,
+                    /*isSplit=*/true);
+      ASSERT_TRUE(runner.isBuilt());
+      runner.start();
+      std::vector<Sequence> sequences;
+      for (int64_t i = 0; i < 2 * groups; ++i)
+        sequences.push_back(runner.makeSequence(11 + i % 3));
+      std::vector<Shares> step(groups);
+      for (int64_t group = 0; group < groups; ++group)
+        step[group] = {{&sequences[2 * group], 5}, {&sequences[2 * group + 1], 2}};
+      // Nothing in the first child, then nothing in the second; then sequences that are cut.
+      runner.cuts.assign(groups, 0);
+      runner.step(step);
+      for (int64_t group = 0; group < groups; ++group)
+        step[group] = {{&sequences[2 * group + 1], 3}, {&sequences[2 * group], 1}};
+      runner.cuts.assign(groups, 4);
+      runner.step(step);
+      runner.cuts.assign(groups, 2);
+      runner.step(step);
+      // Groups without a token, others anywhere.
+      runner.cuts.clear();
+      for (int64_t group = 0; group < groups; ++group) {
+        step.assign(groups, {});
+        step[group] = {{&sequences[2 * group], 3}, {&sequences[2 * group + 1], 1}};
+        runner.step(step);
+      }
+      step.assign(groups, {});
+      runner.step(step);
+      if (testing::Test::HasFatalFailure())
+        return;
+    }
+}
+
+// The case of SGLang #7815: the first prefill of 16 ranks, a sequence of four tokens on each.
+TEST(LlamaMeaning, FirstPrefillOfSixteenRanksInTwoChildren) {
+  std::mt19937 random(7815);
+  for (int64_t cut : {0, 2, 3, 4}) {
+    LlamaConfig config = randomConfig(random, 16, 1);
+    Runner runner(config, {{"dp", 16}}, random, keepLayouts, /*allowUnknown=*/true, /*isSplit=*/true);
+    ASSERT_TRUE(runner.isBuilt());
+    runner.start();
+    std::vector<Sequence> sequences;
+    for (int64_t i = 0; i < 16; ++i)
+      sequences.push_back(runner.makeSequence(6));
+    std::vector<Shares> step;
+    for (Sequence &sequence : sequences)
+      step.push_back({{&sequence, 4}});
+    runner.cuts.assign(16, cut);
+    runner.step(step);
+    // One goes on while the others have nothing.
+    runner.cuts.assign(16, 0);
+    step.assign(16, {});
+    step[5] = {{&sequences[5], 1}};
+    runner.step(step);
+    if (testing::Test::HasFatalFailure())
+      return;
+  }
 }
 
 // Key-value heads fewer than ranks: consecutive ranks share one, and have a part of its query heads each. The width and
