@@ -19,6 +19,7 @@
 #include "compiler/Layout/Rows.h"
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
@@ -208,6 +209,33 @@ private:
   /// Over which axes a value may differ; nullptr in functions that are called.
   const Uniformity *uniformityAt(mlir::Operation *op);
 
+  // InferRowOps.cpp
+  /// muster.pad, unpad, split_rows and join_rows; false for others.
+  bool inferRowOp(mlir::Operation *op);
+  void inferPadRows(PadRowsOp op);
+  void inferUnpadRows(UnpadRowsOp op);
+  void inferSplitRows(SplitRowsOp op);
+  void inferJoinRows(JoinRowsOp op);
+  /// The space of which `dim` of an operand is the rank's own rows, as the counts say; nullopt after a finding.
+  std::optional<layout::SpaceId> countedRows(mlir::Operation *op, const layout::Value &value, uint64_t dim,
+                                             mlir::Value counts);
+  /// Whether the counts are of a space's rows; false after a finding.
+  bool areCountsOf(mlir::Operation *op, mlir::Value counts, layout::SpaceId space);
+  /// Rows of a space with dead ones behind each segment, by padded counts; nullopt where there are too many sizes.
+  std::optional<layout::SpaceId> paddedSpace(layout::SpaceId space, PadRowsOp op);
+  /// Why the padded counts may be less than those of the rows; notes what is assumed.
+  std::optional<layout::Refusal> refusePadding(PadRowsOp op, layout::SpaceId space);
+  /// Whether the children have the parent's rows, in this order: assumed where nothing says otherwise. False after a
+  /// finding.
+  bool areChildren(mlir::Operation *op, mlir::Value first, mlir::Value second, mlir::Value parent,
+                   llvm::StringRef batch);
+  /// Whether the number is how many rows the two children have on each rank, of which the space has the rows.
+  bool isSumOfChildren(mlir::arith::AddIOp sum, layout::SpaceId parent);
+  /// Why an operation that looks rows up by numbers may not: dead ones among them.
+  std::optional<layout::Refusal> refuseDeadReads(mlir::Operation *op);
+  /// The space to which the counts belong, of the first of its rows; nullopt where there is none.
+  std::optional<layout::SpaceId> spaceOfCounts(mlir::Value counts);
+
   // InferTransfer.cpp
   void inferTransfer(plan::TransferOp op);
 
@@ -359,6 +387,23 @@ private:
   llvm::StringMap<layout::SpaceId> joined;
   /// Spaces of one segment of rows, by the space of all.
   llvm::SmallDenseMap<layout::SpaceId, layout::SpaceId, 4> segmentSpaces;
+  /// How rows were padded, by number: the counts, and the operation that did it first.
+  struct Padding {
+    std::string key;
+    mlir::Operation *op;
+  };
+  llvm::SmallVector<Padding, 1> paddings;
+  /// By padded space, the space that was padded; by that space and the padding, the padded one.
+  llvm::SmallDenseMap<layout::SpaceId, layout::SpaceId, 2> unpadded;
+  std::map<std::pair<layout::SpaceId, unsigned>, layout::SpaceId> padded;
+  /// Rows of a batch and of its two children.
+  struct Family {
+    layout::SpaceId parent, first, second;
+  };
+  llvm::SmallVector<Family, 1> families;
+  /// By batch, its children in order, and whether it was asked already.
+  llvm::StringMap<std::pair<std::string, std::string>> children;
+  bool hasChildren = false;
   /// Counts that were taken for rows because a step's record says so, by unit and batch.
   llvm::StringMap<mlir::Value> countsOfRows;
   std::unique_ptr<Uniformity> uniformity; ///< of the entry, where rows are divided by counts
@@ -367,6 +412,15 @@ private:
 };
 
 layout::Reduction reductionOf(ReductionKind kind);
+
+/// What counts are the same as under another name: those of a first child as they were exchanged.
+mlir::Value plainCounts(mlir::Value counts);
+
+/// Equal for counts that are the same by what they are made of.
+std::string keyOfCounts(mlir::Value counts);
+
+/// Whether counts are padded so that some step has more than without.
+bool mayPad(mlir::Value counts);
 
 /// Part i of `dim`, of one part for each position of the group, goes to position i; part j is that of position j.
 layout::Outcome<layout::Value> exchangeParts(const layout::Universe &universe, const layout::Value &value,

@@ -411,6 +411,10 @@ bool muster::isZeroNumber(mlir::Value number) {
 }
 
 bool FunctionInference::inferCompute(Operation *op) {
+  if (std::optional<Refusal> refusal = refuseDeadReads(op)) {
+    reportRefusal(op, *refusal, 1106);
+    return true;
+  }
   auto uniform = [&](bool isZero) {
     Known known;
     known.kind = Known::Kind::Uniform;

@@ -210,6 +210,8 @@ bool FunctionInference::inferMovement(Operation *op) {
     inferPad(pad);
     return true;
   }
+  if (inferRowOp(op))
+    return true;
   mlir::Value input = movedOperand(op);
   if (!input)
     return false;

@@ -79,10 +79,18 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
     return unknownRows(what,
                        "that these counts count " + rowsText(rows) + " (muster.local_count of tensor.dim of them)");
   };
+  if (rows.padding)
+    return paddings[rows.padding - 1].key == keyOfCounts(counts)
+               ? std::nullopt
+               : std::optional(unknownRows("these are not the counts by which the rows were padded",
+                                           "that both pad alike (one muster.pad_counts for both)"));
+  counts = plainCounts(counts);
   auto exchange = counts.getDefiningOp<ExchangeCountsOp>();
   if (exchange)
     counts = exchange.getInputs()[cast<OpResult>(counts).getResultNumber()];
   if (auto local = counts.getDefiningOp<LocalCountOp>()) {
+    if (auto sum = local.getSize().getDefiningOp<arith::AddIOp>(); sum && isSumOfChildren(sum, space))
+      return std::nullopt;
     auto dim = local.getSize().getDefiningOp<tensor::DimOp>();
     std::optional<int64_t> index = dim ? dim.getConstantIndex() : std::nullopt;
     if (!index)
@@ -92,7 +100,7 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
       return open("the counts are of the size of a tensor that is not known");
     std::optional<SpaceId> own = layout::ownRowsOf(scope.universe, known.value.dims[static_cast<size_t>(*index)]);
     const std::optional<Rows> &counted = own ? scope.universe.spaces[*own].rows : std::nullopt;
-    if (!counted || !counted->isSameBatch(rows) || counted->unit != rows.unit)
+    if (!counted || !counted->hasSameLengths(rows))
       return open("the counts are of the size of a dim of other rows");
     return std::nullopt;
   }
@@ -130,8 +138,11 @@ std::optional<Refusal> FunctionInference::refuseCounts(Operation *op, mlir::Valu
   std::string moves = "moves " + rowsText(rows) + " by counts of ";
   if (type.getEpoch().getValue() != rows.batch)
     return wrongCounts(1202, moves + "batch @" + type.getEpoch().getValue().str());
-  if (stringifyCountUnit(type.getUnit()) != rows.unit)
-    return wrongCounts(1203, moves + stringifyCountUnit(type.getUnit()).str());
+  if (stringifyCountUnit(type.getUnit()) != rows.unit) {
+    std::string mixed = moves + stringifyCountUnit(type.getUnit()).str();
+    bool isOpen = rows.padding ? !rows.isLonger : type.getUnit() == CountUnit::Padded && !mayPad(counts);
+    return isOpen ? unknownRows(mixed, "that there are dead rows, or none") : wrongCounts(1203, mixed);
+  }
   auto isSpread = [&](layout::AxisId axis) { return !universe.axes[axis].size.isOne(); };
   SmallVector<layout::AxisId, 2> own = llvm::to_vector(llvm::make_filter_range(rows.axes, isSpread)),
                                  over = llvm::to_vector(llvm::make_filter_range(group, isSpread));
@@ -172,8 +183,12 @@ void FunctionInference::noteMakers(Operation *op, LayoutFinding &finding) {
     if (!isa<RankedTensorType>(operand.getType()) || known.kind != Known::Kind::Digits)
       continue;
     for (const Dim &dim : known.value.dims)
-      if (std::optional<SpaceId> space = layout::ownRowsOf(scope.universe, dim);
-          space || (space = layout::allRowsOf(scope.universe, dim)))
+      if (const Rows *rows = layout::paddedRowsOf(scope.universe, dim)) {
+        Location made = paddings[rows->padding - 1].op->getLoc();
+        if (llvm::none_of(finding.notes, [&](const auto &note) { return note.first == made; }))
+          finding.notes.push_back({made, "the rows are padded here"});
+      } else if (std::optional<SpaceId> space = layout::ownRowsOf(scope.universe, dim);
+                 space || (space = layout::allRowsOf(scope.universe, dim)))
         for (BlockArgument argument : entry.getArguments()) {
           auto layout = entry.getArgAttrOfType<LayoutAttr>(argument.getArgNumber(), attribute::layout);
           bool names = layout && llvm::any_of(layout.getDims(), [&](LayoutDimAttr dim) {
@@ -334,6 +349,14 @@ bool FunctionInference::takeSegments(Operation *op, SmallVectorImpl<Known> &oper
     reportRefusal(op, refusal, 1106);
     return false;
   };
+  for (const Known &operand : operands)
+    if (operand.kind == Known::Kind::Digits)
+      if (auto refusal = layout::refuseDeadRows(universe, operand.value.dims[0], "reads")) {
+        // Numbers that count live rows never meet the dead ones.
+        refusal->kind = Refusal::Kind::Unknown;
+        refusal->missingFact = "rows without the dead ones (muster.unpad)";
+        return refuse(*refusal);
+      }
   if (layout::segmentsOf(universe, *rows).isOne())
     return true;
   for (Known &operand : operands) {
@@ -400,23 +423,7 @@ size_t FunctionInference::putSegmentsBack(layout::Value &value) {
       if (dim.isSegmented() || dim.digits.size() != 1 || dim.digits.front().space != segment ||
           dim.digits.front().stride.isZero())
         continue;
-      const Rows &rows = *universe.spaces[space].rows;
-      layout::Digit local = dim.digits.front();
-      local.space = space;
-      SmallVector<layout::Digit, 2> digits{local};
-      Size stride = rows.part;
-      for (layout::AxisId axis : llvm::reverse(rows.axes)) {
-        layout::Digit digit;
-        digit.count = universe.axes[axis].size;
-        digit.stride = stride;
-        digit.space = space;
-        digit.axis = axis;
-        digit.home = Size(1);
-        stride *= digit.count;
-        if (!digit.count.isOne())
-          digits.insert(digits.begin(), digit);
-      }
-      dim.digits.assign(digits.begin(), digits.end());
+      dim.digits = layout::ownRows(universe, space).digits;
       ++found;
       break;
     }

@@ -242,15 +242,11 @@ std::optional<Size> FunctionInference::sizeOf(mlir::Value index, unsigned depth)
   if (auto count = dyn_cast<plan::CountOp>(op))
     return scope.sizeOf(count.getName());
   if (isa<OwnCountOp, TotalOp>(op))
-    for (auto [space, own] : llvm::enumerate(scope.universe.spaces)) {
-      auto type = cast<CountsType>(op->getOperand(0).getType());
-      SmallVector<Attribute> names(type.getAxes().begin(), type.getAxes().end());
-      if (own.rows && own.rows->batch == type.getEpoch().getValue() &&
-          own.rows->unit == stringifyCountUnit(type.getUnit()) &&
-          own.rows->axes == scope.groupOf(ArrayAttr::get(op->getContext(), names)))
-        return refuseSource(op->getOperand(0), static_cast<layout::SpaceId>(space)) ? std::nullopt
-               : isa<OwnCountOp>(op)                                                ? std::optional(own.rows->part)
-                                                                                    : std::optional(own.size);
+    if (std::optional<layout::SpaceId> space = spaceOfCounts(op->getOperand(0))) {
+      const layout::Space &own = scope.universe.spaces[*space];
+      if (refuseSource(op->getOperand(0), *space))
+        return std::nullopt;
+      return isa<OwnCountOp>(op) ? own.rows->part : own.size;
     }
   if (isa<arith::MulIOp, arith::DivUIOp>(op)) {
     std::optional<Size> a = sizeOf(op->getOperand(0), depth + 1), b = sizeOf(op->getOperand(1), depth + 1);

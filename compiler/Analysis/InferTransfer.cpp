@@ -208,22 +208,13 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
   auto sizeOfAll = [&](const layout::Space &space) -> std::optional<Size> {
     if (layout::segmentsOf(universe, *space.rows).isOne())
       return space.rows->part;
-    return universe.symbols.add("all " + space.rows->unit + "@" + space.rows->batch);
-  };
-  auto spaceOf = [&](CountsType type) -> std::optional<layout::SpaceId> {
-    SmallVector<Attribute> names(type.getAxes().begin(), type.getAxes().end());
-    for (auto [id, space] : llvm::enumerate(universe.spaces))
-      if (space.rows && space.rows->batch == type.getEpoch().getValue() &&
-          space.rows->unit == stringifyCountUnit(type.getUnit()) &&
-          space.rows->axes == scope.groupOf(ArrayAttr::get(op.getContext(), names)))
-        return static_cast<layout::SpaceId>(id);
-    return std::nullopt;
+    return universe.symbols.add("all " + space.tag);
   };
   auto walkedSize = [&](mlir::Value size) -> std::optional<Size> {
     Operation *maker = size.getDefiningOp();
     std::optional<Size> known = sizeOf(size);
     if (isa_and_nonnull<OwnCountOp, TotalOp>(maker)) {
-      std::optional<layout::SpaceId> space = spaceOf(cast<CountsType>(maker->getOperand(0).getType()));
+      std::optional<layout::SpaceId> space = spaceOfCounts(maker->getOperand(0));
       if (!known || !space)
         return std::nullopt;
       return isa<OwnCountOp>(maker) ? universe.spaces[*space].rows->part : sizeOfAll(universe.spaces[*space]);
@@ -238,7 +229,7 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
     symbols.push_back(*known);
   }
   for (const CountedTransfer::Rows &rows : maps->rows) {
-    std::optional<layout::SpaceId> space = spaceOf(cast<CountsType>(rows.counts.getType()));
+    std::optional<layout::SpaceId> space = spaceOfCounts(rows.counts);
     if (!space)
       return unknown("the counts are of no rows");
     symbols.push_back(universe.spaces[*space].rows->part);
@@ -300,7 +291,7 @@ void FunctionInference::inferTransfer(plan::TransferOp op) {
   }
   SmallVector<Size, 4> strides = stridesOf(shape), sourceExtents(*extents), resultExtents(*extents);
   for (const CountedTransfer::Rows &rows : maps->rows) {
-    const layout::Space &space = universe.spaces[*spaceOf(cast<CountsType>(rows.counts.getType()))];
+    const layout::Space &space = universe.spaces[*spaceOfCounts(rows.counts)];
     std::optional<Size> whole = sizeOfAll(space);
     if (!whole)
       return unknown("there are more than " + std::to_string(layout::maxSymbols) + " symbolic sizes");

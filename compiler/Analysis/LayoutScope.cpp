@@ -315,6 +315,35 @@ void LayoutScope::markRows(layout::SpaceId space, StringRef name) {
   universe.spaces[space].tag = own->second.unit + "@" + own->second.batch;
 }
 
+SmallVector<layout::SpaceId, 2> LayoutScope::rowsOf(StringRef unit, StringRef batch, layout::Group axes) {
+  SmallVector<layout::SpaceId, 2> spaces;
+  // In the order of the alphabet.
+  std::vector<StringRef> sorted;
+  for (const auto &own : rows)
+    if (own.second.unit == unit && own.second.batch == batch && ArrayRef(own.second.axes) == axes)
+      sorted.push_back(own.getKey());
+  llvm::sort(sorted);
+  for (StringRef name : sorted) {
+    auto [known, isNew] = names.try_emplace(name, 0);
+    if (isNew) { // a name of claims only
+      known->second = universe.addSpace({name.str(), sizes.lookup(name)});
+      markRows(known->second, name);
+    }
+    spaces.push_back(known->second);
+  }
+  return spaces;
+}
+
+std::optional<layout::SpaceId> LayoutScope::addRows(StringRef name, const std::string &tag, layout::Rows own) {
+  std::optional<Size> part = universe.symbols.add(tag);
+  if (!part)
+    return std::nullopt;
+  own.part = *part;
+  layout::Space space{name.str(), universe.sizeOf(own.axes) * own.part, tag};
+  space.rows = std::move(own);
+  return universe.addSpace(std::move(space));
+}
+
 Outcome<Dim> LayoutScope::termOf(LayoutTermAttr term, std::optional<Size> local, Names &scope,
                                  const std::string &prefix) {
   if (term.isRagged() && (!prefix.empty() || !rows.contains(term.getName())))

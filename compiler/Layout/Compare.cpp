@@ -142,6 +142,9 @@ std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, cons
   if (!right)
     return right.getRefusal();
   std::string both = print(universe, a) + " and " + print(universe, b);
+  if (!(left->extent == right->extent) && mayBeAsLong(universe, a, b))
+    return Refusal{Refusal::Kind::Unknown, "padded rows meet others: " + both,
+                   "that both are padded by the same counts"};
   if (!(left->extent == right->extent))
     return Refusal{Refusal::Kind::Wrong,
                    "one side is a dim of " + text(universe, left->extent) + ", the other of " +

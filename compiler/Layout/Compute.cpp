@@ -6,6 +6,7 @@
 #include "compiler/Layout/NormalForm.h"
 #include "compiler/Layout/Ranges.h"
 #include "compiler/Layout/Readings.h"
+#include "compiler/Layout/Rows.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -132,9 +133,12 @@ private:
   std::optional<Refusal> checkUnwalked() {
     for (size_t i = 0; i < operands.size(); ++i)
       for (size_t d = 0; d < rule.operands[i].size(); ++d)
-        if (rule.operands[i][d] == noIterator)
+        if (rule.operands[i][d] == noIterator) {
           if (std::optional<Refusal> refusal = refuseSharded(operands[i].dims[d], "dim " + std::to_string(d)))
             return refusal;
+          if (std::optional<Refusal> refusal = refuseDeadRows(universe, operands[i].dims[d], "reads"))
+            return refusal;
+        }
     return std::nullopt;
   }
 
@@ -281,6 +285,8 @@ private:
       IteratorKind kind = rule.iterators[i];
       if (kind == IteratorKind::Parallel || !isSet[i])
         continue;
+      if (std::optional<Refusal> refusal = refuseDeadRows(universe, dims[i], "takes together"))
+        return refusal;
       bool mayShard =
           kind != IteratorKind::Whole && (rule.linearity == Linearity::Multilinear || rule.linearOperands != 0 ||
                                           kind == IteratorKind::Maximum || kind == IteratorKind::Minimum);

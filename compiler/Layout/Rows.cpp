@@ -49,6 +49,63 @@ static std::optional<SpaceId> formOf(const Universe &universe, const Dim &dim, b
 std::optional<SpaceId> ownRowsOf(const Universe &universe, const Dim &dim) { return formOf(universe, dim, true); }
 std::optional<SpaceId> allRowsOf(const Universe &universe, const Dim &dim) { return formOf(universe, dim, false); }
 
+Dim ownRows(const Universe &universe, SpaceId space) {
+  const Rows &rows = *universe.spaces[space].rows;
+  Dim dim;
+  Size stride = segmentsOf(universe, rows) * rows.part;
+  auto add = [&](const Size &count) -> Digit & {
+    stride = *divide(stride, count);
+    Digit &digit = dim.digits.emplace_back();
+    digit.count = count;
+    digit.stride = stride;
+    digit.space = space;
+    return digit;
+  };
+  for (AxisId axis : rows.axes)
+    if (const Size &size = universe.axes[axis].size; !size.isOne()) {
+      Digit &digit = add(size);
+      digit.axis = axis;
+      digit.home = Size(1);
+    }
+  add(rows.part);
+  return dim;
+}
+
+const Rows *paddedRowsOf(const Universe &universe, const Dim &dim) {
+  for (const Digit &digit : dim.digits)
+    if (const Rows *rows = rowsOf(universe, digit); rows && rows->padding)
+      return rows;
+  for (const Dim &segment : dim.segments)
+    if (const Rows *rows = paddedRowsOf(universe, segment))
+      return rows;
+  return nullptr;
+}
+
+std::optional<Refusal> refuseDeadRows(const Universe &universe, const Dim &dim, const std::string &take) {
+  const Rows *rows = paddedRowsOf(universe, dim);
+  if (!rows)
+    return std::nullopt;
+  std::string message = take + " padded rows, of which some are dead: " + print(universe, dim);
+  if (!rows->isLonger || rows->isFilled)
+    return Refusal{Refusal::Kind::Unknown, std::move(message), "rows without the dead ones (muster.unpad)"};
+  Refusal refusal = Refusal::wrong(std::move(message));
+  refusal.number = 1210;
+  return refusal;
+}
+
+bool mayBeAsLong(const Universe &universe, const Dim &a, const Dim &b) {
+  const Rows *own = paddedRowsOf(universe, a), *other = paddedRowsOf(universe, b);
+  auto isOpen = [](const Rows *rows) { return rows && !rows->isLonger; };
+  // By what rows were padded that come padded is not known.
+  auto comesPadded = [&](const Dim &dim) {
+    return llvm::any_of(dim.digits, [&](const Digit &digit) {
+      const Rows *rows = rowsOf(universe, digit);
+      return rows && rows->unit == "padded" && !rows->padding;
+    });
+  };
+  return isOpen(own) || isOpen(other) || (own && other) || (own && comesPadded(b)) || (other && comesPadded(a));
+}
+
 bool hasRows(const Universe &universe, const Dim &dim) {
   auto isRow = [&](const Digit &digit) { return rowsOf(universe, digit) != nullptr; };
   return llvm::any_of(dim.digits, isRow) ||

@@ -18,6 +18,10 @@
 //   2. only operations with the segments' own counts turn one into the other (`sameSegments` before and after others),
 //   3. no number is computed from L (InferScalars.cpp), and nothing is compared place by place.
 // The other way round, equal counts are counts: what is wrong with equal parts is wrong.
+//
+// Padded rows are rows of another space: the segment of each rank ends in *dead* rows, as many as padded counts say.
+// They move as rows do and may be computed with row by row; what takes rows together would read dead ones
+// (`refuseDeadRows`), and what drops them again has the rows that were padded.
 
 #ifndef MUSTER_COMPILER_LAYOUT_ROWS_H
 #define MUSTER_COMPILER_LAYOUT_ROWS_H
@@ -34,6 +38,20 @@ Size segmentsOf(const Universe &universe, const Rows &rows);
 /// same.
 std::optional<SpaceId> ownRowsOf(const Universe &universe, const Dim &dim);
 std::optional<SpaceId> allRowsOf(const Universe &universe, const Dim &dim);
+
+/// A dim of the rank's own rows of a space.
+Dim ownRows(const Universe &universe, SpaceId space);
+
+/// The padded rows of which a dim has digits; null where it has none.
+const Rows *paddedRowsOf(const Universe &universe, const Dim &dim);
+
+/// Why an operation may not `take` (read, take together, ...) the rows of a dim, of which some are dead; nullopt where
+/// none is. Wrong (E1210) where nobody gave dead rows a value.
+std::optional<Refusal> refuseDeadRows(const Universe &universe, const Dim &dim, const std::string &take);
+
+/// Whether one of the dims has padded rows of which it is open whether there are dead ones: then they may be as long as
+/// rows of another name.
+bool mayBeAsLong(const Universe &universe, const Dim &a, const Dim &b);
 
 /// Whether a digit of the dim is of rows.
 bool hasRows(const Universe &universe, const Dim &dim);

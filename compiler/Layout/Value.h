@@ -67,8 +67,15 @@ struct Rows {
   std::string batch, unit; ///< what the counts count
   llvm::SmallVector<AxisId, 2> axes;
   Size part; ///< how long segments are taken to be: a symbol
-  /// Whether these are of one batch and divided alike; lengths differ with the unit.
+  /// Of segments that end in dead rows: which padding made them, numbered from 1; 0 for others.
+  unsigned padding = 0;
+  /// Of those: some step has dead rows; a padding of the program gives dead rows a value.
+  bool isLonger = false, isFilled = false;
+  /// Whether these are of one batch and divided alike; lengths differ with the unit and the padding.
   bool isSameBatch(const Rows &other) const { return batch == other.batch && axes == other.axes; }
+  bool hasSameLengths(const Rows &other) const {
+    return isSameBatch(other) && unit == other.unit && padding == other.padding;
+  }
 };
 
 /// A named index set. A tag says that positions are not the plain order (a chunk order, a batch, padding); spaces with

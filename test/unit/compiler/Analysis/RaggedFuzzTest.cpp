@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Random movements of rows that counts divide, by counts and without, judged by the proof and run by the interpreter
-// with counts of all kinds: what is proved is right with every count vector, what is refuted is wrong with some.
+// Random movements of rows that counts divide, by counts and without, padded and split among two children too, judged
+// by the proof and run by the interpreter with counts of all kinds: what is proved is right with every count vector,
+// what is refuted is wrong with some.
 #include "compiler/Analysis/LayoutInference.h"
 #include "compiler/Reference/Interpreter.h"
 #include "test/unit/compiler/Analysis/Dice.h"
@@ -38,6 +39,8 @@ struct Steps {
   Shape shape{dynamic, 6, 3};
   std::string value = "%x";
   int names = 0, doublings = 0;
+  bool isSum = false; ///< over rows
+  bool hasRowOps = false;
 };
 
 /// Layouts of the result, each with what a rank holds of [t, h, d] = [?, 6, 3] on dp = 2, tp = 3.
@@ -49,6 +52,9 @@ const std::vector<std::pair<std::string, Shape>> layouts = {
     {"[t, h/tp, d]", {dynamic, 2, 3}},
     {"[t, h/(dp,tp), d]", {dynamic, 1, 3}},
     {"[t, h/(tp,dp), d]", {dynamic, 1, 3}},
+    {"[h, d]", {6, 3}},
+    {"[h/tp, d]", {2, 3}},
+    {"[h/dp, d]", {3, 3}},
 };
 
 class Maker {
@@ -59,7 +65,9 @@ public:
     Steps steps;
     int64_t count = 1 + dice.below(4);
     for (int64_t i = 0; i < count; ++i)
-      addStep(steps);
+      dice.below(3) ? addStep(steps) : addRowStep(steps);
+    if (dice.below(6) == 0)
+      addSum(steps);
     return steps;
   }
 
@@ -158,6 +166,88 @@ private:
     }
   }
 
+  /// Operations on the rank's own rows, mostly so that they fit together.
+  void addRowStep(Steps &steps) {
+    steps.hasRowOps = true;
+    std::string type = typeOf(steps.shape), live = "%cdp : !muster.counts<[dp], tokens, @step>";
+    auto padded = [](int64_t kind) { return "%g" + std::to_string(kind) + " : !muster.counts<[dp], padded, @step>"; };
+    // Two kinds and the same as the first once more; now and then another than before.
+    int64_t kind = dice.below(3);
+    auto next = [&] { return padded(dice.below(12) ? kind : dice.below(3)); };
+    auto add = [&](const std::string &text, const std::string &types) {
+      std::string name = "%v" + std::to_string(steps.names++);
+      steps.body += "  " + name + " = " + text + " : " + types + "\n";
+      steps.value = name;
+    };
+    auto move = [&](const std::string &collective, const std::string &counts) {
+      add("muster." + collective + " " + steps.value + " on \"dp\" dim 0 counts(" + counts + ")", type + " -> " + type);
+    };
+    switch (dice.below(4)) {
+    case 0:
+      return add("muster.pad " + steps.value + " dim 0 counts(" + live + ") to(" + next() + ")", type);
+    case 1:
+      return add("muster.unpad " + steps.value + " dim 0 counts(" + next() + ") to(" + live + ")", type);
+    case 2: {
+      add("muster.pad " + steps.value + " dim 0 counts(" + live + ") to(" + next() + ")", type);
+      if (dice.below(3)) {
+        move("all_gather", next());
+        if (dice.below(2)) {
+          add("arith.addf " + steps.value + ", " + steps.value, type);
+          ++steps.doublings;
+        }
+        move("slice", next());
+      }
+      if (dice.below(8))
+        add("muster.unpad " + steps.value + " dim 0 counts(" + next() + ") to(" + live + ")", type);
+      return;
+    }
+    default: {
+      std::string a = "%ca : !muster.counts<[dp], tokens, @step.a>", b = "%cb : !muster.counts<[dp], tokens, @step.b>";
+      std::string n = std::to_string(steps.names++), first = "%a" + n, second = "%b" + n;
+      bool isTurned = dice.below(8) == 0;
+      steps.body += "  " + first + ", " + second + " = muster.split_rows " + steps.value + " dim 0 counts(" +
+                    (isTurned ? b + ", " + a : a + ", " + b) + ") : " + type + "\n";
+      if (isTurned)
+        std::swap(first, second); // what is called first has the counts of @step.a
+      if (dice.below(2)) {
+        steps.value = first;
+        move("all_gather", dice.below(8) ? a : b);
+        move("slice", dice.below(8) ? a : b);
+        first = steps.value;
+      }
+      if (dice.below(2)) {
+        steps.value = second;
+        add("muster.pad " + second + " dim 0 counts(" + b + ") to(%gb : !muster.counts<[dp], padded, @step.b>)", type);
+        if (dice.below(8))
+          add("muster.unpad " + steps.value + " dim 0 counts(%gb : !muster.counts<[dp], padded, @step.b>) to(" + b +
+                  ")",
+              type);
+        second = steps.value;
+      }
+      bool turnsBack = isTurned ? dice.below(4) != 0 : dice.below(8) == 0;
+      add("muster.join_rows " + (turnsBack ? second + ", " + first : first + ", " + second) + " dim 0 counts(" +
+              (turnsBack ? b + ", " + a : a + ", " + b) + ") to(" + live + ")",
+          type);
+    }
+    }
+  }
+
+  void addSum(Steps &steps) {
+    steps.isSum = true;
+    Shape after{steps.shape[1], 3};
+    std::string n = std::to_string(steps.names++), type = typeOf(after);
+    steps.body += "  %e" + n + " = tensor.empty() : " + type + "\n  %i" + n +
+                  " = linalg.fill ins(%zero : f32) outs(%e" + n + " : " + type + ") -> " + type + "\n  %v" + n +
+                  " = linalg.reduce { arith.addf } ins(" + steps.value + " : " + typeOf(steps.shape) + ") outs(%i" + n +
+                  " : " + type + ") dimensions = [0]\n";
+    steps.value = "%v" + n;
+    steps.shape = after;
+    if (dice.below(3)) {
+      steps.body += "  %r" + n + " = muster.all_reduce %v" + n + " sum on \"dp\" : " + type + "\n";
+      steps.value = "%r" + n;
+    }
+  }
+
   Dice dice;
 };
 
@@ -170,7 +260,21 @@ std::string textOf(const Steps &steps, const std::string &argument, const std::s
          "tensor<?xi32>\n  %l = muster.local_count %n : !muster.counts<[], tokens, @step>\n  %cdp = "
          "muster.exchange_counts %l : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>\n  "
          "%ctp = muster.exchange_counts %l : !muster.counts<[], tokens, @step> -> !muster.counts<[tp], tokens, "
-         "@step>\n" +
+         "@step>\n  %zero = arith.constant 0.0 : f32\n"
+         "  %g0 = muster.pad_counts %cdp align 2 mode max : (!muster.counts<[dp], tokens, @step>) -> "
+         "!muster.counts<[dp], padded, @step>\n"
+         "  %g1 = muster.pad_counts %cdp align 3 mode sum : (!muster.counts<[dp], tokens, @step>) -> "
+         "!muster.counts<[dp], padded, @step>\n"
+         "  %g2 = muster.pad_counts %cdp align 2 mode max : (!muster.counts<[dp], tokens, @step>) -> "
+         "!muster.counts<[dp], padded, @step>\n"
+         "  %fa = muster.step_field \"t.a\" bound 8 : !muster.counts<[], tokens, @step.a>\n"
+         "  %xa = muster.exchange_counts %fa : !muster.counts<[], tokens, @step.a> -> "
+         "!muster.counts<[dp], tokens, @step.a>\n"
+         "  %ca, %cb = muster.split_counts %cdp first %xa : !muster.counts<[dp], tokens, @step>, "
+         "!muster.counts<[dp], tokens, @step.a> -> !muster.counts<[dp], tokens, @step.a>, "
+         "!muster.counts<[dp], tokens, @step.b>\n"
+         "  %gb = muster.pad_counts %cb align 2 mode sum : (!muster.counts<[dp], tokens, @step.b>) -> "
+         "!muster.counts<[dp], padded, @step.b>\n" +
          steps.body + "  return " + steps.value + " : " + typeOf(steps.shape) + "\n}\n";
 }
 
@@ -184,9 +288,19 @@ protected:
   }
 
   /// Whether the results hold what one rank has, with these counts of the two groups.
-  bool isRight(ModuleOp module, const std::vector<int64_t> &counts, int doublings) {
+  bool isRight(ModuleOp module, const std::vector<int64_t> &counts, const Steps &steps) {
+    // Children of half the rows each, and one of them without any.
+    std::vector<std::pair<int64_t, int64_t>> firsts{{counts[0] / 2, (counts[1] + 1) / 2}, {counts[0], 0}};
+    if (!steps.hasRowOps)
+      firsts.resize(1);
+    return llvm::all_of(firsts, [&](auto first) { return isRight(module, counts, first, steps); });
+  }
+
+  bool isRight(ModuleOp module, const std::vector<int64_t> &counts, std::pair<int64_t, int64_t> first,
+               const Steps &steps) {
     InterpreterOptions options;
     options.sizes.counts["tokens@step"] = counts;
+    options.sizes.fields["t.a"] = {first.first, first.first, first.first, first.second, first.second, first.second};
     Interpreter interpreter(module, options);
     int64_t rows = counts[0] + counts[1];
     Tensor x({rows, 6, 3}, Float32Type::get(&context)), ids({rows}, IntegerType::get(&context, 32));
@@ -200,8 +314,15 @@ protected:
       return false;
     }
     for (Number &element : x.getElements())
-      element.real *= 1 << doublings;
-    return results->front().isIdentical(x);
+      element.real *= 1 << steps.doublings;
+    if (!steps.isSum)
+      return results->front().isIdentical(x);
+    Tensor sum({6, 3}, Float32Type::get(&context));
+    for (Number &element : sum.getElements())
+      element = Number::ofReal(0);
+    for (auto [index, element] : llvm::enumerate(x.getElements()))
+      sum.getElements()[index % 18].real += element.real;
+    return results->front().isIdentical(sum);
   }
 
   MLIRContext context;
@@ -212,7 +333,7 @@ TEST_F(RaggedFuzzTest, proofsHoldForAllCounts) {
   const int64_t programs = wanted ? std::atoll(wanted) : 3000;
   const std::vector<std::vector<int64_t>> vectors{{1, 1}, {2, 2}, {4, 4}, {0, 0}, {1, 0},
                                                   {0, 3}, {3, 1}, {2, 4}, {5, 3}};
-  int64_t proved = 0, refuted = 0, unknown = 0, unknownRight = 0, refutedRight = 0;
+  int64_t proved = 0, provedRowOps = 0, refuted = 0, unknown = 0, unknownRight = 0, refutedRight = 0;
   for (int64_t seed = 1; seed <= programs; ++seed) {
     Steps steps = Maker(static_cast<uint64_t>(seed)).make();
     for (const auto &[argument, argumentShape] : {layouts[0], layouts[1]})
@@ -226,10 +347,10 @@ TEST_F(RaggedFuzzTest, proofsHoldForAllCounts) {
         LayoutReport report = inferLayouts(*module);
         bool isRefuted = report.has(LayoutFinding::Kind::Refuted);
         bool isProved = !isRefuted && !report.has(LayoutFinding::Kind::Unknown);
-        auto wrong =
-            llvm::find_if(vectors, [&](const auto &counts) { return !isRight(*module, counts, steps.doublings); });
+        auto wrong = llvm::find_if(vectors, [&](const auto &counts) { return !isRight(*module, counts, steps); });
         bool isAlwaysRight = wrong == vectors.end();
         proved += isProved;
+        provedRowOps += isProved && steps.hasRowOps;
         refuted += isRefuted;
         unknown += !isProved && !isRefuted;
         unknownRight += !isProved && !isRefuted && isAlwaysRight;
@@ -249,11 +370,12 @@ TEST_F(RaggedFuzzTest, proofsHoldForAllCounts) {
           llvm::errs() << report.findings.front().message << "\n" << text << "\n";
       }
   }
-  llvm::outs() << llvm::format("%lld proved, %lld refuted, %lld unknown; of right ones %lld refuted, %lld unknown\n",
-                               static_cast<long long>(proved), static_cast<long long>(refuted),
-                               static_cast<long long>(unknown), static_cast<long long>(refutedRight),
-                               static_cast<long long>(unknownRight));
+  llvm::outs() << llvm::format(
+      "%lld proved (%lld with row operations), %lld refuted, %lld unknown; of right ones %lld refuted, %lld unknown\n",
+      static_cast<long long>(proved), static_cast<long long>(provedRowOps), static_cast<long long>(refuted),
+      static_cast<long long>(unknown), static_cast<long long>(refutedRight), static_cast<long long>(unknownRight));
   EXPECT_GT(proved, programs / 20);
+  EXPECT_GT(provedRowOps, programs / 50);
   EXPECT_GT(refuted, programs / 4);
 }
 
