@@ -111,6 +111,33 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
         return open("the record of a step counts " + rowsText(rows) + " twice");
     return std::nullopt;
   }
+  // What the first child leaves of the rows of both is the second's.
+  if (auto split = counts.getDefiningOp<SplitCountsOp>(); split && counts == split.getSecondChild()) {
+    auto localOf = [](mlir::Value own) {
+      if (auto made = own.getDefiningOp<ExchangeCountsOp>())
+        own = made.getInputs()[cast<OpResult>(own).getResultNumber()];
+      return own.getDefiningOp<LocalCountOp>();
+    };
+    LocalCountOp whole = localOf(split.getParent()), first = localOf(split.getFirst());
+    auto sum = whole ? whole.getSize().getDefiningOp<arith::AddIOp>() : arith::AddIOp();
+    auto dim =
+        sum && first && sum.getLhs() == first.getSize() ? sum.getRhs().getDefiningOp<tensor::DimOp>() : tensor::DimOp();
+    if (std::optional<int64_t> index = dim ? dim.getConstantIndex() : std::nullopt) {
+      const Known &known = get(dim.getSource());
+      bool isDim = known.kind == Known::Kind::Digits && *index < static_cast<int64_t>(known.value.dims.size());
+      std::optional<SpaceId> own =
+          isDim ? layout::ownRowsOf(scope.universe, known.value.dims[static_cast<size_t>(*index)]) : std::nullopt;
+      const std::optional<Rows> &counted = own ? scope.universe.spaces[*own].rows : std::nullopt;
+      if (counted && counted->hasSameLengths(rows))
+        return std::nullopt;
+    }
+    // Of a record, as above: ports of the second child are as long as this says, where nothing else does.
+    if (split.getParent().getDefiningOp<plan::RecordOp>() && split.getFirst().getDefiningOp<plan::RecordOp>() &&
+        llvm::none_of(entry.getBody().front(), [&](Operation &other) {
+          return &other != split && llvm::is_contained(other.getResultTypes(), counts.getType());
+        }))
+      return std::nullopt;
+  }
   // What the record of a step says, and what is made of it, is taken at its word, as long as it says one thing.
   bool isArgument = isa<BlockArgument>(counts) && counts.getParentBlock() == &entry.getBody().front();
   if (!isArgument &&

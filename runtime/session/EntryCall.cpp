@@ -44,8 +44,9 @@ Status checkInput(const plan::LoadedPlan &plan, const schema::PortT &port, const
   return Status::ok();
 }
 
-/// The values of a field at the positions of its axes.
-Result<std::vector<int64_t>> divide(const count::Program::Input &field, int64_t size,
+/// The values of a field at the positions of its axes. `isDim`: some input has as many elements as all of them
+/// together.
+Result<std::vector<int64_t>> divide(const count::Program::Input &field, int64_t size, bool isDim,
                                     std::span<const NamedCounts> counts) {
   auto given = std::find_if(counts.begin(), counts.end(), [&](auto &each) { return each.field == field.name; });
   if (given == counts.end()) {
@@ -54,8 +55,11 @@ Result<std::vector<int64_t>> divide(const count::Program::Input &field, int64_t 
       ++values[static_cast<size_t>(i)];
     return values;
   }
-  if (given->values.size() != field.width ||
-      std::accumulate(given->values.begin(), given->values.end(), int64_t(0)) != size)
+  int64_t sum = std::accumulate(given->values.begin(), given->values.end(), int64_t(0));
+  if (given->values.size() != field.width && !isDim)
+    return Status::error(2432, "expected {} counts of {} but got [{}]", field.width, field.name,
+                         fmt::join(given->values, ", "));
+  if (given->values.size() != field.width || (isDim && sum != size))
     return Status::error(2432, "expected {} counts of {} with the sum {} but got [{}]", field.width, field.name, size,
                          fmt::join(given->values, ", "));
   return given->values;
@@ -63,7 +67,7 @@ Result<std::vector<int64_t>> divide(const count::Program::Input &field, int64_t 
 
 /// The records of the ranks of this process, one behind the other.
 Result<std::vector<int64_t>> recordsOf(const executor::Executor &executor, std::span<const int64_t> sizes,
-                                       std::span<const NamedCounts> counts) {
+                                       const std::vector<bool> &isDim, std::span<const NamedCounts> counts) {
   const plan::LoadedPlan &plan = executor.plan();
   std::span<const count::Program::Input> fields = plan.counts().inputs();
   for (const NamedCounts &each : counts) {
@@ -76,7 +80,7 @@ Result<std::vector<int64_t>> recordsOf(const executor::Executor &executor, std::
   for (size_t i = 0; i != fields.size(); ++i) {
     const std::vector<uint8_t> &axes = plan.root().counts->inputs[i]->axes;
     MUSTER_ASSIGN_OR_RETURN(std::vector<int64_t> values, axes.empty() ? Result<std::vector<int64_t>>({sizes[i]})
-                                                                      : divide(fields[i], sizes[i], counts));
+                                                                      : divide(fields[i], sizes[i], isDim[i], counts));
     for (uint32_t rank = 0; rank != executor.ownCount(); ++rank)
       records[rank * fields.size() + i] = values[plan.positionOn(axes, executor.firstOwn() + rank)];
   }
@@ -116,7 +120,7 @@ Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::st
       return Status::error(2431, "expected input {} of entry {} but got none of that name", called.inputs[i]->name,
                            entry);
 
-  MUSTER_ASSIGN_OR_RETURN(std::vector<int64_t> records, recordsOf(executor, record, counts));
+  MUSTER_ASSIGN_OR_RETURN(std::vector<int64_t> records, recordsOf(executor, record, known, counts));
   MUSTER_RETURN_IF_ERROR(executor.begin(*index, records));
   for (uint32_t i = 0; i != byPort.size(); ++i) {
     std::span<const int64_t> dims = executor.inputDims(i);

@@ -81,3 +81,32 @@ func.func @right_dropped_field(%a: tensor<?x6xf32> {muster.layout = #muster.layo
   %gb = muster.all_gather %b on "dp" dim 0 counts(%e#1 : !muster.counts<[dp], tokens, @step.b>) : tensor<?x6xf32> -> tensor<?x6xf32>
   return %ga, %gb : tensor<?x6xf32>, tensor<?x6xf32>
 }
+
+// -----
+
+// Expect: E1215. The cause: a field that one child does not get. Nothing says what the split makes of it.
+muster.mesh @mesh <["dp" = 3]>
+func.func @wrong_field_of_one_child(
+    %a: tensor<?xf32> {muster.name = "x.a", muster.layout = #muster.layout<["t.a"/dp : tokens @step.a]>, muster.split = "slice"},
+    %b: tensor<?xf32> {muster.name = "x.b", muster.layout = #muster.layout<["t.b"/dp : tokens @step.b]>, muster.split = "slice"},
+    %scale: tensor<?xf32> {muster.name = "scale.a", muster.layout = #muster.layout<["t.a"/dp : tokens @step.a]>, muster.split = "slice"})
+    -> (tensor<?xf32> {muster.layout = #muster.layout<["t.a"/dp : tokens @step.a]>}, tensor<?xf32> {muster.layout = #muster.layout<["t.b"/dp : tokens @step.b]>})
+    attributes {muster.mesh = @mesh, muster.split = {parent = @step, first = @step.a, second = @step.b}} {
+  %y = arith.mulf %a, %scale : tensor<?xf32>
+  return %y, %b : tensor<?xf32>, tensor<?xf32>
+}
+
+// -----
+
+muster.mesh @mesh <["dp" = 3]>
+func.func @right_field_of_one_child(
+    %a: tensor<?xf32> {muster.name = "x.a", muster.layout = #muster.layout<["t.a"/dp : tokens @step.a]>, muster.split = "slice"},
+    %b: tensor<?xf32> {muster.name = "x.b", muster.layout = #muster.layout<["t.b"/dp : tokens @step.b]>, muster.split = "slice"},
+    %scale_a: tensor<?xf32> {muster.name = "scale.a", muster.layout = #muster.layout<["t.a"/dp : tokens @step.a]>, muster.split = "slice"},
+    %scale_b: tensor<?xf32> {muster.name = "scale.b", muster.layout = #muster.layout<["t.b"/dp : tokens @step.b]>, muster.split = "slice"})
+    -> (tensor<?xf32> {muster.layout = #muster.layout<["t.a"/dp : tokens @step.a]>}, tensor<?xf32> {muster.layout = #muster.layout<["t.b"/dp : tokens @step.b]>})
+    attributes {muster.mesh = @mesh, muster.split = {parent = @step, first = @step.a, second = @step.b}} {
+  %y = arith.mulf %a, %scale_a : tensor<?xf32>
+  %z = arith.mulf %b, %scale_b : tensor<?xf32>
+  return %y, %z : tensor<?xf32>, tensor<?xf32>
+}

@@ -2,6 +2,7 @@
 //
 // Groups of ranks with unequal numbers of tokens, from the model to the executor: what each step computes is what one
 // rank computes of all sequences. Groups go idle and come back; the caches live from step to step.
+#include "../Transforms/SplitInputs.h"
 #include "DataParallelLayer.h"
 #include "compiler/Codegen/Host/HostCodegen.h"
 #include "compiler/Pipeline/CompilePlan.h"
@@ -24,6 +25,8 @@
 #include "gtest/gtest.h"
 
 #include <filesystem>
+#include <map>
+#include <random>
 
 #include <unistd.h>
 
@@ -139,6 +142,38 @@ std::vector<float> numbersOf(const Tensor &tensor) {
   return numbers;
 }
 
+/// Sequences of each group, which stay there: each knows its pages.
+std::vector<Step> stepsOf(size_t groups) {
+  std::vector<std::vector<Share>> sequences(groups);
+  for (size_t group = 0; group < groups; ++group)
+    for (int64_t i = 0; i < 2; ++i)
+      sequences[group].push_back({static_cast<int64_t>(group) * 2 + i, i * pagesPerSequence, 0, 0});
+  // Tokens of each sequence by step and group; repeated for more groups, in turn.
+  const std::vector<std::vector<std::vector<int64_t>>> tokensOf{{{3, 0}, {0, 0}}, {{0, 0}, {5, 0}}, {{2, 0}, {1, 6}},
+                                                                {{1, 0}, {1, 1}}, {{0, 0}, {0, 0}}, {{1, 7}, {0, 1}},
+                                                                {{1, 1}, {1, 1}}};
+  std::vector<Step> steps;
+  for (const auto &tokens : tokensOf) {
+    Step &step = steps.emplace_back(groups);
+    for (size_t group = 0; group < groups; ++group)
+      for (size_t i = 0; i < 2; ++i) {
+        Share &sequence = sequences[group][i];
+        sequence.tokens = tokens[(group + group / 2) % 2][i];
+        if (sequence.tokens > 0)
+          step[group].push_back(sequence);
+        sequence.position += sequence.tokens;
+      }
+  }
+  return steps;
+}
+
+std::vector<int32_t> integersOf(const Tensor &tensor) {
+  std::vector<int32_t> values;
+  for (reference::Number number : tensor.getElements())
+    values.push_back(static_cast<int32_t>(number.integer));
+  return values;
+}
+
 TEST_P(UnequalRanks, computeWhatOneRankDoes) {
   auto [groups, heads, isCounted] = GetParam();
   OwningOpRef<ModuleOp> one = parse(1, 1, isCounted), model = parse(groups, heads, isCounted),
@@ -164,29 +199,8 @@ TEST_P(UnequalRanks, computeWhatOneRankDoes) {
   ASSERT_TRUE(created.isOk()) << created.status().text();
   executor::Executor &executor = **created;
 
-  // Sequences of a group: each knows its pages. All sequences stay in their groups.
-  std::vector<std::vector<Share>> sequences(static_cast<size_t>(groups));
-  for (size_t group = 0; group < sequences.size(); ++group)
-    for (int64_t i = 0; i < 2; ++i)
-      sequences[group].push_back({static_cast<int64_t>(group) * 2 + i, i * pagesPerSequence, 0, 0});
-  // Tokens of each sequence by step and group; repeated for more groups, in turn.
-  const std::vector<std::vector<std::vector<int64_t>>> steps{{{3, 0}, {0, 0}}, {{0, 0}, {5, 0}}, {{2, 0}, {1, 6}},
-                                                             {{1, 0}, {1, 1}}, {{0, 0}, {0, 0}}, {{1, 7}, {0, 1}},
-                                                             {{1, 1}, {1, 1}}};
-  for (size_t at = 0; at < steps.size(); ++at) {
+  for (auto [at, step] : llvm::enumerate(stepsOf(static_cast<size_t>(groups)))) {
     SCOPED_TRACE("step " + std::to_string(at));
-    Step step(sequences.size());
-    std::vector<int64_t> counts[3]; // tokens, requests, rows by group
-    for (size_t group = 0; group < sequences.size(); ++group) {
-      const std::vector<int64_t> &tokens = steps[at][(group + group / 2) % 2];
-      for (size_t i = 0; i < 2; ++i) {
-        Share &sequence = sequences[group][i];
-        sequence.tokens = tokens[i];
-        if (tokens[i] > 0)
-          step[group].push_back(sequence);
-        sequence.position += tokens[i];
-      }
-    }
     StepInputs whole = makeInputs(&context, step, /*asOneGroup=*/true),
                divided = makeInputs(&context, step, /*asOneGroup=*/false);
     Tensor expected = alone.run(whole);
@@ -205,9 +219,7 @@ TEST_P(UnequalRanks, computeWhatOneRankDoes) {
     Status status = executor.begin(0, record);
     ASSERT_TRUE(status.isOk()) << status.text();
     for (auto [index, tensor] : llvm::enumerate(divided.tensors)) {
-      std::vector<int32_t> values;
-      for (reference::Number number : tensor.getElements())
-        values.push_back(static_cast<int32_t>(number.integer));
+      std::vector<int32_t> values = integersOf(tensor);
       status = executor.setInput(static_cast<uint32_t>(index), values.data(), values.size() * 4);
       ASSERT_TRUE(status.isOk()) << status.text();
     }
@@ -221,9 +233,79 @@ TEST_P(UnequalRanks, computeWhatOneRankDoes) {
   }
 }
 
+/// The same in two children, cut anywhere: what a plan is told, and what it gives back.
+TEST_P(UnequalRanks, computeWhatOneRankDoesInTwoChildren) {
+  auto [groups, heads, isCounted] = GetParam();
+  if (isCounted)
+    GTEST_SKIP() << "a batch is split before it is counted";
+  OwningOpRef<ModuleOp> one = parse(1, 1, false), lowered = parse(groups, heads, false);
+  Judge alone(*one, *this);
+  PassManager manager(&context);
+  LoweringOptions lowering;
+  lowering.splitBatches = true;
+  addPhases(manager, Phase::Model, Phase::Planned, lowering);
+  ASSERT_TRUE(succeeded(manager.run(*lowered)));
+  auto plan = compile(*lowered);
+  ASSERT_TRUE(plan);
+  executor::ExecutorOptions options;
+  options.pages = pagesPerGroup;
+  auto created = executor::Executor::create(plan, options);
+  ASSERT_TRUE(created.isOk()) << created.status().text();
+  executor::Executor &executor = **created;
+  std::mt19937 random(13);
+  int cutSequences = 0;
+  for (int round = 0; round < 4; ++round)
+    for (auto [at, step] : llvm::enumerate(stepsOf(static_cast<size_t>(groups)))) {
+      SCOPED_TRACE("step " + std::to_string(at));
+      Tensor expected = alone.run(makeInputs(&context, step, /*asOneGroup=*/true));
+      std::vector<std::vector<Tensor>> parts;
+      std::vector<std::map<std::string, int64_t>> fields;
+      for (const std::vector<Share> &group : step) {
+        std::vector<Tensor> own = makeInputs(&context, {group}, /*asOneGroup=*/false).tensors;
+        int64_t tokens = own.front().getElementCount(),
+                cut = static_cast<int64_t>(random() % static_cast<uint64_t>(tokens + 1));
+        std::vector<Tensor> children = splitStepInputs(&context, own, cut);
+        int64_t requests[] = {children[6].getDimSize(0), children[7].getDimSize(0)};
+        cutSequences += requests[0] + requests[1] > own[3].getDimSize(0);
+        fields.push_back({{"t", tokens},
+                          {"t.a", cut},
+                          {"s.a", requests[0]},
+                          {"s.b", requests[1]},
+                          {"r", own[5].getElementCount()},
+                          {"r.a", children[10].getElementCount()}});
+        parts.push_back(std::move(children));
+      }
+      std::vector<int64_t> record;
+      for (int64_t rank = 0; rank < groups * heads; ++rank)
+        for (const auto &input : plan->root().counts->inputs) {
+          ASSERT_TRUE(fields.front().count(input->name)) << input->name;
+          record.push_back(fields[static_cast<size_t>(rank / heads)][input->name]);
+        }
+      Status status = executor.begin(0, record);
+      ASSERT_TRUE(status.isOk()) << status.text();
+      ASSERT_EQ(plan->root().entries[0]->inputs.size(), 12u);
+      for (int64_t rank = 0; rank < groups * heads; ++rank)
+        for (auto [index, tensor] : llvm::enumerate(parts[static_cast<size_t>(rank / heads)])) {
+          std::vector<int32_t> values = integersOf(tensor);
+          status = executor.setInputPart(static_cast<uint32_t>(index), static_cast<uint32_t>(rank), values.data(),
+                                         values.size() * 4);
+          ASSERT_TRUE(status.isOk()) << plan->root().entries[0]->inputs[index]->name << ": " << status.text();
+        }
+      status = executor.run();
+      ASSERT_TRUE(status.isOk()) << status.text();
+      std::vector<float> logits(executor.resultBytes(0) / 4);
+      ASSERT_TRUE(executor.readResult(0, logits.data(), logits.size() * 4).isOk());
+      expectNear(expected, logits);
+      if (HasFatalFailure())
+        return;
+    }
+  EXPECT_GT(cutSequences, 0);
+}
+
 // With counts that the graph makes, and without any.
 INSTANTIATE_TEST_SUITE_P(Meshes, UnequalRanks,
-                         testing::Values(std::tuple(1, 1, true), std::tuple(2, 1, false), std::tuple(2, 2, true),
-                                         std::tuple(2, 2, false), std::tuple(3, 1, true), std::tuple(4, 2, false)));
+                         testing::Values(std::tuple(1, 1, true), std::tuple(1, 2, false), std::tuple(2, 1, false),
+                                         std::tuple(2, 2, true), std::tuple(2, 2, false), std::tuple(3, 1, true),
+                                         std::tuple(4, 2, false)));
 
 } // namespace

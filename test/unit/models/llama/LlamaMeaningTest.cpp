@@ -379,7 +379,7 @@ TEST(LlamaMeaning, BatchesInTwoChildren) {
         text += name + "=" + std::to_string(size) + " ";
       }
       SCOPED_TRACE(text + std::to_string(share) + " query heads a key-value head");
-      Runner runner(randomConfig(random, groups * tensor, share), mesh, random, keepLayouts, /*allowUnknown=*/true,
+      Runner runner(randomConfig(random, groups * tensor, share), mesh, random, keepLayouts, /*allowUnknown=*/false,
                     /*isSplit=*/true);
       ASSERT_TRUE(runner.isBuilt());
       runner.start();
@@ -417,7 +417,7 @@ TEST(LlamaMeaning, FirstPrefillOfSixteenRanksInTwoChildren) {
   std::mt19937 random(7815);
   for (int64_t cut : {0, 2, 3, 4}) {
     LlamaConfig config = randomConfig(random, 16, 1);
-    Runner runner(config, {{"dp", 16}}, random, keepLayouts, /*allowUnknown=*/true, /*isSplit=*/true);
+    Runner runner(config, {{"dp", 16}}, random, keepLayouts, /*allowUnknown=*/false, /*isSplit=*/true);
     ASSERT_TRUE(runner.isBuilt());
     runner.start();
     std::vector<Sequence> sequences;
