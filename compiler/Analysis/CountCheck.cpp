@@ -6,6 +6,7 @@
 #include "compiler/Analysis/CountInference.h"
 #include "compiler/Analysis/SplitCheck.h"
 #include "compiler/Analysis/Uniformity.h"
+#include "dialects/NN/IR/NNDialect.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -61,6 +62,8 @@ private:
   void checkPadding(Frame frame, Operation &op, Value live, Value padded, bool isAdded);
   /// That two children, in this order, have the rows `whole` of their parent.
   void checkChildren(Frame frame, Operation &op, const CountTerm *whole, Value first, Value second);
+  /// That `first` is where the rank's rows in dim 0 of `table` begin.
+  void checkFirstRow(Frame frame, Operation &op, Value table, Value first);
   void checkExchange(Frame frame, ExchangeCountsOp op);
   /// What touches a state, by the batch of its rows.
   void checkState(Frame frame, Operation &op);
@@ -289,6 +292,35 @@ void CountChecker::checkChildren(Frame frame, Operation &op, const CountTerm *wh
                          std::to_string(difference->right)}});
 }
 
+/// Whether a number is in a term of which nothing is known, not even that it is the same on all ranks.
+static bool dependsOnUnknown(const CountTerm *term) {
+  return (term->kind == Kind::Symbol && term->text.empty()) || llvm::any_of(term->operands, dependsOnUnknown);
+}
+
+/// Own rows among those of all ranks (E1207): they begin behind the rows of the ranks in front.
+void CountChecker::checkFirstRow(Frame frame, Operation &op, Value table, Value first) {
+  const CountTerm *rows = frame.inference.sizeOf(table, 0), *given = frame.inference.termOf(first);
+  const CountTerm *vector = rows->kind == Kind::Rows  ? terms->exchanged(rows, rows->axes)
+                            : rows->kind == Kind::Own ? rows->operands.front()
+                                                      : nullptr;
+  bool isAlone = vector && vector->kind == Kind::Exchanged && terms->positionsOf(vector->axes) == 1;
+  if (!vector || isAlone || isUndefined(op, given, "the first row"))
+    return;
+  ++report.operations;
+  const CountTerm *expected = terms->elementOf(Kind::OwnOffset, vector);
+  if (given == expected)
+    return;
+  auto difference = bounds->findUnequal(given, expected);
+  if (!difference || dependsOnUnknown(given)) {
+    add(1220, op, "cannot prove where a rank's rows begin: that " + given->print() + " is " + expected->print());
+    return;
+  }
+  add(1207, op, "expected a rank's rows to begin at " + expected->print() + " but got " + given->print(),
+      {{op.getLoc(), difference->print() + ", the rows at position " + std::to_string(difference->position) +
+                         " begin at " + std::to_string(difference->right) + " and the first row says " +
+                         std::to_string(difference->left)}});
+}
+
 //===----------------------------------------------------------------------===//
 // Once a step
 //===----------------------------------------------------------------------===//
@@ -493,6 +525,10 @@ void CountChecker::check(Frame frame, Operation &op) {
         checkOwn(frame, op, own.getSecondRows(), own.getDim(), own.getSecond());
         checkChildren(frame, op, terms->elementOf(Kind::Own, frame.inference.termOf(own.getTo())), own.getFirst(),
                       own.getSecond());
+      })
+      .Case([&](nn::GatherRowsOp own) {
+        if (own.getFirst())
+          checkFirstRow(frame, op, own.getTable(), own.getFirst());
       })
       .Case([&](ExchangeCountsOp own) { checkExchange(frame, own); })
       .Case([&](CheckCountOp own) { checkCapacity(frame, own); })

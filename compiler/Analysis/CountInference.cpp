@@ -377,6 +377,10 @@ const CountTerm *CountInference::inferTerm(Value value) {
       .Case([&](MaximumOp op) { return terms.elementOf(Kind::Maximum, termOf(op.getCounts())); })
       .Case([&](OffsetsOp op) { return termOf(op.getCounts()); })
       .Case([&](OwnOffsetOp op) { return terms.elementOf(Kind::OwnOffset, termOf(op.getOffsets())); })
+      .Case([&](FirstRowOp op) {
+        SmallVector<std::string, 2> axes = namesOf(op.getRows().getAxes());
+        return terms.elementOf(Kind::OwnOffset, terms.exchanged(rowsOf(op.getRows()), axes));
+      })
       .Case([&](AlignOp op) {
         return terms.pad(termOf(op.getCounts()), static_cast<int64_t>(op.getMultiple()), PaddingMode::Sum);
       })

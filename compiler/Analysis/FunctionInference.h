@@ -301,6 +301,8 @@ private:
   void inferCacheAppend(nn::CacheAppendOp op);
   void inferHeads(mlir::Operation *op, int64_t heads, int64_t headDim, bool isSplit);
   bool checkFirstRow(nn::GatherRowsOp op);
+  /// The same where counts divide the rows of the table.
+  bool checkFirstOfRows(nn::GatherRowsOp op, layout::SpaceId rows);
   std::optional<llvm::SmallVector<layout::AxisId, 2>> firstRankOf(mlir::Value condition);
   std::optional<Known> onFirstRank(Known known, llvm::ArrayRef<layout::AxisId> group);
   bool inferFirstRank(mlir::arith::SelectOp op);

@@ -261,6 +261,9 @@ bool FunctionInference::checkFirstRow(nn::GatherRowsOp op) {
     reportRefusal(op, refusal, 1106);
     return false;
   };
+  if (std::optional<layout::SpaceId> own = layout::ownRowsOf(scope.universe, table.value.dims[0]);
+      own && !layout::segmentsOf(scope.universe, *scope.universe.spaces[*own].rows).isOne())
+    return checkFirstOfRows(op, *own);
   // The first row is where the rank's part begins: sum of coordinate * stride over the mesh digits of the rows.
   std::optional<CoordinateTerms> found = coordinateTermsOf(op.getFirst());
   if (!found) {
@@ -488,10 +491,11 @@ bool FunctionInference::inferCompute(Operation *op) {
     auto gather = dyn_cast<nn::GatherRowsOp>(op);
     const Known *table = gather ? &get(gather.getTable()) : nullptr;
     if (table && table->kind == Known::Kind::Digits && layout::hasRows(scope.universe, table->value.dims[0])) {
-      // Rows of the rank's own, or of all by numbers that a whole batch shares.
+      // Rows of the rank's own, or of all by numbers that a whole batch shares: where all are, or among the rank's own
+      // from its first row on.
       const Known &indices = get(gather.getIndices());
       bool isOwn = indices.kind != Known::Kind::Digits || layout::hasRows(scope.universe, indices.value.dims[0]) ||
-                   !layout::allRowsOf(scope.universe, table->value.dims[0]);
+                   (!layout::allRowsOf(scope.universe, table->value.dims[0]) && !gather.getFirst());
       if (isOwn)
         inferSegmented(op, ruleOf(rule.getIterationRule()), operands, {});
       else

@@ -36,6 +36,14 @@ std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateT
       }
       return true;
     }
+    // Of a group of one rank: nobody's rows are in front.
+    auto isAlone = [&](auto axes) { return scope.universe.sizeOf(scope.groupOf(axes)).isOne(); };
+    if (auto own = dyn_cast<OwnOffsetOp>(defining)) {
+      ArrayRef<StringAttr> axes = own.getOffsets().getType().getAxes();
+      return isAlone(ArrayAttr::get(own.getContext(), SmallVector<Attribute>(axes.begin(), axes.end())));
+    }
+    if (auto own = dyn_cast<FirstRowOp>(defining))
+      return isAlone(own.getRows().getAxes());
     if (isa<arith::IndexCastOp>(defining))
       return collect(defining->getOperand(0), factor);
     if (isa<arith::AddIOp>(defining))

@@ -11,6 +11,8 @@
 //   | other movement                            | leaves each rank the segments that it has, cuts no dim of rows  |
 //   | attention, cache_append, gather_rows of a | own rows of one batch in all operands, and states that are      |
 //   |   table of rows                           | divided alike: their numbers count from the rank's own rows     |
+//   | attention, cache_append                   | or all rows, with starts and pages that are not divided         |
+//   | gather_rows with a first row              | or own rows of which that is the first, by numbers among all    |
 //   | all others                                | own rows with own rows, all rows with all rows                  |
 //
 // What changes a form without counts is wrong (E1201), by counts of another batch, unit or group too (E1202 to E1204).
@@ -19,6 +21,8 @@
 
 #include "dialects/Muster/IR/CountText.h"
 #include "dialects/Plan/IR/PlanDialect.h"
+
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace muster;
@@ -357,6 +361,59 @@ void FunctionInference::checkRows(Operation *op) {
   }
 }
 
+/// Whether a number is computed of constants, coordinates and how many rows the rank itself has, and so of nothing that
+/// tells how many stand in front of them.
+static bool isOfOwnRank(mlir::Value value, llvm::function_ref<bool(tensor::DimOp)> isOwnSize, unsigned depth = 0) {
+  constexpr unsigned deepest = 12;
+  Operation *op = value.getDefiningOp();
+  if (!op || depth > deepest)
+    return false;
+  if (isa<CoordinateOp, OwnCountOp>(op) || matchPattern(value, m_Constant()))
+    return true;
+  if (auto dim = dyn_cast<tensor::DimOp>(op))
+    return isOwnSize(dim);
+  return isa<arith::ArithDialect>(op->getDialect()) && llvm::all_of(op->getOperands(), [&](mlir::Value operand) {
+           return isOfOwnRank(operand, isOwnSize, depth + 1);
+         });
+}
+
+/// The rank's rows begin at its own element of the offsets of their counts, and nowhere else: not at a coordinate times
+/// how many there are.
+bool FunctionInference::checkFirstOfRows(nn::GatherRowsOp op, SpaceId space) {
+  const layout::Universe &universe = scope.universe;
+  const Rows &rows = *universe.spaces[space].rows;
+  auto refuse = [&](const Refusal &refusal) {
+    reportRefusal(op, refusal, 1106);
+    return false;
+  };
+  std::string wanted = "the first row is not where the rank's " + rowsText(rows) + " begin: ";
+  mlir::Value first = op.getFirst();
+  while (auto cast = first.getDefiningOp<arith::IndexCastOp>())
+    first = cast.getIn();
+  if (auto declared = first.getDefiningOp<FirstRowOp>()) {
+    LayoutTermAttr term = declared.getRows();
+    if (term.getEpoch() == rows.batch && term.getUnit() == rows.unit && scope.groupOf(term.getAxes()) == rows.axes)
+      return true;
+    return refuse(Refusal::wrong(wanted + "it is of " + declared.getLayout().getText()));
+  }
+  auto own = first.getDefiningOp<OwnOffsetOp>();
+  auto offsets = own ? own.getOffsets().getDefiningOp<OffsetsOp>() : OffsetsOp();
+  if (!offsets) {
+    auto isOwnSize = [&](tensor::DimOp dim) {
+      std::optional<int64_t> index = dim.getConstantIndex();
+      const Known &known = get(dim.getSource());
+      return index && known.kind == Known::Kind::Digits && *index < static_cast<int64_t>(known.value.dims.size()) &&
+             !layout::allRowsOf(universe, known.value.dims[static_cast<size_t>(*index)]);
+    };
+    if (isOfOwnRank(first, isOwnSize))
+      return refuse(Refusal::wrong(wanted + "that depends on how many other ranks have, which this number is not of"));
+    return refuse(unknownRows("the first row is not known to be where the rank's " + rowsText(rows) + " begin",
+                              "the first row as muster.own_offset of the offsets of their counts"));
+  }
+  std::optional<Refusal> refusal = refuseCounts(op, offsets.getCounts(), space, rows.axes, /*isOwn=*/true);
+  return !refusal || refuse(*refusal);
+}
+
 //===----------------------------------------------------------------------===//
 // Operations on the segment of each rank
 //===----------------------------------------------------------------------===//
@@ -385,6 +442,19 @@ bool FunctionInference::takeSegments(Operation *op, SmallVectorImpl<Known> &oper
         return refuse(*refusal);
       }
   if (layout::segmentsOf(universe, *rows).isOne())
+    return true;
+  // All rows of a batch whose sequences nobody divides: what says where sequences lie, in starts and pages that every
+  // rank has, counts from the first row of all.
+  auto isWhole = [&](const Known &operand) {
+    if (operand.kind != Known::Kind::Digits || !layout::hasRows(universe, operand.value.dims[0]))
+      return true;
+    std::optional<SpaceId> all = layout::allRowsOf(universe, operand.value.dims[0]);
+    return all && universe.spaces[*all].rows->isSameBatch(*rows) && universe.spaces[*all].rows->unit == "tokens";
+  };
+  auto isPaged = [](const layout::Value *state) {
+    return llvm::any_of(state->dims[0].digits, [](const layout::Digit &digit) { return digit.isMesh(); });
+  };
+  if (!states.empty() && llvm::all_of(operands, isWhole) && llvm::none_of(states, isPaged))
     return true;
   for (Known &operand : operands) {
     if (operand.kind != Known::Kind::Digits)

@@ -75,7 +75,7 @@ Operation *FunctionInference::divergenceOf(Operation *op) {
     return isDivided || isAxis(size.getDividend()) ? op : nullptr;
   }
   // Counts are known to a group after an exchange: what may differ then is told axis by axis.
-  if (isa<ExchangeCountsOp, OwnCountOp, OwnOffsetOp, TotalOp, MaximumOp>(op))
+  if (isa<ExchangeCountsOp, OwnCountOp, OwnOffsetOp, FirstRowOp, TotalOp, MaximumOp>(op))
     if (const Uniformity *varying = uniformityAt(op)) {
       bool isSame =
           llvm::all_of(op->getResults(), [&](mlir::Value result) { return varying->of(result).elements.empty(); });

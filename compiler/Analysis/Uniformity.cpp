@@ -211,6 +211,10 @@ void Uniformity::visit(Operation &op) {
       .Case([&](OwnOffsetOp own) {
         addGroup(varying.elements, axesOf(own.getOffsets().getType().getAxes()), own.getLoc());
       })
+      .Case([&](FirstRowOp own) {
+        for (AxisRefAttr axis : own.getRows().getAxes())
+          addAxis(varying.elements, getAxisName(axis), own.getLoc());
+      })
       .Case([&](AllGatherOp own) {
         removeGroup(varying.elements, group(own.getAxes()));
         if (own.getCounts())

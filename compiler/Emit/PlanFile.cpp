@@ -445,6 +445,12 @@ std::unique_ptr<fb::PortT> PlanWriter::makePort(DictionaryAttr description, plan
     } else if (auto total = size ? size.getDefiningOp<TotalOp>() : TotalOp()) { // others have it in unequal parts
       portDim->size = makeAmount(1, counts.slotOf(size));
       portDim->bound = boundOfSum(portDim->name, total.getCounts().getType(), bounds);
+    } else if (auto own = size ? size.getDefiningOp<OwnCountOp>() : OwnCountOp();
+               own && llvm::all_of(own.getCounts().getType().getAxes(), [&](StringAttr axis) {
+                 return mesh.getAxisSize(axis.getValue()) == 1;
+               })) { // the one rank's are all
+      portDim->size = makeAmount(1, CountSlot{counts.sumOf(counts.slotOf(own.getCounts())), {}, fb::Element::Fixed});
+      portDim->bound = boundOfSum(portDim->name, own.getCounts().getType(), bounds);
     } else if (type.isDynamicDim(dim)) {
       StringRef name = cast<StringAttr>(dims[dim]).getValue();
       std::optional<int64_t> bound = counts.findBound(name);

@@ -124,6 +124,8 @@ StringRef getViolation(Operation *op, Phase phase) {
           .walk([](AxisRefAttr axis) { return axis.isWholeAxis() ? WalkResult::advance() : WalkResult::interrupt(); })
           .wasInterrupted())
     return "expected parts of axes to be axes";
+  if (phase >= Phase::Counted && isa<FirstRowOp>(op))
+    return "expected first rows to be offsets of counts";
   if (auto redistribute = dyn_cast<RedistributeOp>(op)) {
     if (phase >= Phase::Transferred)
       return "expected redistributions to be transfers";

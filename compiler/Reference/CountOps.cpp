@@ -6,6 +6,8 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace muster;
 using namespace muster::reference;
@@ -150,6 +152,16 @@ GlobalResults CountStep::run() {
           return Counts{operand(0, rank)[positionOf(rank, op.getOffsets().getType().getAxes())]};
         });
       })
+      .Case([&](FirstRowOp op) -> Result {
+        LayoutTermAttr rows = op.getRows();
+        auto counts = execution.getSizes().counts.find((rows.getUnit() + "@" + rows.getEpoch()).str());
+        if (counts == execution.getSizes().counts.end())
+          return failAt(op, "expected counts of " + rows.getUnit() + " of batch @" + rows.getEpoch() + " but got none");
+        return one(true, [&](int64_t rank) -> llvm::Expected<Counts> {
+          int64_t position = getGroupPosition(execution.getMesh(), rank, rows.getAxes());
+          return Counts{std::accumulate(counts->second.begin(), counts->second.begin() + position, int64_t(0))};
+        });
+      })
       .Case([&](OffsetsOp) -> Result {
         return one(false, [&](int64_t rank) -> llvm::Expected<Counts> {
           Counts offsets;
@@ -190,8 +202,8 @@ GlobalResults CountStep::run() {
 } // namespace
 
 bool muster::reference::isCountOp(Operation *op) {
-  return isa<LocalCountOp, StepFieldOp, ExchangeCountsOp, TotalOp, MaximumOp, OwnCountOp, OwnOffsetOp, OffsetsOp,
-             AlignOp, ScaleOp, PadCountsOp, SplitCountsOp, CheckCountOp>(op);
+  return isa<LocalCountOp, StepFieldOp, ExchangeCountsOp, TotalOp, MaximumOp, OwnCountOp, OwnOffsetOp, FirstRowOp,
+             OffsetsOp, AlignOp, ScaleOp, PadCountsOp, SplitCountsOp, CheckCountOp>(op);
 }
 
 GlobalResults muster::reference::interpretCountOp(Operation *op, const Frame &frame, Execution &execution) {

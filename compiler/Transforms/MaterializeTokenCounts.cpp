@@ -61,6 +61,7 @@ private:
   void checkTotals();
   LogicalResult attach(RedistributeOp op);
   void fillJoins();
+  LogicalResult placeFirstRow(FirstRowOp op);
 
   func::FuncOp function;
   MeshAttr mesh;
@@ -69,6 +70,7 @@ private:
   llvm::StringSet<> handWritten;
   std::map<Countable, RaggedDim> dims;
   std::map<Countable, Counted> counts;
+  std::map<Countable, Value> offsets;
 };
 
 void Counting::findHandWritten() {
@@ -273,6 +275,32 @@ void Counting::fillJoins() {
   }
 }
 
+/// The first row of a rank is its own offset.
+LogicalResult Counting::placeFirstRow(FirstRowOp op) {
+  LayoutTermAttr term = op.getRows();
+  auto value = counts.find(countableOf(term));
+  if (value == counts.end())
+    return op.emitOpError() << "E1201 names rows of " << countableOf(term).text()
+                            << (handWritten.contains(term.getEpoch())
+                                    ? ", which the function counts itself: expected muster.own_offset of their counts"
+                                    : ", which no argument of the function has: there is nothing to count them by");
+  Value own = value->second.value;
+  auto type = cast<CountsType>(own.getType());
+  Value &starts = offsets[countableOf(term)];
+  if (!starts) {
+    OpBuilder builder(op.getContext());
+    builder.setInsertionPointAfterValue(own);
+    starts = OffsetsOp::create(builder, own.getLoc(),
+                               OffsetsType::get(op.getContext(), type.getAxes(), type.getUnit(), type.getEpoch()),
+                               own);
+  }
+  OpBuilder builder(op);
+  op.replaceAllUsesWith(OwnOffsetOp::create(builder, op.getLoc(), starts).getResult());
+  op.erase();
+  ++given;
+  return success();
+}
+
 LogicalResult Counting::run() {
   findHandWritten();
   if (failed(readArguments()))
@@ -282,8 +310,12 @@ LogicalResult Counting::run() {
   checkTotals();
   if (split)
     fillJoins();
-  WalkResult result = function.walk(
-      [&](RedistributeOp op) { return failed(attach(op)) ? WalkResult::interrupt() : WalkResult::advance(); });
+  WalkResult result = function.walk([&](Operation *op) {
+    auto redistribute = dyn_cast<RedistributeOp>(op);
+    auto first = dyn_cast<FirstRowOp>(op);
+    bool isFailed = (redistribute && failed(attach(redistribute))) || (first && failed(placeFirstRow(first)));
+    return isFailed ? WalkResult::interrupt() : WalkResult::advance();
+  });
   return failure(result.wasInterrupted());
 }
 

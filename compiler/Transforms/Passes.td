@@ -31,7 +31,8 @@ def VerifyCountsPass : Pass<"muster-verify-counts", "::mlir::ModuleOp"> {
     on all its ranks, as many as there are rows. What is made for rows has room for them.
 
     Refused: no counts, or counts that nothing sets on some path (E1201), of another batch (E1202) or unit (E1203), that ranks of the group do
-    not agree on (E1205), that say another number than there are rows (E1206), rows handed out in equal parts to which nothing aligns them
+    not agree on (E1205), that say another number than there are rows (E1206), own rows that begin elsewhere than
+    is said (E1207), rows handed out in equal parts to which nothing aligns them
     (E1208), a buffer that a step may exceed (E1209), children that are not their batch (E1211), two exchanges of one batch (E1212), one batch
     padded in two ways (E1214). Sizes are
     compared as expressions; where they differ, a step in which their numbers do is told. What is neither is an error too (E1220), unless
@@ -138,7 +139,8 @@ def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir
   let description = [{
     A model says of a dim that it is divided in parts of any length, `t/dp : tokens @step`. This pass makes their lengths values: one exchange at
     the top of the function for all units of all batches, of the sizes of the arguments that have such dims. A batch has one start more than it
-    has requests. Each redistribution that takes a ragged dim to other axes then gets its counts.
+    has requests. Each redistribution that takes a ragged dim to other axes then gets its counts, and each `muster.first_row` becomes the own
+    offset of them.
 
     Where `muster.bounds` bounds all positions together (`"t.total" = 1024`) below the sum of what each may have, a `muster.check_count` ends
     steps that have more.
@@ -161,7 +163,7 @@ def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir
     ```
 
     *Requires*: dims of one unit and batch have one name (E1206) and the same axes (E1204); what is moved is counted by an argument (E1201).
-    *Guarantees*: every redistribution that moves a ragged dim has counts, on every path.
+    *Guarantees*: every redistribution that moves a ragged dim has counts, on every path; no `muster.first_row` is left.
   }];
   let dependentDialects = ["::muster::MusterDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::ub::UBDialect"];
   let statistics = [Statistic<"countsMade", "counts", "counts made">,

@@ -164,6 +164,13 @@ Value SizeResolver::read(Value counts) {
   return value;
 }
 
+Value SizeResolver::readTotal(Value counts) {
+  ArrayRef<StringAttr> axes = cast<CountsType>(counts.getType()).getAxes();
+  auto group = ArrayAttr::get(counts.getContext(), SmallVector<Attribute>(axes.begin(), axes.end()));
+  MeshAttr mesh = getMesh(function);
+  return mesh && getGroupSize(mesh, group) == 1 ? read<OwnCountOp>(counts) : read<TotalOp>(counts);
+}
+
 FailureOr<OpFoldResult> SizeResolver::getArgumentSize(BlockArgument argument, int64_t dim) {
   unsigned index = argument.getArgNumber();
   auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout);
@@ -181,7 +188,7 @@ FailureOr<OpFoldResult> SizeResolver::getArgumentSize(BlockArgument argument, in
     FailureOr<Value> counted = getCounts(isWhole ? parts : own);
     if (failed(counted))
       return failure();
-    return OpFoldResult(isWhole ? read<TotalOp>(*counted) : read<OwnCountOp>(*counted));
+    return OpFoldResult(isWhole ? readTotal(*counted) : read<OwnCountOp>(*counted));
   }
   Value &count = counts[name];
   if (!count) {
@@ -218,7 +225,7 @@ FailureOr<OpFoldResult> SizeResolver::resolve(OpFoldResult size) {
   if (auto own = dyn_cast<OwnCountOp>(op))
     return OpFoldResult(read<OwnCountOp>(own.getCounts()));
   if (auto total = dyn_cast<TotalOp>(op))
-    return OpFoldResult(read<TotalOp>(total.getCounts()));
+    return OpFoldResult(readTotal(total.getCounts()));
   if (auto dim = dyn_cast<tensor::DimOp>(op)) {
     std::optional<int64_t> index = dim.getConstantIndex();
     if (!index)

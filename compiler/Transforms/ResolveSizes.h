@@ -49,6 +49,8 @@ private:
   mlir::FailureOr<mlir::Value> getCounts(LayoutTermAttr term);
   template <typename Op>
   mlir::Value read(mlir::Value counts);
+  /// All rows; those of the one rank where a group has one only.
+  mlir::Value readTotal(mlir::Value counts);
 
   /// The product of some sizes of a tensor.
   mlir::FailureOr<mlir::OpFoldResult> multiplySizes(mlir::Value tensor, llvm::ArrayRef<int64_t> dims,

@@ -131,6 +131,23 @@ LogicalResult OffsetsOp::verify() {
   return success();
 }
 
+LogicalResult FirstRowOp::verify() {
+  ArrayRef<LayoutDimAttr> dims = getLayout().getDims();
+  bool isRows = dims.size() == 1 && dims.front().getTerms().size() == 1 && getRows().isRagged() &&
+                getLayout().getPartials().empty();
+  if (!isRows) // (C1)
+    return emitOpError() << "expected a layout of one dim that counts divide but got " << getLayout().getText();
+  return success();
+}
+
+LogicalResult FirstRowOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = getMesh(*this);
+  for (AxisRefAttr axis : getRows().getAxes())
+    if (!mesh || !findAxisPart(mesh, getAxisName(axis))) // (C2)
+      return emitOpError() << "references unknown mesh axis '" << getAxisName(axis) << "'";
+  return success();
+}
+
 LogicalResult AlignOp::verify() {
   CountsType counts = getCounts().getType(), result = getResult().getType();
   if (failed(verifyMultiple(*this, static_cast<int64_t>(getMultiple()))) ||

@@ -123,6 +123,29 @@ def Muster_OwnOffsetOp : Muster_CountOp<"own_offset", [Pure]> {
   let hasVerifier = 0;
 }
 
+def Muster_FirstRowOp : Muster_CountOp<"first_row", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Where the rank's own rows begin, in a graph without counts";
+  let description = [{
+    The number, among all rows of a batch, of the first that is the rank's own: what coordinate times size is to equal parts. To model builders
+    it is what `redistribute` without counts is; `--muster-materialize-token-counts` makes an `own_offset` of it, and none is left behind.
+
+    Constraints:
+    - (C1) the layout is one dim that counts divide.
+    - (C2) its axes are axes of the mesh.
+
+    ```mlir
+    %f = muster.first_row of <[t/sp : tokens @step]>
+    ```
+  }];
+  let arguments = (ins Muster_LayoutAttr:$layout);
+  let results = (outs Index:$result);
+  let assemblyFormat = "`of` $layout attr-dict";
+  let extraClassDeclaration = [{
+    /// The dim of rows.
+    LayoutTermAttr getRows() { return getLayout().getDims()[0].getTerms().front(); }
+  }];
+}
+
 def Muster_AlignOp : Muster_CountOp<"align", [Pure]> {
   let summary = "Each count rounded up to a multiple";
   let description = [{

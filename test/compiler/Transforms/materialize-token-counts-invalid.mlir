@@ -42,3 +42,22 @@ func.func @forgotten(%x: tensor<?xi32> {muster.layout = #muster.layout<[t/dp : t
   %all = muster.redistribute %x from <[t/dp : tokens @step]> to <[t]> : tensor<?xi32> -> tensor<?xi32>
   return %all, %total : tensor<?xi32>, index
 }
+
+// -----
+
+muster.mesh @mesh <["dp" = 2]>
+func.func @first_row_of_nothing(%x: tensor<?xi32> {muster.layout = #muster.layout<[t]>}) -> index attributes {muster.mesh = @mesh} {
+  // expected-error @+1 {{E1201 names rows of tokens @step, which no argument of the function has}}
+  %f = muster.first_row of <[t/dp : tokens @step]>
+  return %f : index
+}
+
+// -----
+
+muster.mesh @mesh <["dp" = 2]>
+func.func @first_row_beside_counts(%x: tensor<?xi32> {muster.layout = #muster.layout<[t/dp : tokens @step]>},
+    %c: !muster.counts<[dp], tokens, @step>) -> index attributes {muster.mesh = @mesh} {
+  // expected-error @+1 {{E1201 names rows of tokens @step, which the function counts itself: expected muster.own_offset of their counts}}
+  %f = muster.first_row of <[t/dp : tokens @step]>
+  return %f : index
+}

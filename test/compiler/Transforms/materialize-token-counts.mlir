@@ -84,3 +84,26 @@ func.func @by_hand(%x: tensor<?xi32> {muster.layout = #muster.layout<[t/dp : tok
       : tensor<?xi32> -> tensor<?xi32>
   return %all : tensor<?xi32>
 }
+
+// -----
+
+// The first row of a rank is its own offset, of one scan however often it is asked for.
+// CHECK-LABEL: func.func @first_row
+// CHECK: %[[C:.*]] = muster.exchange_counts
+// CHECK: %[[O:.*]] = muster.offsets %[[C]] : <[sp], tokens, @step> -> <[sp], tokens, @step>
+// CHECK-NOT: muster.offsets
+// CHECK: %[[A:.*]] = muster.own_offset %[[O]]
+// CHECK: nn.gather_rows %{{.*}}[%{{.*}}] first %[[A]]
+// CHECK: %[[B:.*]] = muster.own_offset %[[O]]
+// CHECK: nn.gather_rows %{{.*}}[%{{.*}}] first %[[B]]
+// CHECK-NOT: first_row
+muster.mesh @mesh <["sp" = 3]>
+func.func @first_row(%x: tensor<?x8xf32> {muster.layout = #muster.layout<[t/sp : tokens @step, i]>},
+    %asked: tensor<?xi32> {muster.layout = #muster.layout<[r]>}) -> (tensor<?x8xf32>, tensor<?x8xf32>)
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %f = muster.first_row of <[t/sp : tokens @step]>
+  %y = nn.gather_rows %x[%asked] first %f : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x8xf32>
+  %g = muster.first_row of <[t/sp : tokens @step]>
+  %z = nn.gather_rows %x[%asked] first %g : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x8xf32>
+  return %y, %z : tensor<?x8xf32>, tensor<?x8xf32>
+}

@@ -548,3 +548,109 @@ func.func @no_steps(%x: tensor<?xf32> {muster.layout = #muster.layout<[t/(dp,ep)
   %g = muster.all_gather %x on ["dp", "ep"] dim 0 counts(%c : !muster.counts<[dp, ep], tokens, @step>) : tensor<?xf32> -> tensor<?xf32>
   return %g : tensor<?xf32>
 }
+
+// -----
+
+// A rank's rows begin at its own offset.
+muster.mesh @mesh <["sp" = 3]>
+func.func @first_row(%x: tensor<?x8xf32> {muster.layout = #muster.layout<[t/sp : tokens @step, i]>},
+    %asked: tensor<?xi32> {muster.layout = #muster.layout<[r]>}) -> tensor<?x8xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x8xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[sp], tokens, @step>
+  %o = muster.offsets %c : !muster.counts<[sp], tokens, @step> -> !muster.offsets<[sp], tokens, @step>
+  %own = muster.own_offset %o : !muster.offsets<[sp], tokens, @step>
+  %part = nn.gather_rows %x[%asked] first %own : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x8xf32>
+  %y = muster.all_reduce %part sum on "sp" : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// Where they end.
+muster.mesh @mesh <["sp" = 3]>
+func.func @first_row_inclusive(%x: tensor<?x8xf32> {muster.layout = #muster.layout<[t/sp : tokens @step, i]>},
+    %asked: tensor<?xi32> {muster.layout = #muster.layout<[r]>}) -> tensor<?x8xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x8xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[sp], tokens, @step>
+  %o = muster.offsets %c : !muster.counts<[sp], tokens, @step> -> !muster.offsets<[sp], tokens, @step>
+  %own = muster.own_offset %o : !muster.offsets<[sp], tokens, @step>
+  %end = arith.addi %own, %t : index
+  // expected-error @+2 {{E1207 expected a rank's rows to begin at }}
+  // expected-note @+1 {{the rows at position 0 begin at 0 and the first row says 3}}
+  %part = nn.gather_rows %x[%asked] first %end : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x8xf32>
+  %y = muster.all_reduce %part sum on "sp" : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// Of the first rank.
+muster.mesh @mesh <["sp" = 3]>
+func.func @first_row_zero(%x: tensor<?x8xf32> {muster.layout = #muster.layout<[t/sp : tokens @step, i]>},
+    %asked: tensor<?xi32> {muster.layout = #muster.layout<[r]>}) -> tensor<?x8xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x8xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[sp], tokens, @step>
+  %o = muster.offsets %c : !muster.counts<[sp], tokens, @step> -> !muster.offsets<[sp], tokens, @step>
+  %own = muster.own_offset %o : !muster.offsets<[sp], tokens, @step>
+  // expected-error @+2 {{E1207 expected a rank's rows to begin at }}
+  // expected-note @+1 {{the rows at position 1 begin at 3 and the first row says 0}}
+  %part = nn.gather_rows %x[%asked] first %c0 : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x8xf32>
+  %y = muster.all_reduce %part sum on "sp" : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// By the offsets of other rows.
+muster.mesh @mesh <["sp" = 3]>
+func.func @first_row_of_other_rows(%x: tensor<?x8xf32> {muster.layout = #muster.layout<[t/sp : tokens @step, i]>},
+    %z: tensor<?xi32> {muster.layout = #muster.layout<[u/sp : rows @step]>},
+    %asked: tensor<?xi32> {muster.layout = #muster.layout<[r]>}) -> tensor<?x8xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x8xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[sp], tokens, @step>
+  %o = muster.offsets %c : !muster.counts<[sp], tokens, @step> -> !muster.offsets<[sp], tokens, @step>
+  %own = muster.own_offset %o : !muster.offsets<[sp], tokens, @step>
+  %u = tensor.dim %z, %c0 : tensor<?xi32>
+  %m = muster.local_count %u : !muster.counts<[], rows, @step>
+  %d = muster.exchange_counts %m : !muster.counts<[], rows, @step> -> !muster.counts<[sp], rows, @step>
+  %q = muster.offsets %d : !muster.counts<[sp], rows, @step> -> !muster.offsets<[sp], rows, @step>
+  %other = muster.own_offset %q : !muster.offsets<[sp], rows, @step>
+  // expected-error @+2 {{E1207 expected a rank's rows to begin at }}
+  // expected-note @+1 {{the rows at position}}
+  %part = nn.gather_rows %x[%asked] first %other : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x8xf32>
+  %y = muster.all_reduce %part sum on "sp" : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// The position is nothing that counts tell: it is not said that this differs.
+muster.mesh @mesh <["sp" = 3]>
+func.func @first_row_by_position(%x: tensor<?x8xf32> {muster.layout = #muster.layout<[t/sp : tokens @step, i]>},
+    %asked: tensor<?xi32> {muster.layout = #muster.layout<[r]>}) -> tensor<?x8xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8}} {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?x8xf32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[sp], tokens, @step>
+  %o = muster.offsets %c : !muster.counts<[sp], tokens, @step> -> !muster.offsets<[sp], tokens, @step>
+  %own = muster.own_offset %o : !muster.offsets<[sp], tokens, @step>
+  %p = muster.coordinate "sp"
+  %first = arith.muli %p, %t : index
+  // expected-error @+1 {{E1220 cannot prove where a rank's rows begin}}
+  %part = nn.gather_rows %x[%asked] first %first : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x8xf32>
+  %y = muster.all_reduce %part sum on "sp" : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

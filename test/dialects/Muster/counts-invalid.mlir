@@ -197,3 +197,20 @@ func.func @check_count_c1_bound(%n: index) {
   muster.check_count %n at_most -1 "tokens"
   return
 }
+
+// -----
+
+func.func @first_row_c1_rows() {
+  // expected-error @+1 {{expected a layout of one dim that counts divide but got [t/dp]}}
+  %f = muster.first_row of <[t/dp]>
+  return
+}
+
+// -----
+
+muster.mesh @mesh <["dp" = 2]>
+func.func @first_row_c2_axes() {
+  // expected-error @+1 {{references unknown mesh axis 'sp'}}
+  %f = muster.first_row of <[t/sp : tokens @step]>
+  return
+}

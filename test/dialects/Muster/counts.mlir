@@ -26,6 +26,8 @@ func.func @step(%t: index, %s: index, %own: !muster.counts<[], tokens, @step.a>)
   %o = muster.offsets %c#0 : !muster.counts<[dp], tokens, @step> -> !muster.offsets<[dp], tokens, @step>
   // CHECK: muster.own_offset %[[O]] : <[dp], tokens, @step>
   %begin = muster.own_offset %o : !muster.offsets<[dp], tokens, @step>
+  // CHECK: muster.first_row of <[t/dp : tokens @step]>
+  %first = muster.first_row of <[t/dp : tokens @step]>
   // CHECK: muster.align %[[C]]#0 to 4 : <[dp], tokens, @step> -> <[dp], padded, @step>
   %al = muster.align %c#0 to 4 : !muster.counts<[dp], tokens, @step> -> !muster.counts<[dp], padded, @step>
   // CHECK: muster.scale %[[C]]#1 times 1 plus 1 : <[dp], requests, @step> -> <[dp], starts, @step>
