@@ -50,9 +50,9 @@ Result<std::vector<int64_t>> divide(const count::Program::Input &field, int64_t 
                                     std::span<const NamedCounts> counts) {
   auto given = std::find_if(counts.begin(), counts.end(), [&](auto &each) { return each.field == field.name; });
   if (given == counts.end()) {
-    std::vector<int64_t> values(field.width, size / field.width);
-    for (int64_t i = 0; i != size % field.width; ++i)
-      ++values[static_cast<size_t>(i)];
+    std::vector<int64_t> values(field.width);
+    for (size_t i = 0; i != values.size(); ++i)
+      values[i] = evenShare(size, field.width, static_cast<int64_t>(i));
     return values;
   }
   int64_t sum = std::accumulate(given->values.begin(), given->values.end(), int64_t(0));

@@ -21,7 +21,7 @@ constexpr ExpectedPort expectedInputs[6] = {
     {"tokens", "t", 1},      {"positions", "t", 1},   {"query_starts", "starts", 1},
     {"block_table", "s", 2}, {"write_slots", "t", 1}, {"logit_rows", "r", 1}};
 constexpr const char *fieldNames[4] = {"t", "starts", "s", "r"};
-enum Field : uint32_t { tokenField, startField, sequenceField, rowField };
+constexpr const char *sequenceFieldName = fieldNames[2];
 constexpr uint32_t noField = ~uint32_t(0);
 
 const schema::PortT *findPort(const std::vector<std::unique_ptr<schema::PortT>> &ports, std::string_view name,
@@ -80,8 +80,8 @@ Result<uint64_t> pagesOfMemory(const plan::LoadedPlan &plan, uint64_t bytes) {
 }
 
 uint32_t groupsOf(const plan::LoadedPlan &plan) {
-  std::optional<uint32_t> tokens = plan.findRecordField(fieldNames[tokenField]);
-  return tokens ? plan.counts().inputs()[*tokens].width : 1;
+  std::optional<uint32_t> sequences = plan.findRecordField(sequenceFieldName);
+  return sequences ? plan.counts().inputs()[*sequences].width : 1;
 }
 
 std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const schema::PortDimT &dim) {
@@ -92,9 +92,10 @@ std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const sch
   if (term.coefficient() != 1 || term.position() != schema::Position::One || term.slot() < 0)
     return std::nullopt;
   const count::Program::Instruction *instruction = &plan.counts().maker(static_cast<uint32_t>(term.slot()));
-  if (dim.parts >= 0 && instruction->op == schema::CountOp::Sum)
+  bool isSum = instruction->op == schema::CountOp::Sum;
+  if (isSum)
     instruction = &plan.counts().maker(instruction->operands[0]);
-  if (instruction->op != schema::CountOp::Input || instruction->axes.empty() != (dim.parts < 0))
+  if (instruction->op != schema::CountOp::Input || instruction->axes.empty() == isSum || (dim.parts >= 0 && !isSum))
     return std::nullopt;
   return instruction->operands[0];
 }
@@ -118,25 +119,27 @@ Result<std::unique_ptr<PlanStepModel>> PlanStepModel::create(std::shared_ptr<exe
 Status PlanStepModel::bindFields() {
   const plan::LoadedPlan &plan = runner->plan();
   const auto &all = plan.root().counts->inputs;
-  std::optional<uint32_t> tokens = plan.findRecordField("t");
-  isGrouped = tokens && !all[*tokens]->axes.empty();
+  std::optional<uint32_t> tokens = plan.findRecordField("t"), sequences = plan.findRecordField(sequenceFieldName);
+  isGrouped = sequences && !all[*sequences]->axes.empty();
+  isSpread = !isGrouped && tokens && !all[*tokens]->axes.empty();
   for (size_t i = 0; i != std::size(fieldNames); ++i) {
     std::optional<uint32_t> field = plan.findRecordField(fieldNames[i]);
     if (!field && !(isGrouped && i == startField))
       return Status::error(2428, "expected a step record with field {} but got none of that name", fieldNames[i]);
     fields[i] = field.value_or(noField);
-    if (field && all[*field]->axes != all[*tokens]->axes)
-      return Status::error(2428, "expected {} in unequal numbers over the axes of t, which are {}, but got {}",
-                           fieldNames[i], all[*tokens]->axes.size(), all[*field]->axes.size());
+    bool isAlone = isSpread && i == tokenField;
+    if (field && sequences && !isAlone && all[*field]->axes != all[*sequences]->axes)
+      return Status::error(2428, "expected {} in unequal numbers over the axes of s, which are {}, but got {}",
+                           fieldNames[i], all[*sequences]->axes.size(), all[*field]->axes.size());
   }
   groupCount = groupsOf(plan);
   firstRank.assign(groupCount, plan.ranks());
   for (uint32_t rank = 0; rank != plan.ranks(); ++rank) {
-    groupOf.push_back(plan.positionOn(all[*tokens]->axes, rank));
+    groupOf.push_back(plan.positionOn(all[*sequences]->axes, rank));
     firstRank[groupOf[rank]] = std::min(firstRank[groupOf[rank]], rank);
   }
   currentLogits.resize(groupCount);
-  record.assign(all.size() * (isGrouped ? runner->ownCount() : 1), 0);
+  record.assign(all.size() * (isGrouped || isSpread ? runner->ownCount() : 1), 0);
   notes.resize(isGrouped ? runner->ownCount() : 0);
   return Status::ok();
 }
@@ -146,6 +149,11 @@ bool PlanStepModel::isOwn(uint32_t group) const {
     if (groupOf[rank] == group)
       return true;
   return false;
+}
+
+/// Whether a port's dim is the rows of a field: of the rank's group, where there are groups.
+bool PlanStepModel::isRowsOf(const schema::PortDimT &dim, Field field) const {
+  return recordFieldOfDim(runner->plan(), dim) == fields[field] && (!isGrouped || dim.parts >= 0);
 }
 
 /// Whether a port has the element and the dims of input `input` of the header comment.
@@ -160,7 +168,7 @@ bool PlanStepModel::isExpected(const schema::PortT &port, uint32_t input) const 
   uint32_t field = fields[name - std::begin(fieldNames)];
   if (field == noField)
     return isOneMore(plan.counts(), *port.dims[0], fields[sequenceField]);
-  return recordFieldOfDim(plan, *port.dims[0]) == field;
+  return isRowsOf(*port.dims[0], static_cast<Field>(name - std::begin(fieldNames)));
 }
 
 Status PlanStepModel::bindPorts() {
@@ -184,9 +192,8 @@ Status PlanStepModel::bindPorts() {
 
 Status PlanStepModel::bindLogits() {
   const schema::PortT &logits = *runner->plan().root().entries[entry]->results[0];
-  if (logits.element != schema::ElementType::F32 || logits.dims.size() != 2 ||
-      recordFieldOfDim(runner->plan(), *logits.dims[0]) != fields[rowField] || constantDim(*logits.dims[1]) < 1 ||
-      constantDim(*logits.dims[1]) > int64_t(greatestSlot))
+  if (logits.element != schema::ElementType::F32 || logits.dims.size() != 2 || !isRowsOf(*logits.dims[0], rowField) ||
+      constantDim(*logits.dims[1]) < 1 || constantDim(*logits.dims[1]) > int64_t(greatestSlot))
     return Status::error(2428, "expected a result of f32 [r, vocabulary] but got {} {} with {} dims", logits.name,
                          schema::EnumNameElementType(logits.element), logits.dims.size());
   return Status::ok();
@@ -222,10 +229,12 @@ Status PlanStepModel::readLimits() {
     int64_t most = root.counts->inputs[fields[field]]->bound;
     if (isGrouped)
       most = std::min(most, boundOfSum(fields[field]) / int64_t(groupCount));
+    else if (isSpread && field == tokenField)
+      most = std::min(most * int64_t(runner->plan().counts().inputs()[fields[field]].width), boundOfSum(fields[field]));
     return static_cast<uint32_t>(std::clamp<int64_t>(most, 0, int64_t(greatestSlot)));
   };
   for (const auto &port : step.inputs)
-    if (!isGrouped && recordFieldOfDim(runner->plan(), *port->dims[0]) == fields[tokenField]) {
+    if (!isGrouped && !isSpread && isRowsOf(*port->dims[0], tokenField)) {
       size_t ranks = 1;
       for (uint8_t axis : port->dims[0]->axes)
         ranks *= root.mesh->axes[axis]->size;
@@ -376,7 +385,7 @@ Status PlanStepModel::agreeLoads(std::span<GroupLoad> loads) const {
   return Status::ok();
 }
 
-/// A step of a plan without groups: inputs are whole, and divided among the ranks by the executor.
+/// A step of a plan without groups: inputs are whole, and divided among the ranks by the executor, as the record says.
 Status PlanStepModel::runAlone(const StepBatch &batch) {
   const std::vector<int32_t> *values[6] = {&batch.tokens,     &batch.positions,  &batch.queryStarts,
                                            &batch.blockTable, &batch.writeSlots, &batch.logitRows};
@@ -391,10 +400,17 @@ Status PlanStepModel::runAlone(const StepBatch &batch) {
     pad(1, paddedPositions, 0);
     pad(4, paddedSlots, -1);
   }
-  record[fields[tokenField]] = static_cast<int64_t>(rows);
-  record[fields[startField]] = static_cast<int64_t>(batch.queryStarts.size());
-  record[fields[sequenceField]] = static_cast<int64_t>(batch.queryStarts.size()) - 1;
-  record[fields[rowField]] = static_cast<int64_t>(batch.logitRows.size());
+  const count::Program::Input &tokenInput = runner->plan().counts().inputs()[fields[tokenField]];
+  const std::vector<uint8_t> &axes = runner->plan().root().counts->inputs[fields[tokenField]]->axes;
+  size_t fieldCount = runner->plan().counts().inputs().size();
+  for (uint32_t i = 0; i * fieldCount != record.size(); ++i) {
+    int64_t *own = &record[i * fieldCount];
+    own[fields[tokenField]] = evenShare(static_cast<int64_t>(rows), tokenInput.width,
+                                        isSpread ? runner->plan().positionOn(axes, runner->firstOwn() + i) : 0);
+    own[fields[startField]] = static_cast<int64_t>(batch.queryStarts.size());
+    own[fields[sequenceField]] = static_cast<int64_t>(batch.queryStarts.size()) - 1;
+    own[fields[rowField]] = static_cast<int64_t>(batch.logitRows.size());
+  }
   MUSTER_RETURN_IF_ERROR(runner->begin(entry, record));
   for (size_t i = 0; i != std::size(values); ++i)
     MUSTER_RETURN_IF_ERROR(runner->setInput(inputs[i], values[i]->data(), values[i]->size() * sizeof(int32_t)));

@@ -6,14 +6,18 @@
 // sequence], write_slots [t] and logit_rows [r], all i32, and the result logits [r, vocabulary] in f32; t, starts, s
 // and r are fields of the step record, and their bounds are what a step holds.
 //
-// Data parallelism: where these fields are vectors over mesh axes (and the first dims of the ports are in as many
-// unequal parts), the ranks at each position are a group with a batch and pages of its own; starts may then also be no
-// field but one more than s. Every group holds what the bounds say, or an equal share of a bound of their sum. Values
-// count from the group's first row, sequence and page. A process gives the batches of the groups whose ranks it runs.
+// Data parallelism: where s is a vector over mesh axes, so are all of these (and the first dims of the ports are in as
+// many unequal parts), the ranks at each position are a group with a batch and pages of its own; starts may then also
+// be no field but one more than s. Every group holds what the bounds say, or an equal share of a bound of their sum.
+// Values count from the group's first row, sequence and page. A process gives the batches of the groups whose ranks it
+// runs.
 //
-// Where a plan divides a dim of t rows into equal parts (sequence parallelism), a step is padded behind its last token
-// to a multiple of them. A row of padding has token 0 and position 0, belongs to no sequence (query_starts ends before
-// it), writes nothing (slot -1), and nobody asks for its logits.
+// Sequence parallelism: where t alone is a vector, the rows of one batch are spread over the positions of its axes, as
+// evenly as they go: `evenShare`. Ports have the rank's rows or all of them.
+//
+// Where a plan divides a dim of t rows into equal parts, a step is padded behind its last token to a multiple of them.
+// A row of padding has token 0 and position 0, belongs to no sequence (query_starts ends before it), writes nothing
+// (slot -1), and nobody asks for its logits.
 
 #ifndef MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
 #define MUSTER_RUNTIME_SESSION_PLANSTEPMODEL_H
@@ -44,7 +48,13 @@ Result<uint64_t> pagesOfMemory(const plan::LoadedPlan &plan, uint64_t bytes);
 /// How many groups the entry `step` of a plan has; 1 where it has none, or no such entry.
 uint32_t groupsOf(const plan::LoadedPlan &plan);
 
-/// The field of the step record that a port's dim is equal to, if it is one.
+/// How many of `size` rows position `position` of `parts` has where they are spread evenly: the first positions have
+/// one more where they do not go even.
+constexpr int64_t evenShare(int64_t size, int64_t parts, int64_t position) {
+  return size / parts + (position < size % parts);
+}
+
+/// The field of the step record that a port's dim is equal to, if it is one; of a field in unequal numbers, their sum.
 std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const schema::PortDimT &dim);
 
 class PlanStepModel final : public StepModel {
@@ -65,6 +75,8 @@ public:
   const float *logits(uint32_t group) const override { return currentLogits[group]; }
 
 private:
+  enum Field : uint32_t { tokenField, startField, sequenceField, rowField };
+
   PlanStepModel() = default;
   Status bindFields();
   Status bindPorts();
@@ -72,6 +84,7 @@ private:
   Status readLimits();
   Status readPages();
   bool isExpected(const schema::PortT &port, uint32_t input) const;
+  bool isRowsOf(const schema::PortDimT &dim, Field field) const;
   int64_t boundOfSum(uint32_t field) const;
   Status check(const StepBatch &batch, uint32_t group) const;
   Status checkValues(const StepBatch &batch, uint32_t group) const;
@@ -89,9 +102,10 @@ private:
   uint32_t fields[4] = {};
   uint32_t groupCount = 1;
   bool isGrouped = false;
+  bool isSpread = false;             // the rows of one batch are in unequal parts
   std::vector<uint32_t> groupOf;     // by rank
   std::vector<uint32_t> firstRank;   // by group
-  std::vector<int64_t> record;       // of all ranks of this process, one behind the other where grouped
+  std::vector<int64_t> record;       // of all ranks of this process, one behind the other where they differ
   std::vector<comm::StepNote> notes; // by rank of this process
   /// The rows of a step are a multiple of this.
   size_t rowMultiple = 1;

@@ -332,7 +332,7 @@ TEST(PlanStepModel, PortsThatDoNotMakeAStepAreRefused) {
               {&plan.counts->inputs[2]->axes, &step.inputs[5]->dims[0]->axes, &step.results[0]->dims[0]->axes})
            *axes = {0, 1};
        },
-       "E2428 expected r in unequal numbers over the axes of t, which are 1, but got 2"},
+       "E2428 expected r in unequal numbers over the axes of s, which are 1, but got 2"},
       {"starts", [](schema::PlanT &plan) { plan.counts->instructions[4].mutate_value(2); },
        "E2428 expected input query_starts of i32 with 1 dims, the first starts"},
       {"table", [](schema::PlanT &plan) { plan.entries[0]->inputs[3]->dims[1]->axes = {1}; },
