@@ -255,6 +255,11 @@ static ArrayRef<AxisRefAttr> axesOf(LayoutAttr layout) { return layout.getDims()
 /// Where the rank's rows of a table begin, whose dim 0 is divided as in `layout`; null where each rank has all rows.
 Value GraphBuilder::firstRow(LayoutAttr layout, Value rowsOfRank) {
   Value first;
+  LayoutTermAttr rows = layout.getDims()[0].getTerms().front();
+  if (rows.isRagged()) {
+    auto declared = LayoutAttr::get(layout.getContext(), layout.getDims().take_front(), {});
+    return FirstRowOp::create(body, declared);
+  }
   Value stride = rowsOfRank;
   for (AxisRefAttr axis : llvm::reverse(axesOf(layout))) {
     std::string name = getAxisName(axis);
@@ -292,10 +297,12 @@ func::FuncOp GraphBuilder::declareStep() {
   auto bound = [&](StringRef dim, int64_t greatest) {
     return symbols.getNamedAttr(dim, symbols.getI64IntegerAttr(greatest));
   };
-  step->setAttr(attribute::bounds,
-                symbols.getDictionaryAttr({bound("t", options.stepRows(options.maxStepTokens)),
-                                           bound("starts", options.maxSequences + 1), bound("s", options.maxSequences),
-                                           bound("r", options.logitRows())}));
+  SmallVector<NamedAttribute> bounds = {bound("t", options.rankRows(options.maxStepTokens)),
+                                        bound("starts", options.maxSequences + 1), bound("s", options.maxSequences),
+                                        bound("r", options.logitRows())};
+  if (options.axisSize("sp") > 1)
+    bounds.push_back(bound("t.total", options.maxStepTokens));
+  step->setAttr(attribute::bounds, symbols.getDictionaryAttr(bounds));
   for (auto [index, port] : llvm::enumerate(inputs)) {
     step.setArgAttr(index, attribute::name, symbols.getStringAttr(port.name));
     step.setArgAttr(index, attribute::layout, layout(port.layout));

@@ -23,9 +23,9 @@ int64_t LlamaGraphOptions::axisSize(StringRef name) const {
   return 1;
 }
 
-int64_t LlamaGraphOptions::stepRows(int64_t tokens) const {
+int64_t LlamaGraphOptions::rankRows(int64_t tokens) const {
   int64_t ranks = axisSize("sp");
-  return (tokens + ranks - 1) / ranks * ranks;
+  return (tokens + ranks - 1) / ranks;
 }
 
 static InFlightDiagnostic error(MLIRContext *context) { return emitError(UnknownLoc::get(context)); }
@@ -77,7 +77,7 @@ static LogicalResult verifyHeads(MLIRContext *context, const LlamaConfig &config
   return success();
 }
 
-/// Axes of which kinds, each once. What divides the rows of a step in equal parts does not go with parts of any size.
+/// Axes of which kinds, each once. Rows are divided by one of them.
 static bool isKnownMesh(const LlamaGraphOptions &options) {
   static constexpr StringLiteral known[] = {"dp", "tp", "sp"};
   for (const auto &[index, axis] : llvm::enumerate(options.mesh)) {

@@ -32,8 +32,8 @@ struct LlamaGraphOptions {
   bool hasAxis(llvm::StringRef name) const;
   /// Size of an axis; 1 where the mesh lacks it.
   int64_t axisSize(llvm::StringRef name) const;
-  /// Rows of the greatest step: its tokens, padded to a multiple of axis sp.
-  int64_t stepRows(int64_t tokens) const;
+  /// The most of a step's tokens that one rank has where they are spread evenly over axis sp: all without that axis.
+  int64_t rankRows(int64_t tokens) const;
 };
 
 /// The config is one of a model (E3320), the capacities are sensible and within the model's context (E3321), the mesh

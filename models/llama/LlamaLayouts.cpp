@@ -55,18 +55,22 @@ LlamaLayouts muster::llama::chooseLayouts(const LlamaConfig &config, const Llama
   all = wide;
   if (options.hasAxis("sp")) {
     all.push_back("sp");
-    rowAxes.push_back("sp");
+    if (options.axisSize("sp") > 1)
+      rowAxes.push_back("sp");
   }
   llvm::SmallVector<llvm::StringRef, 2> attention = tensor;
   attention.append(all.begin() + wide.size(), all.end());
   Axes width = divide(config.feedForward, wide, options), vocabulary = divide(config.vocabulary, wide, options),
        heads = divide(config.heads, tensor, options);
-  // Rows of a data-parallel position, or equal parts.
+  // Rows of a data-parallel position.
   auto grouped = [&](llvm::StringRef dim, llvm::StringRef unit) {
     return dim.str() + (isGrouped ? fmt::format("/dp : {} @step", unit.str()) : "");
   };
-  std::string row = isGrouped ? grouped("t", "tokens") : "t" + over(rowAxes), step = isGrouped ? row : "t",
-              asked = grouped("r", "rows"), ownHeads = "h" + over(divide(config.heads, attention, options)),
+  std::string row = isGrouped         ? grouped("t", "tokens")
+                    : rowAxes.empty() ? "t"
+                                      : "t" + over(rowAxes) + " : tokens @step",
+              step = isGrouped ? row : "t", asked = grouped("r", "rows"),
+              ownHeads = "h" + over(divide(config.heads, attention, options)),
               keys = "kv" + over(divide(config.kvHeads, tensor, options)),
               ownKeys = "kv" + over(divide(config.kvHeads, attention, options)),
               words = "v" + over(divide(config.vocabulary, all, options));

@@ -64,7 +64,7 @@ struct LlamaLayouts {
 ///
 /// Axis sp is DeepSpeed-Ulysses (Jacobs et al. 2023): rows divided by sp everywhere but in attention, which has all
 /// rows of a part of the heads (divided by tp and then sp); all-to-alls between the two. Weights are on every rank of
-/// sp, but for the head's, whose vocabulary is divided. The rows of a step are a multiple of sp.
+/// sp, but for the head's, whose vocabulary is divided. Ranks have any number of rows, also none.
 ///
 /// Axis dp is data-parallel attention (DeepSeek-V3, SGLang): each position has tokens, sequences and pages of its own,
 /// of any number, and attention's weights whole or divided by tp. The feed-forward network and the vocabulary are

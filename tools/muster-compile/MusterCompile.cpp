@@ -216,10 +216,15 @@ std::string printed(Attribute attribute) {
 void chooseVariants(ModuleOp module, const llama::LlamaGraphOptions &options) {
   Builder builder(module.getContext());
   auto variant = [&](int64_t tokens, int64_t rows) {
-    return builder.getDictionaryAttr(
-        {builder.getNamedAttr("t",
-                              builder.getI64IntegerAttr(options.stepRows(std::min(tokens, options.maxStepTokens)))),
-         builder.getNamedAttr("r", builder.getI64IntegerAttr(std::min(rows, options.logitRows())))});
+    auto bound = [&](StringRef name, int64_t most) {
+      return builder.getNamedAttr(name, builder.getI64IntegerAttr(most));
+    };
+    tokens = std::min(tokens, options.maxStepTokens);
+    SmallVector<NamedAttribute> bounds = {bound("t", options.rankRows(tokens)),
+                                          bound("r", std::min(rows, options.logitRows()))};
+    if (options.axisSize("sp") > 1)
+      bounds.push_back(bound("t.total", tokens));
+    return builder.getDictionaryAttr(bounds);
   };
   SmallVector<Attribute> variants;
   for (auto [tokens, rows] : {std::pair(options.maxSequences, options.maxSequences),

@@ -15,7 +15,8 @@ for it), the vocabulary is no multiple of 64; steps hold 1 to 40 tokens of 1 to 
 - The GGUF file and the Hugging Face folder that make-tiny-llama.py writes with the same weights are compiled for the
   host: equal bits (with Llama 3's scaling, whose divisors GGUF rounds to float32: equal within the limit).
 - The folder is compiled for x86-64-v3 too.
-- Teacher-forced logits of 1 token, of one full step and of several steps (chunks), as threads and as processes.
+- Teacher-forced logits of 1, 2 and 5 tokens (fewer than ranks, and as many as none divides), of one full step and of several steps (chunks), as
+  threads and as processes.
 - Greedy continuations of prompts of unequal lengths in one batch, more than run at a time: what is chosen is the
   greatest of the reference's logits, or within twice the limit of it.
 
@@ -50,8 +51,8 @@ reference = module_of(HERE / "reference-llama.py")
 
 
 def mesh_of(index):
-    """Tensor parallelism, sequence parallelism (rows of a step are padded then), both, and data-parallel attention, of 1 to 6
-    ranks."""
+    """Tensor parallelism, sequence parallelism (with steps that the ranks do not divide), both, and data-parallel attention, of 1
+    to 6 ranks."""
     ranks, kind = (1, 2, 3, 4, 5)[index % 5], index // 5 % 4
     if kind < 2:
         return ranks, f"{'tp' if kind == 0 else 'sp'}={ranks}"
@@ -162,7 +163,7 @@ class Model:
         whole = self.logits(gguf, TOKENS)
         for options in (["--processes"], ["--threads", "2"]):
             self.expect(np.array_equal(whole, self.logits(gguf, TOKENS, *options)), f"bits differ with {options}")
-        for count in (1, self.capacity["max-step-tokens"]):
+        for count in sorted({1, 2, 5, self.capacity["max-step-tokens"]}):
             self.logits(gguf, count)
         other = self.logits(folder, TOKENS)
         self.expect(np.array_equal(whole, other) or (self.scaled and np.abs(whole - other).max() <= self.limit),

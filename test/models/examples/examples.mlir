@@ -26,3 +26,22 @@
 // RUN: muster-opt %source/models/examples/ulysses-packed.mlir --muster-verify-layouts -o /dev/null
 // RUN: sed 's/q:4 | k:2 | v:2/k:2 | v:2 | q:4/' %source/models/examples/ulysses-packed.mlir | not muster-opt --muster-verify-layouts -o /dev/null 2>&1 | FileCheck %s --check-prefix=PACKED
 // PACKED: error: {{E110[48] .*}}the slice {{.*}} cuts segments of
+
+// And with rows of any number: not without counts on either side, not by a number that is not that of the rows, and not for rows of another batch.
+// RUN: muster-opt %source/models/examples/ulysses-ragged.mlir --muster-verify-layouts --muster-verify-counts --muster-verify-collectives -o /dev/null
+// DEFINE: %{ragged} = %source/models/examples/ulysses-ragged.mlir | not muster-opt --muster-verify-layouts -o /dev/null 2>&1 | FileCheck %s --check-prefix
+// DEFINE: %{counted} = %source/models/examples/ulysses-ragged.mlir | not muster-opt --muster-verify-counts -o /dev/null 2>&1 | FileCheck %s --check-prefix
+// RUN: sed 's/ counts(%%counts : [^)]*) ragged concat//' %{ragged} GATHERED
+// RUN: sed 's/ counts(%%counts : [^)]*) ragged concat//' %{counted} GATHERED-COUNTS
+// RUN: sed 's/ counts(%%counts : [^)]*) ragged split//' %{ragged} HANDED
+// RUN: sed 's/ counts(%%counts : [^)]*) ragged split//' %{counted} HANDED-COUNTS
+// RUN: sed 's/local_count %%own_rows/local_count %%c0/' %{ragged} NUMBER
+// RUN: sed 's/local_count %%own_rows/local_count %%c0/' %{counted} NUMBER-COUNTS
+// RUN: sed '/name = "x"/s/@step/@other/' %{ragged} BATCH
+// GATHERED: error: E1201 all_to_all moves rows that counts divide in equal parts
+// GATHERED-COUNTS: error: E1201 moves rows of tokens @step over 'sp' without counts
+// HANDED: error: E1201 all_to_all cuts rows that counts divide into equal parts
+// HANDED-COUNTS: error: E1208 hands out total(tokens @step) in 3 equal parts
+// NUMBER: error: E1108 cannot be proved: the counts are of a number that is no size of rows
+// NUMBER-COUNTS: error: E1206 expected counts of tokens @step but got counts that say 0
+// BATCH: error: E1107 rows 't' are of batch @other in one layout and of @step in

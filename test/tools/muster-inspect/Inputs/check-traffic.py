@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""check-traffic.py HIDDEN VOCABULARY LAYERS MESH=PLAN...: what muster-inspect --at says that ranks receive is what data-parallel attention
-has to move, transfer by transfer, for a Llama with untied embeddings whose vocabulary the mesh divides (MESH like dp=2,tp=2)."""
+"""check-traffic.py HIDDEN VOCABULARY LAYERS HEADS KEY-VALUE-HEADS HEAD-DIM MESH=PLAN...: what muster-inspect --at says that ranks receive is
+what data-parallel attention, or sequence parallelism, has to move, transfer by transfer, for a Llama with untied embeddings whose vocabulary
+and heads the mesh divides (MESH like dp=2,tp=2 or sp=3)."""
+import argparse
 import json
 import random
 import subprocess
@@ -8,20 +10,44 @@ import sys
 
 
 def inspect(plan, counts, *options):
-    at = ",".join(f"{name}={':'.join(map(str, values))}" for name, values in counts.items())
+    at = ",".join(f"{name}={':'.join(map(str, values if isinstance(values, list) else [values]))}" for name, values in counts.items())
     return subprocess.run(["muster-inspect", plan, "--at", at, *options], capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-def expected(mesh, counts, hidden, vocabulary, layers):
-    """(kind, bytes by rank) of each transfer, in order; kinds in which ways of moving the same bytes may differ are None."""
-    positions, heads = mesh["dp"], mesh.get("tp", 1)
-    axes = list(mesh.items())
-    group = []  # position on dp, by rank
-    for rank in range(positions * heads):
-        for name, size in reversed(axes):
-            if name == "dp":
-                group.append(rank % size)
+def positionsOn(axis, mesh):
+    """The position on an axis of each rank."""
+    positions, ranks = [], 1
+    for size in mesh.values():
+        ranks *= size
+    for rank in range(ranks):
+        for name, size in reversed(mesh.items()):
+            if name == axis:
+                positions.append(rank % size)
             rank //= size
+    return positions
+
+
+def expectedOfRows(mesh, counts, shape):
+    """The same with the rows of a batch spread over the ranks: between rows and heads everybody pulls what it lacks."""
+    spread, tensor, asked, total = mesh["sp"], mesh.get("tp", 1), counts["r"], sum(counts["t"])
+    own = [counts["t"][position] for position in positionsOn("sp", mesh)]
+    ranks = len(own)
+    row = lambda heads: heads // ranks * shape.head_dim * 4
+    toHeads = [("all_to_all", [(total - n) * row(heads) for n in own]) for heads in (shape.heads, shape.kv_heads, shape.kv_heads)]
+    back = ("all_to_all", [n * (spread - 1) * row(shape.heads) for n in own])
+    sums = [("all_reduce", [(tensor - 1) * n * shape.hidden * 4 for n in own])] if tensor > 1 else []
+    layer = [*toHeads, back, *sums, *sums]
+    return [*sums, *(layer * shape.layers), ("all_reduce", [(spread - 1) * asked * shape.hidden * 4] * ranks),
+            (None, [asked * shape.vocabulary * (ranks - 1) // ranks * 4] * ranks)]
+
+
+def expected(mesh, counts, shape):
+    """(kind, bytes by rank) of each transfer, in order; kinds in which ways of moving the same bytes may differ are None."""
+    if "sp" in mesh:
+        return expectedOfRows(mesh, counts, shape)
+    hidden, vocabulary, layers = shape.hidden, shape.vocabulary, shape.layers
+    positions, heads = mesh["dp"], mesh.get("tp", 1)
+    group = positionsOn("dp", mesh)
     total, asked = sum(counts["t"]), sum(counts["r"])
     own = [counts["t"][each] for each in group]
     gather = ("all_gather", [(total - n) * hidden * 4 for n in own])
@@ -34,11 +60,12 @@ def expected(mesh, counts, hidden, vocabulary, layers):
             (None, [counts["r"][each] * vocabulary * (ranks - 1) // ranks * 4 for each in group])]
 
 
-def check(plan, mesh, counts, hidden, vocabulary, layers):
+def check(plan, mesh, counts, shape):
     report = json.loads(inspect(plan, counts, "--json"))
     entry, = report["entries"]
-    assert {name: report["counts"][name] for name in counts} == counts, report["counts"]
-    want = expected(mesh, counts, hidden, vocabulary, layers)
+    listed = {name: each if isinstance(each, list) else [each] for name, each in counts.items()}
+    assert {name: report["counts"][name] for name in counts} == listed, report["counts"]
+    want = expected(mesh, counts, shape)
     got = [(each["kind"], each["received"]) for each in entry["transfers"]]
     message = f"{plan} with {counts}: expected {want} but got {got}"
     assert len(want) == len(got), message
@@ -62,21 +89,29 @@ def check(plan, mesh, counts, hidden, vocabulary, layers):
 
 
 def main():
-    hidden, vocabulary, layers = map(int, sys.argv[1:4])
+    shape = argparse.Namespace(**dict(zip(("hidden", "vocabulary", "layers", "heads", "kv_heads", "head_dim"), map(int, sys.argv[1:7]))))
     rng = random.Random(5)
-    for argument in sys.argv[4:]:
+    for argument in sys.argv[7:]:
         axes, plan = argument.rsplit("=", 1)
         mesh = {name: int(size) for name, size in (axis.split("=") for axis in axes.split(","))}
-        assert vocabulary % (mesh["dp"] * mesh.get("tp", 1)) == 0
-        tokens = [[0] * mesh["dp"], [24] * mesh["dp"]]
-        for alone in range(mesh["dp"]):
-            tokens.append([7 if position == alone else 0 for position in range(mesh["dp"])])
-        tokens += [[rng.choice([0, 1, rng.randint(0, 24)]) for _ in range(mesh["dp"])] for _ in range(20)]
+        rows = "dp" if "dp" in mesh else "sp"
+        positions = mesh[rows]
+        assert shape.vocabulary % (positions * mesh.get("tp", 1)) == 0
+        # Of one position; of all together where they have one batch.
+        room = 24 if rows == "dp" else 24 // positions
+        tokens = [[0] * positions, [room] * positions]
+        for alone in range(positions):
+            tokens.append([min(7, room) if position == alone else 0 for position in range(positions)])
+        tokens += [[rng.choice([0, 1, rng.randint(0, room)]) for _ in range(positions)] for _ in range(20)]
         most = 0
         for own in tokens:
-            sequences = [min(n, rng.randint(1, 3)) for n in own]
-            asked = [rng.randint(0, n) for n in own]
-            most = max(most, check(plan, mesh, {"t": own, "s": sequences, "r": asked}, hidden, vocabulary, layers))
+            batches = own if rows == "dp" else [sum(own)]
+            sequences = [min(n, rng.randint(1, 3)) for n in batches]
+            asked = [rng.randint(0, n) for n in batches]
+            counts = {"t": own, "s": sequences, "r": asked}
+            if rows == "sp":
+                counts |= {"s": sequences[0], "r": min(asked[0], 24)}
+            most = max(most, check(plan, mesh, counts, shape))
         assert most > 0
         print(f"{axes}: {len(tokens)} steps move what they have to, up to {most} bytes")
 

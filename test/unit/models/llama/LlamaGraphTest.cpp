@@ -254,7 +254,7 @@ TEST(LlamaGraph, DividesByAPartOfAnAxis) {
   EXPECT_EQ((*module)->lookupSymbol<StateOp>("layers.0.keys").getLayout().getText(), "[page, slot, kv, d]");
 }
 
-TEST(LlamaGraph, RoundsTheRowsOfAStepUpForSequenceParallelism) {
+TEST(LlamaGraph, SpreadsRowsOfSequenceParallelism) {
   LlamaGraphOptions options = onMesh(1);
   options.mesh = {{"sp", 3}};
   options.maxStepTokens = 512;
@@ -263,11 +263,12 @@ TEST(LlamaGraph, RoundsTheRowsOfAStepUpForSequenceParallelism) {
   ASSERT_TRUE(succeeded(module));
   std::string text = print(**module);
   for (StringRef part :
-       {"starts = 9 : i64, t = 513 : i64}", R"(muster.layout = #muster.layout<[t/sp]>, muster.name = "tokens")",
+       {R"(starts = 9 : i64, t = 171 : i64, t.total = 512 : i64})",
+        R"(muster.layout = #muster.layout<[t/sp : tokens @step]>, muster.name = "tokens")",
         R"(muster.layout = #muster.layout<[t]>, muster.name = "positions")",
-        "from <[t/sp, h, d]> to <[t, h/sp, d]> : tensor<?x9x64xf32> -> tensor<?x3x64xf32>",
-        "from <[t/sp, kv, d]> to <[t, kv/sp, d]> : tensor<?x3x64xf32> -> tensor<?x1x64xf32>",
-        "from <[r, i], partial(sum: sp)> to <[r, i]>"})
+        "from <[t/sp : tokens @step, h, d]> to <[t, h/sp, d]> : tensor<?x9x64xf32> -> tensor<?x3x64xf32>",
+        "from <[t/sp : tokens @step, kv, d]> to <[t, kv/sp, d]> : tensor<?x3x64xf32> -> tensor<?x1x64xf32>",
+        "muster.first_row of <[t/sp : tokens @step]>", "from <[r, i], partial(sum: sp)> to <[r, i]>"})
     EXPECT_TRUE(StringRef(text).contains(part)) << part.str();
   // The embedding is whole on every rank, the head's copy of it divided.
   EXPECT_EQ(weightOf(**module, "token_embedding").getLayout().getText(), "[v, i]");

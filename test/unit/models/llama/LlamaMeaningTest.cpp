@@ -103,21 +103,22 @@ public:
       batches.push_back(makeBatch(group < groups.size() ? groups[group] : Shares(), freePages[group]));
     llvm::Expected<MeshAttr> mesh = interpreter->getEntryMesh(stepEntry);
     ASSERT_TRUE(!!mesh) << llvm::toString(mesh.takeError());
-    if (!options.hasAxis("dp")) {
+    if (!options.hasAxis("dp") && options.axisSize("sp") == 1) {
       auto results = interpreter->runLogical(stepEntry, batches.front().inputs);
       ASSERT_TRUE(!!results) << llvm::toString(results.takeError());
       return compare(results->front(), batches.front());
     }
     // Ranks keep their numbers where axes are split.
-    auto groupOf = [&](int64_t rank) {
+    auto positionOf = [&](int64_t rank, StringRef axis) {
       int64_t position = 0;
       for (const auto &[name, size] : llvm::reverse(options.mesh)) {
-        if (name == "dp")
+        if (name == axis)
           position = rank % size;
         rank /= size;
       }
       return position;
     };
+    auto groupOf = [&](int64_t rank) { return positionOf(rank, "dp"); };
     for (auto [group, batch] : llvm::enumerate(batches))
       if (isSplit) {
         auto rows = static_cast<int64_t>(batch.inputs.front().getElementCount());
@@ -128,6 +129,18 @@ public:
     for (auto [index, values] : llvm::enumerate(inputs))
       for (int64_t rank = 0; rank < mesh->getRankCount(); ++rank)
         values.push_back(std::make_shared<const Tensor>(batches[groupOf(rank)].inputs[index]));
+    if (options.axisSize("sp") > 1) {
+      std::vector<int64_t> begins = divideRows(batches.front().inputs.front().getDimSize(0), options.axisSize("sp"));
+      for (int64_t rank = 0; rank < mesh->getRankCount(); ++rank) {
+        auto position = static_cast<size_t>(positionOf(rank, "sp"));
+        const Tensor &all = batches.front().inputs.front();
+        std::vector<int64_t> own;
+        for (int64_t row = begins[position]; row < begins[position + 1]; ++row)
+          own.push_back(all.integer({row}));
+        inputs.front()[rank] = std::make_shared<const Tensor>(
+            Tensor::ofIntegers({static_cast<int64_t>(own.size())}, all.getElementType(), own));
+      }
+    }
     auto results = interpreter->run(stepEntry, std::move(inputs));
     ASSERT_TRUE(!!results) << llvm::toString(results.takeError());
     for (int64_t rank = 0; rank < mesh->getRankCount(); ++rank) {
@@ -145,6 +158,18 @@ private:
     std::vector<Tensor> inputs;
     std::vector<const Row *> expected;
   };
+
+  /// Where the rows of each of `parts` ranks begin, and the end: as evenly as they go, or wherever chance has it.
+  std::vector<int64_t> divideRows(int64_t rows, int64_t parts) {
+    std::vector<int64_t> begins(static_cast<size_t>(parts) + 1);
+    bool isEven = random() % 2 == 0;
+    for (int64_t part = 1; part <= parts; ++part)
+      begins[part] = isEven         ? (part * rows + parts - 1) / parts
+                     : part < parts ? static_cast<int64_t>(random() % (rows + 1))
+                                    : rows;
+    std::sort(begins.begin(), begins.end());
+    return begins;
+  }
 
   Batch makeBatch(const Shares &shares, std::vector<int64_t> &pages) {
     std::vector<int64_t> tokens, positions, starts = {0}, blocks, slots, asked;
@@ -167,9 +192,6 @@ private:
         blocks.push_back(page < static_cast<int64_t>(sequence->pages.size()) ? sequence->pages[page] : -1);
     }
     size_t rows = tokens.size();
-    // Rows of padding: of no sequence, written nowhere, never asked for.
-    for (auto *padded : {&tokens, &positions, &slots})
-      padded->resize(options.stepRows(static_cast<int64_t>(rows)), padded == &slots ? -1 : 0);
     for (size_t row = 0; row < rows; ++row)
       if (random() % 3 || row + 1 == rows)
         asked.push_back(static_cast<int64_t>(row));
@@ -303,8 +325,8 @@ TEST(LlamaMeaning, RowsDividedBetweenBlocks) {
   runner.step({{&first, 1}, {&second, 1}});
 }
 
-// Rows divided among ranks, heads in attention (Jacobs et al. 2023), alone and with tensor parallelism. Steps of any
-// number of tokens are padded.
+// Rows divided among ranks, heads in attention (Jacobs et al. 2023), alone and with tensor parallelism: any number of
+// rows, as evenly as they go or not, in steps of fewer tokens than ranks too.
 TEST(LlamaMeaning, SequenceParallel) {
   std::mt19937 random(23);
   for (const Runner::Mesh &mesh :
