@@ -512,9 +512,13 @@ void PlanWriter::writeEntry(plan::EntryOp op) {
     entry->results.push_back(makePort(port, spanOf("result", index), bounds));
   for (auto variant : op.getBody().front().getOps<plan::VariantOp>())
     entry->variants.push_back(makeVariant(variant, entry->inputs.size(), entry->results.size()));
+  // Of a batch that is split, each child has a table: "block_table.a".
+  auto isBlockTable = [](llvm::StringRef name) {
+    return name.consume_front("block_table") && (name.empty() || name.starts_with("."));
+  };
   if (plan->paging)
     for (auto &port : entry->inputs)
-      if (port->name == "block_table" && port->dims.size() == 2)
+      if (isBlockTable(port->name) && port->dims.size() == 2)
         plan->paging->pages_per_sequence = port->dims[1]->bound;
   plan->entries.push_back(std::move(entry));
 }
