@@ -368,8 +368,10 @@ std::unique_ptr<fb::StepT> PlanWriter::makeStep(Operation &op) {
     step->action.Set(makeLaunch(launch));
   else if (auto matmul = dyn_cast<plan::MatmulStepOp>(op))
     step->action.Set(makeMatmul(matmul));
-  else if (auto transfer = dyn_cast<plan::TransferStepOp>(op))
+  else if (auto transfer = dyn_cast<plan::TransferStepOp>(op)) {
     step->action.Set(makeTransfer(transfer));
+    step->stream = static_cast<uint8_t>(transfer.getStream());
+  }
   auto numbers = [&](StringRef name) {
     std::vector<uint32_t> list;
     if (auto attr = op.getAttrOfType<DenseI64ArrayAttr>(name))

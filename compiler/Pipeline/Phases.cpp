@@ -84,6 +84,7 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
     manager.addPass(createAssignSpansPass());
     break;
   case Phase::Planned:
+    manager.addPass(createAssignStreamsPass());
     manager.addPass(createPlanMemoryPass());
     manager.addPass(createScheduleStepsPass());
     break;

@@ -292,7 +292,8 @@ LogicalResult SpanAssigner::run() {
   Location loc = function.getLoc();
   OpBuilder builder(function);
   auto entry = plan::EntryOp::create(builder, loc, function.getSymName(), *inputs, *results);
-  for (StringRef name : {StringRef(attribute::mesh), StringRef(attribute::bounds), StringRef("muster.variants")})
+  for (StringRef name : {StringRef(attribute::mesh), StringRef(attribute::bounds), StringRef("muster.variants"),
+                         StringRef("muster.split")})
     if (Attribute attr = function->getAttr(name))
       entry->setAttr(name, attr);
   outer.setInsertionPointToStart(&entry.getBody().emplaceBlock());

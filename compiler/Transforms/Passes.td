@@ -308,6 +308,21 @@ def AssignSpansPass : Pass<"muster-assign-spans", "::mlir::ModuleOp"> {
   let dependentDialects = ["::muster::plan::PlanDialect"];
 }
 
+def AssignStreamsPass : Pass<"muster-assign-streams", "::mlir::ModuleOp"> {
+  let summary = "Let transfers of a split entry go beside the other child's steps";
+  let description = [{
+    In entries with `muster.split`: a transfer between ranks goes to stream 1 if a launch or a product stands between it and the first step that
+    touches its result. All other steps stay in stream 0. Results do not depend on streams; waits (schedule-steps) are the only order between them.
+
+    *Requires*: steps on spans that have no offsets yet: `plan-memory` keeps the source of such a transfer until that first step, so that no step
+    between them has to wait for it.
+
+    *Guarantees*: nothing else changes.
+  }];
+  let dependentDialects = ["::muster::plan::PlanDialect"];
+  let statistics = [Statistic<"moved", "moved", "transfers in stream 1">];
+}
+
 def PlanMemoryPass : Pass<"muster-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Give every span an offset in the arena of each variant";
   let description = [{

@@ -4,6 +4,7 @@
 // lifetimes do not meet share bytes. Offsets are equal on all ranks, because nothing here knows a rank.
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/SizeBounds.h"
+#include "compiler/Transforms/TransferUsers.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "llvm/Support/MathExtras.h"
@@ -62,6 +63,12 @@ LogicalResult placeSpans(plan::VariantOp variant) {
     for (Operation *user : span->getUsers()) {
       life.first = std::min(life.first, number[user]);
       life.last = std::max(life.last, number[user]);
+      // Read until somebody needs the result: so no step before that has to wait for the transfer to write here.
+      auto transfer = dyn_cast<plan::TransferStepOp>(user);
+      if (transfer && transfer.getStream() != 0 && transfer.getSource() == span.getResult()) {
+        Operation *needs = getFirstUser(transfer);
+        life.last = std::max(life.last, needs ? number[needs] : steps);
+      }
     }
     if (span.getRole() == StringRef("input"))
       life.first = -1, life.last = std::max<int64_t>(life.last, -1);

@@ -28,7 +28,7 @@ struct Core {
   std::shared_ptr<const kernels::MatmulLibrary> matmuls;
   std::vector<int64_t> slots;
   RunState run;
-  std::vector<std::unique_ptr<Team>> teams;
+  std::vector<std::unique_ptr<Team>> teams; // of each own rank: its workers, then its transfer thread where it has one
 };
 
 constexpr uint32_t roundsOfSpinning = 2000; // about 40 us
@@ -85,7 +85,12 @@ private:
   Status makeStates();
   Status makeMatmuls();
   Status prepare();
-  Status bindAll(uint32_t team);
+  bool wantsTransferThreads() const;
+  Status makeWorkers(uint32_t index);
+  Status makeTransferThread(uint32_t index);
+  RankView viewOf(uint32_t index) const;
+  void addWorker(Team &team, Team::Worker &worker) const;
+  uint32_t threadCount() const;
   void makePorts();
   void startThreads();
   Status checkOwn(uint32_t entry, std::span<const int64_t> record, size_t notes) const;
@@ -139,12 +144,25 @@ Status PlanExecutor::checkOptions() const {
   return Status::ok();
 }
 
+bool PlanExecutor::wantsTransferThreads() const {
+  auto isBeside = [](const auto &step) { return step->stream != 0; };
+  bool hasStreams = false;
+  for (const auto &entry : loaded->root().entries)
+    for (const auto &variant : entry->variants)
+      hasStreams |= std::any_of(variant->steps.begin(), variant->steps.end(), isBeside);
+  uint64_t threads = uint64_t(loaded->ranks()) * (uint64_t(chosen.workersPerRank) + 1);
+  return hasStreams &&
+         (chosen.transferThreads == TransferThreads::always ||
+          (chosen.transferThreads == TransferThreads::automatic && threads <= device::allowedCpus().size()));
+}
+
 Status PlanExecutor::makeGroup() {
   for (const auto &entry : loaded->root().entries)
     for (const auto &variant : entry->variants)
       facts.arenaBytes = std::max(facts.arenaBytes, variant->arena_bytes);
   if (chosen.transport == TransportKind::shm)
     return makeShmGroup();
+  facts.transferThreads = wantsTransferThreads();
   MUSTER_ASSIGN_OR_RETURN(std::unique_ptr<comm::LocalGroup> group,
                           comm::LocalGroup::make(loaded->ranks(), facts.arenaBytes));
   core->control = group.get();
@@ -163,7 +181,10 @@ Status PlanExecutor::makeShmGroup() {
   std::copy(loaded->digest().begin(), loaded->digest().end(), options.agreement.planDigest.begin());
   options.agreement.collectiveSignature = plan::collectiveSignature(loaded->root());
   options.agreement.pages = chosen.pages;
+  options.agreement.hasTransferThread = wantsTransferThreads();
   MUSTER_ASSIGN_OR_RETURN(std::unique_ptr<comm::ShmGroup> group, comm::ShmGroup::join(options));
+  // What ranks wait for depends on it, so all do alike.
+  facts.transferThreads = group->haveTransferThreads();
   core->run.policy.isLost = &comm::ShmGroup::isBroken;
   core->run.policy.context = group.get();
   core->run.policy.sliceMs = 5;
@@ -214,32 +235,45 @@ Status PlanExecutor::makeMatmuls() {
   return Status::ok();
 }
 
-Status PlanExecutor::bindAll(uint32_t index) {
+/// Without products.
+RankView PlanExecutor::viewOf(uint32_t index) const {
+  RankView view;
+  view.rank = core->transport->firstOwn() + index;
+  view.hasStreams = facts.transferThreads;
+  view.arena = [this](uint32_t other) { return core->transport->arena(other); };
+  view.state = [this, index](uint32_t state) { return core->states[index][state].data(); };
+  return view;
+}
+
+void PlanExecutor::addWorker(Team &team, Team::Worker &worker) const {
+  uint32_t index = team.stream() == 0 ? worker.index : chosen.workersPerRank;
+  worker.random = chosen.delaySeed * 0x9e3779b97f4a7c15u + team.rank() * 1024 + index;
+  if (chosen.trace)
+    worker.track.emplace(team.rank(), index, team.stream() == 0 ? fmt::format("worker {}", index) : "transfers",
+                         chosen.traceEventsPerWorker);
+}
+
+Status PlanExecutor::makeWorkers(uint32_t index) {
   const schema::PlanT &root = loaded->root();
-  uint32_t rank = core->transport->firstOwn() + index;
-  auto team = std::make_unique<Team>(rank, chosen.workersPerRank, core->run);
+  RankView view = viewOf(index);
+  auto team = std::make_unique<Team>(view.rank, 0, chosen.workersPerRank, core->run);
   for (auto &worker : team->workers()) {
     MUSTER_ASSIGN_OR_RETURN(worker->matmuls, kernels::MatmulWorker::make(core->matmuls, worker->index));
-    worker->random = chosen.delaySeed * 0x9e3779b97f4a7c15u + rank * 1024 + worker->index;
-    if (chosen.trace)
-      worker->track.emplace(rank, worker->index, chosen.traceEventsPerWorker);
+    addWorker(*team, *worker);
   }
-  RankView view{rank, [&](uint32_t other) { return core->transport->arena(other); },
-                [&](uint32_t state) { return core->states[index][state].data(); },
-                [&](const schema::MatmulT &matmul, const std::byte *weight) -> Result<uint32_t> {
-                  auto shape = std::find(shapes.begin(), shapes.end(), shapeOf(root, matmul));
-                  uint32_t binding = 0;
-                  for (auto &worker : team->workers()) {
-                    MUSTER_ASSIGN_OR_RETURN(
-                        binding, worker->matmuls->bind(static_cast<uint32_t>(shape - shapes.begin()), weight));
-                  }
-                  return binding;
-                }};
+  view.bindMatmul = [&](const schema::MatmulT &matmul, const std::byte *weight) -> Result<uint32_t> {
+    auto shape = std::find(shapes.begin(), shapes.end(), shapeOf(root, matmul));
+    uint32_t binding = 0;
+    for (auto &worker : team->workers()) {
+      MUSTER_ASSIGN_OR_RETURN(binding, worker->matmuls->bind(static_cast<uint32_t>(shape - shapes.begin()), weight));
+    }
+    return binding;
+  };
   for (uint32_t entry = 0; entry != root.entries.size(); ++entry) {
     team->variants.emplace_back();
     team->sizes.emplace_back();
     for (const auto &variant : root.entries[entry]->variants)
-      team->sizes.back().push_back(makeSizeLists(*loaded, *variant, rank));
+      team->sizes.back().push_back(makeSizeLists(*loaded, *variant, view.rank));
     for (uint32_t variant = 0; variant != root.entries[entry]->variants.size(); ++variant) {
       MUSTER_ASSIGN_OR_RETURN(PreparedVariant prepared, prepareVariant(*loaded, *root.entries[entry]->variants[variant],
                                                                        team->sizes[entry][variant], view));
@@ -248,6 +282,26 @@ Status PlanExecutor::bindAll(uint32_t index) {
   }
   core->teams.push_back(std::move(team));
   return Status::ok();
+}
+
+Status PlanExecutor::makeTransferThread(uint32_t index) {
+  RankView view = viewOf(index);
+  view.stream = 1;
+  auto team = std::make_unique<Team>(view.rank, view.stream, 1, core->run);
+  addWorker(*team, *team->workers()[0]);
+  for (const auto &entry : loaded->root().entries) {
+    team->variants.emplace_back();
+    for (const auto &variant : entry->variants) {
+      MUSTER_ASSIGN_OR_RETURN(PreparedVariant prepared, prepareVariant(*loaded, *variant, SizeLists(), view));
+      team->variants.back().push_back(std::move(prepared));
+    }
+  }
+  core->teams.push_back(std::move(team));
+  return Status::ok();
+}
+
+uint32_t PlanExecutor::threadCount() const {
+  return core->transport->ownCount() * (chosen.workersPerRank + facts.transferThreads);
 }
 
 Status PlanExecutor::prepare() {
@@ -265,8 +319,11 @@ Status PlanExecutor::prepare() {
   if (isPadded)
     MUSTER_RETURN_IF_ERROR(loaded->weightsFile()->setWritable(true));
   Status status;
-  for (uint32_t i = 0; i != core->transport->ownCount() && status.isOk(); ++i)
-    status = bindAll(i);
+  for (uint32_t i = 0; i != core->transport->ownCount() && status.isOk(); ++i) {
+    status = makeWorkers(i);
+    if (status.isOk() && facts.transferThreads)
+      status = makeTransferThread(i);
+  }
   if (isPadded)
     MUSTER_RETURN_IF_ERROR(loaded->weightsFile()->setWritable(false));
   return status;
@@ -290,18 +347,20 @@ void PlanExecutor::makePorts() {
 
 void PlanExecutor::startThreads() {
   std::vector<uint32_t> cpus = device::allowedCpus();
-  uint64_t threads = uint64_t(loaded->ranks()) * chosen.workersPerRank;
+  uint32_t ofRank = chosen.workersPerRank + facts.transferThreads;
+  uint64_t threads = uint64_t(loaded->ranks()) * ofRank;
   facts.pinned = threads <= cpus.size();
   core->run.policy.spins = facts.pinned ? roundsOfSpinning : 0;
   for (auto &team : core->teams) {
     std::vector<uint32_t> own;
-    if (facts.pinned)
-      own.assign(cpus.begin() + team->rank() * chosen.workersPerRank,
-                 cpus.begin() + (team->rank() + 1) * chosen.workersPerRank);
+    if (facts.pinned) {
+      auto first = cpus.begin() + team->rank() * ofRank + (team->stream() == 0 ? 0 : chosen.workersPerRank);
+      own.assign(first, first + static_cast<ptrdiff_t>(team->workers().size()));
+    }
     team->start(std::move(own), core);
   }
   // What threads and libraries allocate when they start belongs here, not into the first step.
-  comm::await(core->run.ready, static_cast<uint32_t>(core->teams.size()) * chosen.workersPerRank, comm::WaitPolicy());
+  comm::await(core->run.ready, threadCount(), comm::WaitPolicy());
 }
 
 Status PlanExecutor::make() {
@@ -410,7 +469,8 @@ Status PlanExecutor::beginAgreed(std::string_view text) {
   for (PortShape &port : ports[entry].results)
     MUSTER_RETURN_IF_ERROR(port.resize(core->slots));
   for (auto &team : core->teams)
-    team->fillSizes(entry, *variant, core->slots);
+    if (team->stream() == 0)
+      team->fillSizes(entry, *variant, core->slots);
   std::fill(isUnset.begin(), isUnset.end(), uint8_t(1));
   hasBegun = true;
   return Status::ok();
@@ -431,6 +491,8 @@ Status PlanExecutor::setInput(uint32_t input, const void *data, uint64_t bytes) 
   MUSTER_RETURN_IF_ERROR(checkInput(input, port.bytes(), bytes));
   uint64_t offset = currentVariant().inputs[input].offset();
   for (auto &team : core->teams) {
+    if (team->stream() != 0)
+      continue;
     port.scatter(coordinates[team->rank()], static_cast<const std::byte *>(data),
                  core->transport->arena(team->rank()) + offset);
     unset(input, team->rank()) = 0;
@@ -460,10 +522,16 @@ uint64_t PlanExecutor::activity() const {
 }
 
 uint32_t PlanExecutor::rankFurthestBehind() const {
+  // Positions of this run; a stream says only those that somebody needs, so neither alone tells who is behind.
+  auto positionOf = [&](uint32_t rank) {
+    int64_t sum = 0;
+    for (uint32_t stream = 0; stream != streamCount; ++stream)
+      sum += static_cast<int32_t>(core->transport->progress(rank, stream).value.load() - core->run.base);
+    return sum;
+  };
   uint32_t slowest = core->transport->firstOwn();
   for (uint32_t rank = 0; rank != loaded->ranks(); ++rank)
-    if (!comm::hasReached(core->transport->progress(rank).value.load(),
-                          core->transport->progress(slowest).value.load()))
+    if (positionOf(rank) < positionOf(slowest))
       slowest = rank;
   return slowest;
 }
@@ -489,7 +557,7 @@ Status PlanExecutor::poison(const Status &cause) {
   core->run.stop.store(1, std::memory_order_seq_cst);
   for (auto &team : core->teams) {
     team->wakeAll();
-    comm::wakeAll(core->transport->progress(team->rank()));
+    comm::wakeAll(core->transport->progress(team->rank(), team->stream()));
   }
   poisoned = core->control->cause();
   hasBegun = hasResults = false;
@@ -520,15 +588,14 @@ Status PlanExecutor::awaitDone(uint32_t number) {
 /// arena be filled again.
 Status PlanExecutor::awaitPeers() {
   RunState &state = core->run;
-  for (uint32_t rank = 0; rank != loaded->ranks(); ++rank) {
-    if (isOwn(rank))
-      continue;
-    comm::WaitOutcome outcome =
-        comm::await(core->transport->progress(rank), state.base + 1 + state.steps, state.policy);
-    if (outcome != comm::WaitOutcome::reached)
-      return describe({outcome == comm::WaitOutcome::late ? Failure::late : Failure::lost, core->transport->firstOwn(),
-                       rank, state.steps});
-  }
+  for (uint32_t rank = 0; rank != loaded->ranks(); ++rank)
+    for (uint32_t stream = 0; stream != 1u + facts.transferThreads && !isOwn(rank); ++stream) {
+      comm::WaitOutcome outcome =
+          comm::await(core->transport->progress(rank, stream), state.base + 1 + state.steps, state.policy);
+      if (outcome != comm::WaitOutcome::reached)
+        return describe({outcome == comm::WaitOutcome::late ? Failure::late : Failure::lost,
+                         core->transport->firstOwn(), rank, state.steps});
+    }
   return Status::ok();
 }
 
@@ -541,8 +608,7 @@ Status PlanExecutor::run() {
   RunState &state = core->run;
   state.steps = static_cast<uint32_t>(currentVariant().steps.size());
   uint32_t number = static_cast<uint32_t>(++facts.runs);
-  state.stillRunning.store(static_cast<uint32_t>(core->teams.size()) * chosen.workersPerRank,
-                           std::memory_order_relaxed);
+  state.stillRunning.store(threadCount(), std::memory_order_relaxed);
   comm::publish(state.go, number);
   Status status = awaitDone(number);
   if (status.isOk())

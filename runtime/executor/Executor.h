@@ -12,10 +12,11 @@
 //   MUSTER_RETURN_IF_ERROR(executor->run());
 //   MUSTER_RETURN_IF_ERROR(executor->readResult(0, logits, executor->resultBytes(0)));
 //
-// A rank is a team of worker threads that walk the variant's steps in lock step. With the `local` transport this
-// process runs all ranks; with `shm` it runs one and its peers run the others: every process makes the same calls with
-// the same entry, record and input tensors (each takes its own part of them), and every call below that says so is
-// collective.
+// A rank is a team of worker threads that walk the variant's steps in lock step, and a thread that takes the transfers
+// of stream 1 beside them (two-batch overlap; where there is no CPU for it, the workers take them in their turn). With
+// the `local` transport this process runs all ranks; with `shm` it runs one and its peers run the others: every process
+// makes the same calls with the same entry, record and input tensors (each takes its own part of them), and every call
+// below that says so is collective.
 //
 // Threads: one thread at a time calls into an executor. begin/setInput/run/readResult allocate nothing (oneDNN's
 // execute makes a few small maps of its own; see runtime/kernels/Matmul.h).
@@ -45,6 +46,14 @@ enum class TransportKind {
   shm
 };
 
+/// Whether each rank has a thread for the transfers of stream 1, where the plan has any.
+enum class TransferThreads {
+  /// Where every worker and every such thread can have a CPU; shm: on all ranks.
+  automatic,
+  never,
+  always
+};
+
 struct ExecutorOptions {
   /// Worker threads of each rank; at least 1. Results do not depend on it, to the bit.
   uint32_t workersPerRank = 1;
@@ -55,6 +64,8 @@ struct ExecutorOptions {
   /// 64 characters).
   uint32_t rank = 0;
   std::string group;
+  /// Results do not depend on it, to the bit.
+  TransferThreads transferThreads = TransferThreads::automatic;
   /// A wait for another rank (or worker) that takes longer ends the run with E2502.
   uint32_t deadlineMs = 30000;
   /// Record (rank, worker, step, begin, end) of every step; see writeTrace. Further events are counted, not kept.
@@ -72,6 +83,8 @@ struct ExecutorStats {
   uint64_t stateBytes = 0;
   /// Threads are pinned to CPUs and spin briefly before they sleep; false where threads outnumber CPUs.
   bool pinned = false;
+  /// Each rank has a thread for the transfers of stream 1.
+  bool transferThreads = false;
   uint64_t traceEventsDropped = 0;
 };
 
@@ -144,9 +157,9 @@ public:
   virtual uint32_t ownCount() const = 0;
 
   virtual ExecutorStats stats() const = 0;
-  /// Writes what was recorded so far as Chrome JSON (Perfetto opens it): a process a rank, a track a worker, a slice a
-  /// step with its layer's name. For shm, this process's rank only. Errors: E2416 file cannot be written, E2401 not
-  /// recorded.
+  /// Writes what was recorded so far as Chrome JSON (Perfetto opens it): a process a rank, a track a worker (and one
+  /// for transfers that go beside them), a slice a step with its layer's name. For shm, this process's rank only.
+  /// Errors: E2416 file cannot be written, E2401 not recorded.
   virtual Status writeTrace(const std::string &path) const = 0;
 
   virtual const plan::LoadedPlan &plan() const = 0;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 namespace muster::executor {
 
@@ -43,7 +44,9 @@ public:
   Result<PreparedVariant> run();
 
 private:
+  uint32_t streamOf(uint32_t step) const { return view.hasStreams ? variant.steps[step]->stream : 0; }
   void placeBarriers();
+  void placeBarrierBehind(uint32_t step, uint32_t waiting);
   uint32_t positionBehind(uint32_t step) const;
   Amount fold(const schema::AmountT &amount, const std::vector<uint32_t> &peer, std::span<const int32_t> row = {});
   std::byte *pointer(const schema::Binding &binding, uint32_t rank) const;
@@ -51,8 +54,7 @@ private:
   Status addMatmul(const schema::MatmulT &matmul);
   void addTransfer(const schema::TransferT &transfer);
   void addPull(const schema::TransferT &transfer, const plan::Pull &peer);
-  void addAwaited(Op &op, const schema::StepT &step);
-  void awaitGroup(const schema::TransferT &transfer, uint32_t position);
+  std::vector<Awaited> awaitedOf(uint32_t step);
 
   const plan::LoadedPlan &plan;
   const schema::VariantT &variant;
@@ -60,30 +62,47 @@ private:
   const RankView &view;
   std::vector<uint32_t> own;
   PreparedVariant out;
-  std::vector<bool> barrierBefore;
-  std::vector<bool> isNeeded; // positions that some rank waits for
+  std::vector<bool> barrierBefore;         // in the stream of the step
+  std::vector<bool> isNeeded[streamCount]; // positions that somebody waits for
+  std::vector<uint32_t> nextOfStream;      // the next step of a step's stream, or the number of steps
 };
 
 void Preparation::placeBarriers() {
-  barrierBefore.assign(variant.steps.size(), false);
-  uint32_t last = 0;
-  for (uint32_t step = 0; step != variant.steps.size(); ++step) {
-    auto isBehind = [&](uint32_t earlier) { return earlier >= last; };
-    const schema::StepT &own = *variant.steps[step];
-    if (std::any_of(own.waits.begin(), own.waits.end(), isBehind) ||
-        std::any_of(own.acknowledgements.begin(), own.acknowledgements.end(), isBehind)) {
-      barrierBefore[step] = true;
-      last = step;
-    }
+  uint32_t steps = static_cast<uint32_t>(variant.steps.size());
+  barrierBefore.assign(steps, false);
+  nextOfStream.resize(steps);
+  uint32_t next[streamCount] = {steps, steps}, last[streamCount] = {0, 0};
+  for (uint32_t step = steps; step-- != 0; next[streamOf(step)] = step)
+    nextOfStream[step] = next[streamOf(step)];
+  for (uint32_t step = 0; step != steps; ++step) {
+    uint32_t stream = streamOf(step);
+    for (const auto *earlier : {&variant.steps[step]->waits, &variant.steps[step]->acknowledgements})
+      for (uint32_t other : *earlier)
+        if (streamOf(other) != stream)
+          placeBarrierBehind(other, step);
+        else if (other >= last[stream])
+          barrierBefore[step] = true;
+    if (barrierBefore[step])
+      last[stream] = step;
   }
-  isNeeded.assign(variant.steps.size() + 1, false);
+  for (std::vector<bool> &needed : isNeeded)
+    needed.assign(steps + 1, false);
 }
 
-/// The first barrier behind `step`. There is one before any step that waits for it.
+/// Of another stream than `waiting`, which is behind it: so that a barrier promises no step behind `waiting`.
+void Preparation::placeBarrierBehind(uint32_t step, uint32_t waiting) {
+  for (uint32_t next = nextOfStream[step]; next < waiting; next = nextOfStream[next])
+    if (barrierBefore[next])
+      return;
+  if (nextOfStream[step] != variant.steps.size())
+    barrierBefore[nextOfStream[step]] = true;
+}
+
+/// The first barrier of its stream behind `step`. There is one before any step that waits for it, or the end.
 uint32_t Preparation::positionBehind(uint32_t step) const {
-  uint32_t position = step + 1;
+  uint32_t position = nextOfStream[step];
   while (position < barrierBefore.size() && !barrierBefore[position])
-    ++position;
+    position = nextOfStream[position];
   return position;
 }
 
@@ -163,43 +182,59 @@ void Preparation::addTransfer(const schema::TransferT &transfer) {
   out.transfers.push_back(prepared);
 }
 
-void Preparation::awaitGroup(const schema::TransferT &transfer, uint32_t position) {
-  isNeeded[position] = true;
-  for (uint32_t rank : plan::groupOf(plan, transfer, view.rank))
-    if (rank != view.rank)
-      out.awaited.push_back({rank, position});
-}
-
-void Preparation::addAwaited(Op &op, const schema::StepT &step) {
-  op.firstAwaited = static_cast<uint32_t>(out.awaited.size());
-  for (uint32_t earlier : step.acknowledgements)
-    awaitGroup(*variant.steps[earlier]->action.AsTransfer(), positionBehind(earlier));
-  const schema::TransferT *transfer = step.action.AsTransfer();
-  if (transfer && !transfer->group.empty()) {
-    uint32_t position = 0;
-    for (uint32_t wait : step.waits)
-      position = std::max(position, positionBehind(wait));
-    for (uint32_t earlier : step.acknowledgements)
-      position = std::max(position, positionBehind(earlier));
-    isNeeded[position] = true;
-    std::vector<uint32_t> peers;
-    for (const plan::Pull &peer : plan::pullsOf(plan, *transfer, view.rank))
-      if (peer.rank != view.rank && std::find(peers.begin(), peers.end(), peer.rank) == peers.end())
-        peers.push_back(peer.rank);
-    for (uint32_t rank : peers)
-      out.awaited.push_back({rank, position});
+/// What `step` waits for besides its own stream: the other stream of this rank, peers that must have read, and peers
+/// that it pulls from. Notes the positions that are needed, which are the same on all ranks.
+std::vector<Awaited> Preparation::awaitedOf(uint32_t step) {
+  const schema::StepT &own = *variant.steps[step];
+  std::vector<Awaited> awaited;
+  std::optional<uint32_t> latest[streamCount];
+  for (const auto *earlier : {&own.waits, &own.acknowledgements})
+    for (uint32_t other : *earlier)
+      latest[streamOf(other)] = std::max(latest[streamOf(other)].value_or(0), positionBehind(other));
+  for (uint32_t earlier : own.acknowledgements) {
+    uint32_t stream = streamOf(earlier), position = positionBehind(earlier);
+    isNeeded[stream][position] = true;
+    for (uint32_t rank : plan::groupOf(plan, *variant.steps[earlier]->action.AsTransfer(), view.rank))
+      if (rank != view.rank)
+        awaited.push_back({rank, stream, position});
   }
-  op.awaitedCount = static_cast<uint32_t>(out.awaited.size()) - op.firstAwaited;
+  for (uint32_t stream = 0; stream != streamCount; ++stream)
+    if (latest[stream] && stream != streamOf(step)) {
+      isNeeded[stream][*latest[stream]] = true;
+      awaited.push_back({view.rank, stream, *latest[stream]});
+    }
+  const schema::TransferT *transfer = own.action.AsTransfer();
+  if (!transfer || transfer->group.empty())
+    return awaited;
+  // Where it waits for nothing: until the peers have begun, and so have their inputs.
+  if (std::none_of(std::begin(latest), std::end(latest), [](const auto &position) { return position.has_value(); }))
+    latest[streamOf(step)] = 0;
+  std::vector<uint32_t> peers;
+  for (const plan::Pull &peer : plan::pullsOf(plan, *transfer, view.rank))
+    if (peer.rank != view.rank && std::find(peers.begin(), peers.end(), peer.rank) == peers.end())
+      peers.push_back(peer.rank);
+  for (uint32_t stream = 0; stream != streamCount; ++stream)
+    if (latest[stream]) {
+      isNeeded[stream][*latest[stream]] = true;
+      for (uint32_t rank : peers)
+        awaited.push_back({rank, stream, *latest[stream]});
+    }
+  return awaited;
 }
 
 Result<PreparedVariant> Preparation::run() {
   placeBarriers();
   for (uint32_t i = 0; i != variant.steps.size(); ++i) {
     const schema::StepT &step = *variant.steps[i];
+    std::vector<Awaited> awaited = awaitedOf(i);
+    if (streamOf(i) != view.stream)
+      continue;
     Op op{};
     op.step = i;
     op.barrier = barrierBefore[i];
-    addAwaited(op, step);
+    op.firstAwaited = static_cast<uint32_t>(out.awaited.size());
+    op.awaitedCount = static_cast<uint32_t>(awaited.size());
+    out.awaited.insert(out.awaited.end(), awaited.begin(), awaited.end());
     switch (step.action.type) {
     case schema::Action::Matmul:
       op.kind = OpKind::matmul;
@@ -219,7 +254,7 @@ Result<PreparedVariant> Preparation::run() {
     out.ops.push_back(op);
   }
   for (Op &op : out.ops)
-    op.publishes = op.barrier && isNeeded[op.step];
+    op.publishes = op.barrier && isNeeded[view.stream][op.step];
   return std::move(out);
 }
 

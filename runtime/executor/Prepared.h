@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A variant as one rank runs it: pointers instead of spans, coordinates folded into amounts, barriers placed. Made
-// once; walking it needs no look-ups.
+// A variant's steps of one stream as one rank runs them: pointers instead of spans, coordinates folded into amounts,
+// barriers placed. Made once; walking it needs no look-ups.
 //
-// Progress and barriers. The workers of a rank walk the steps in lock step: before some steps they meet, and then all
-// earlier steps of this rank are done. A barrier stands before the first step that waits for (or must have
-// acknowledged) a step behind the last barrier; every rank places them alike. Position p of a rank's progress means
-// "all steps before p are done here"; ranks publish the positions that peers need. A transfer waits until the
-// peers it pulls from have come to the first barrier behind everything that the transfer waits for; an acknowledgement,
-// until the peers of that transfer have come to the first barrier behind it.
+// Progress and barriers. The workers of a rank's stream walk its steps in lock step: before some steps they meet, and
+// then all earlier steps of the stream are done here. A barrier stands before the first step that waits for (or must
+// have acknowledged) a step of its stream behind the last barrier; every rank places them alike. Position p of a
+// stream's progress on a rank means "all steps of this stream before p are done here"; ranks publish the positions that
+// others need. A transfer waits until the peers it pulls from have come to the first barrier behind everything that the
+// transfer waits for, in each stream; an acknowledgement, until the peers of that transfer have come to the first
+// barrier behind it.
+//
+// Two streams. A step that waits for a step of the other stream waits for that stream's progress on its own rank. The
+// position that it waits for promises no step behind itself: a barrier stands before the next step of the other stream
+// where no earlier one does. So every wait, of own progress or a peer's, is for steps before the waiting one in the
+// order of the variant, and no waits form a circle.
 
 #ifndef MUSTER_RUNTIME_EXECUTOR_PREPARED_H
 #define MUSTER_RUNTIME_EXECUTOR_PREPARED_H
@@ -34,9 +40,13 @@ struct AmountTerm {
   uint32_t slot;
 };
 
-/// Wait until `rank` has come to `position`.
+/// Streams of a variant: steps, and transfers that go beside them.
+inline constexpr uint32_t streamCount = 2;
+
+/// Wait until `stream` of `rank` has come to `position`.
 struct Awaited {
   uint32_t rank;
+  uint32_t stream;
   uint32_t position;
 };
 
@@ -45,7 +55,7 @@ enum class OpKind : uint8_t { launch, matmul, transfer };
 struct Op {
   OpKind kind;
   bool barrier = false;
-  /// Whether a peer waits for the position of this barrier.
+  /// Whether a peer or the other stream waits for the position of this barrier.
   bool publishes = false;
   uint32_t step = 0;
   uint32_t index = 0; // into launches, matmuls or transfers
@@ -117,6 +127,9 @@ SizeLists makeSizeLists(const plan::LoadedPlan &plan, const schema::VariantT &va
 /// Where things are on the rank that is prepared.
 struct RankView {
   uint32_t rank;
+  /// Which stream's steps are prepared; and whether there are two: if not, stream 0 takes all steps.
+  uint32_t stream = 0;
+  bool hasStreams = false;
   /// Arena of each rank.
   std::function<std::byte *(uint32_t rank)> arena;
   std::function<std::byte *(uint32_t state)> state;
@@ -124,7 +137,7 @@ struct RankView {
   std::function<Result<uint32_t>(const schema::MatmulT &matmul, const std::byte *weight)> bindMatmul;
 };
 
-/// Prepares a checked variant for a rank. `sizes` must stay where it is.
+/// Prepares a checked variant for a stream of a rank. `sizes` must stay where it is.
 Result<PreparedVariant> prepareVariant(const plan::LoadedPlan &plan, const schema::VariantT &variant,
                                        const SizeLists &sizes, const RankView &view);
 

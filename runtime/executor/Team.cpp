@@ -19,8 +19,8 @@ void RunState::fail(const Failure &why) {
   stop.store(1, std::memory_order_seq_cst);
 }
 
-Team::Team(uint32_t rank, uint32_t workerCount, RunState &state)
-    : ownRank(rank), workerCount(workerCount), state(state) {
+Team::Team(uint32_t rank, uint32_t stream, uint32_t workerCount, RunState &state)
+    : ownRank(rank), ownStream(stream), workerCount(workerCount), state(state) {
   for (uint32_t i = 0; i != workerCount; ++i) {
     members.push_back(std::make_unique<Worker>());
     members.back()->index = i;
@@ -85,7 +85,7 @@ void Team::work(Worker &worker, std::optional<uint32_t> cpu) {
 
 void Team::walk(Worker &worker, const PreparedVariant &variant) {
   if (worker.index == 0)
-    comm::publish(state.transport->progress(ownRank), state.base + 1);
+    comm::publish(state.transport->progress(ownRank, ownStream), state.base + 1);
   for (const Op &op : variant.ops) {
     if (op.barrier && !meet(worker, op))
       return;
@@ -96,7 +96,7 @@ void Team::walk(Worker &worker, const PreparedVariant &variant) {
         nanosleep(&delay, nullptr);
       }
     }
-    if (op.awaitedCount != 0 && !awaitPeers(variant, op))
+    if (op.awaitedCount != 0 && !awaitOthers(variant, op))
       return;
     if (state.isTraced) {
       int64_t begin = trace::now();
@@ -108,7 +108,7 @@ void Team::walk(Worker &worker, const PreparedVariant &variant) {
     }
     worker.activity.store(worker.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
-  // The last meeting: all steps of this rank are done.
+  // The last meeting: all steps of this stream are done.
   Op end{};
   end.step = state.steps;
   end.publishes = true;
@@ -137,15 +137,15 @@ bool Team::meet(Worker &worker, const Op &op) {
     }
   }
   if (op.publishes && worker.index == 0)
-    comm::publish(state.transport->progress(ownRank), state.base + 1 + op.step);
+    comm::publish(state.transport->progress(ownRank, ownStream), state.base + 1 + op.step);
   return true;
 }
 
-bool Team::awaitPeers(const PreparedVariant &variant, const Op &op) {
+bool Team::awaitOthers(const PreparedVariant &variant, const Op &op) {
   for (uint32_t i = 0; i != op.awaitedCount; ++i) {
     const Awaited &awaited = variant.awaited[op.firstAwaited + i];
-    comm::WaitOutcome outcome =
-        comm::await(state.transport->progress(awaited.rank), state.base + 1 + awaited.position, state.policy);
+    comm::WaitOutcome outcome = comm::await(state.transport->progress(awaited.rank, awaited.stream),
+                                            state.base + 1 + awaited.position, state.policy);
     if (outcome == comm::WaitOutcome::reached)
       continue;
     if (outcome != comm::WaitOutcome::stopped)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The worker threads of one rank, and the state that the threads of a process share while a variant runs.
+// The worker threads of one stream of a rank, and the state that the threads of a process share while a variant runs.
 
 #ifndef MUSTER_RUNTIME_EXECUTOR_TEAM_H
 #define MUSTER_RUNTIME_EXECUTOR_TEAM_H
@@ -63,7 +63,7 @@ private:
   std::atomic<uint32_t> failing{none};
 };
 
-/// One rank's workers. Threads begin in `start` and end once `RunState::stop` is set.
+/// The workers of one stream of a rank. Threads begin in `start` and end once `RunState::stop` is set.
 class Team {
 public:
   struct Worker {
@@ -79,7 +79,7 @@ public:
     std::thread thread;
   };
 
-  Team(uint32_t rank, uint32_t workerCount, RunState &state);
+  Team(uint32_t rank, uint32_t stream, uint32_t workerCount, RunState &state);
   ~Team();
   Team(const Team &) = delete;
 
@@ -91,9 +91,10 @@ public:
   void wakeAll();
 
   uint32_t rank() const { return ownRank; }
+  uint32_t stream() const { return ownStream; }
   std::vector<std::unique_ptr<Worker>> &workers() { return members; }
   const std::vector<std::unique_ptr<Worker>> &workers() const { return members; }
-  /// The variants of this rank: [entry][variant]. Filled before start.
+  /// What the stream runs of the variants: [entry][variant]. Filled before start.
   std::vector<std::vector<PreparedVariant>> variants;
   /// The sizes of their launches. Caller's thread, between runs: filled from the slots of a step.
   std::vector<std::vector<SizeLists>> sizes;
@@ -104,7 +105,7 @@ private:
   void walk(Worker &worker, const PreparedVariant &variant);
   bool runOp(Worker &worker, const PreparedVariant &variant, const Op &op);
   bool meet(Worker &worker, const Op &op);
-  bool awaitPeers(const PreparedVariant &variant, const Op &op);
+  bool awaitOthers(const PreparedVariant &variant, const Op &op);
   void runTransfer(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);
   /// Bytes of all boxes of a transfer on this rank.
   int64_t pulledBytes(const PreparedVariant &variant, const PreparedTransfer &transfer) const;
@@ -112,6 +113,7 @@ private:
   void reduce(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);
 
   uint32_t ownRank;
+  uint32_t ownStream;
   uint32_t workerCount;
   RunState &state;
   std::vector<std::unique_ptr<Worker>> members;

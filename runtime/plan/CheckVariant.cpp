@@ -436,6 +436,8 @@ Status VariantCheck::checkStep(const schema::StepT &step) {
   if (step.location >= plan.locations.size())
     return Status::error(2102, "expected a location below {} in step {} of variant {} but got {}",
                          plan.locations.size(), current, variant.name, step.location);
+  if (step.stream > (step.action.AsTransfer() ? 1 : 0))
+    return Status::error(2127, "expected stream 0, or 1 of a transfer, in {} but got {}", place(), step.stream);
   switch (step.action.type) {
   case schema::Action::Launch:
     return checkLaunch(*step.action.AsLaunch());

@@ -6,7 +6,7 @@
 //   - launches fit their kernels (E2111); no weight is written (E2112); matrix products (E2118) and the boxes of
 //     transfers (E2116) stay inside their spans for all coordinates and sizes; transfers are well formed (E2117)
 //   - what a step writes does not overlap its other operands, except where a launch names the same span twice (E2119)
-//   - waits and acknowledgements name earlier steps (E2120)
+//   - waits and acknowledgements name earlier steps (E2120); streams are 0, or 1 for transfers (E2127)
 //   - every byte that is read was written before, or is an input (E2113)
 //   - steps that touch the same bytes, one of them writing, are ordered by waits, transitively (E2114)
 //   - a step that overwrites what peers read in an earlier transfer knows that they have: it, or a step that it waits

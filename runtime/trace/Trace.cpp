@@ -34,7 +34,7 @@ std::string slice(const schema::PlanT &plan, const Track &track, const Event &ev
   const schema::StepT &step = *variant.steps[event.step];
   return fmt::format(
       R"({{"ph":"X","pid":{},"tid":{},"ts":{:.3f},"dur":{:.3f},"name":{},"args":{{"step":{},"kind":{},"variant":{}}}}})",
-      track.rank, track.worker, static_cast<double>(event.begin - origin) / 1000.0,
+      track.rank, track.thread, static_cast<double>(event.begin - origin) / 1000.0,
       static_cast<double>(event.end - event.begin) / 1000.0, quoted(plan.locations[step.location]), event.step,
       quoted(kindOf(plan, step)), quoted(variant.name));
 }
@@ -61,9 +61,9 @@ Status writeChromeJson(const std::string &path, const schema::PlanT &plan, std::
   };
   std::fwrite(line.data(), 1, line.size(), file.get());
   for (const Track *track : tracks) {
-    if (track->worker == 0)
+    if (track->thread == 0)
       write(metadata("process_name", track->rank, 0, fmt::format("rank {}", track->rank)));
-    write(metadata("thread_name", track->rank, track->worker, fmt::format("worker {}", track->worker)));
+    write(metadata("thread_name", track->rank, track->thread, track->name));
     for (const Event &event : track->events)
       write(slice(plan, *track, event, origin));
   }

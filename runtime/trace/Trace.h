@@ -30,10 +30,14 @@ struct Event {
   uint32_t step;
 };
 
-/// Events of one worker. Written by its thread, read when no step runs.
+/// Events of one thread. Written by it, read when no step runs.
 class Track {
 public:
-  Track(uint32_t rank, uint32_t worker, uint64_t capacity) : rank(rank), worker(worker) { events.reserve(capacity); }
+  /// `thread`: a number of its own among the rank's. `name`: for people.
+  Track(uint32_t rank, uint32_t thread, std::string name, uint64_t capacity)
+      : rank(rank), thread(thread), name(std::move(name)) {
+    events.reserve(capacity);
+  }
 
   void record(const Event &event) {
     if (events.size() != events.capacity())
@@ -43,12 +47,13 @@ public:
   }
 
   uint32_t rank;
-  uint32_t worker;
+  uint32_t thread;
+  std::string name;
   std::vector<Event> events;
   uint64_t dropped = 0;
 };
 
-/// Writes `tracks` to `path`: a process a rank, a thread a worker, a slice a step named after its layer, with the
+/// Writes `tracks` to `path`: a process a rank, a thread a track, a slice a step named after its layer, with the
 /// step's kind and number as arguments. Errors: E2416.
 Status writeChromeJson(const std::string &path, const schema::PlanT &plan, std::span<const Track *const> tracks);
 

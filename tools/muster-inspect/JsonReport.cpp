@@ -19,6 +19,7 @@ Json bindingOf(const Describe &describe, const char *role, const schema::Binding
 Json stepOf(const Describe &describe, const schema::StepT &step, const schema::VariantT &variant) {
   Json json = {{"action", describe.action(step)}, {"location", describe.location(step)}, {"waits", step.waits}};
   json["acknowledgements"] = step.acknowledgements;
+  json["stream"] = step.stream;
   Json operands = Json::array();
   if (const schema::LaunchT *launch = step.action.AsLaunch()) {
     json["kind"] = "launch";

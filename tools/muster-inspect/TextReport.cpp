@@ -264,6 +264,8 @@ void TextReport::stepList(const schema::VariantT &variant) {
       waits = fmt::format("  waits {}", fmt::join(step.waits, " "));
     if (!step.acknowledgements.empty())
       waits += fmt::format("  acknowledged {}", fmt::join(step.acknowledgements, " "));
+    if (step.stream != 0)
+      waits += fmt::format("  stream {}", step.stream);
     uint64_t moved = describe.transferBytes(step, variant);
     line("    {:>4}  {:<44} {}{}{}", i, describe.action(step), describe.location(step),
          moved ? fmt::format("  at most {}", bytes(moved)) : "", waits);

@@ -157,6 +157,8 @@ LogicalResult TransferOp::verify() {
 }
 
 LogicalResult TransferStepOp::verify() {
+  if (getStream() > 1) // (C8); as it is unsigned
+    return emitOpError() << "expected stream 0 or 1 but got " << static_cast<int64_t>(getStream());
   MeshAttr mesh = getMesh(*this);
   if (!mesh)
     return emitOpError() << "cannot be checked without a mesh";

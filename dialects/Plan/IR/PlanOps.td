@@ -327,18 +327,25 @@ def Plan_MatmulStepOp : Plan_Step<"matmul_step"> {
 }
 def Plan_TransferStepOp : Plan_Step<"transfer_step", [AttrSizedOperandSegments]> {
   let summary = "A step that moves elements between spans, as `plan.transfer`";
-  let description = "(C2), (C6) and (C7) as there.";
+  let description = [{
+    (C2), (C6) and (C7) as there. `stream 1`: the step may run beside those between it and the first that waits for it; filled by `assign-streams`.
+
+    Constraints:
+    - (C8) `stream` is 0 or 1.
+  }];
   let arguments = (ins Plan_SpanType:$source, Plan_SpanType:$destination, Variadic<Index>:$sizes,
                        Variadic<Plan_CountsOrOffsets>:$counts, StrAttr:$kind,
                        StrArrayAttr:$axes, OptionalAttr<Muster_ReductionKindAttr>:$reduction, AffineMapAttr:$extents,
                        AffineMapAttr:$source_offset, AffineMapAttr:$source_strides, AffineMapAttr:$destination_offset,
                        AffineMapAttr:$destination_strides, OptionalAttr<DenseI64ArrayAttr>:$sources,
-                       OptionalAttr<DenseI64ArrayAttr>:$waits, OptionalAttr<DenseI64ArrayAttr>:$acknowledgements);
+                       OptionalAttr<DenseI64ArrayAttr>:$waits, OptionalAttr<DenseI64ArrayAttr>:$acknowledgements,
+                       DefaultValuedAttr<I64Attr, "0">:$stream);
   let assemblyFormat = [{
     $kind $source `->` $destination `on` $axes (`reduce` $reduction^)? `sizes` `(` $sizes `)`
     (`counts` `(` $counts^ `:` type($counts) `)`)? `box` $extents
     `from` $source_offset $source_strides `to` $destination_offset $destination_strides (`sources` $sources^)?
-    (`waits` $waits^)? (`acknowledgements` $acknowledgements^)? attr-dict `:` type($source) `->` type($destination)
+    (`waits` $waits^)? (`acknowledgements` $acknowledgements^)? (`stream` $stream^)? attr-dict
+    `:` type($source) `->` type($destination)
   }];
   let hasVerifier = 1;
 }

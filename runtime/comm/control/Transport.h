@@ -28,8 +28,8 @@ public:
 
   /// The arena of `rank` as mapped in this process; writable for own ranks only.
   virtual std::byte *arena(uint32_t rank) const = 0;
-  /// The progress word of `rank`; written by it alone.
-  virtual ProgressWord &progress(uint32_t rank) = 0;
+  /// The progress word of a stream (0 or 1) of `rank`; written by it alone.
+  virtual ProgressWord &progress(uint32_t rank, uint32_t stream) = 0;
 
   /// A rank whose process has ended without saying so.
   virtual std::optional<uint32_t> lostRank() = 0;

@@ -9,7 +9,7 @@ Result<std::unique_ptr<LocalGroup>> LocalGroup::make(uint32_t ranks, uint64_t ar
     MUSTER_ASSIGN_OR_RETURN(device::Arena arena, device::Arena::makePrivate(arenaBytes, "an arena"));
     group->arenas.push_back(std::move(arena));
   }
-  group->words = std::make_unique<ProgressWord[]>(ranks);
+  group->words = std::make_unique<ProgressWord[]>(2 * size_t(ranks));
   return group;
 }
 

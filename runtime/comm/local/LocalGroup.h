@@ -30,7 +30,7 @@ public:
   uint32_t firstOwn() const override { return 0; }
   uint32_t ownCount() const override { return ranks(); }
   std::byte *arena(uint32_t rank) const override { return arenas[rank].data(); }
-  ProgressWord &progress(uint32_t rank) override { return words[rank]; }
+  ProgressWord &progress(uint32_t rank, uint32_t stream) override { return words[2 * rank + stream]; }
   std::optional<uint32_t> lostRank() override { return std::nullopt; }
 
 private:

@@ -20,7 +20,7 @@ namespace muster::comm {
 namespace {
 
 constexpr uint32_t segmentReady = 0x4d535247; // "MSRG"
-constexpr uint32_t segmentVersion = 3;
+constexpr uint32_t segmentVersion = 4;
 constexpr size_t textBytes = 480;
 
 uint64_t roundUp(uint64_t value) { return (value + 63) / 64 * 64; }
@@ -51,7 +51,7 @@ struct alignas(64) Head {
 
 /// What a rank shows to its peers. Only it writes.
 struct alignas(64) ShmGroup::Block {
-  ProgressWord progress;
+  ProgressWord progress[2]; // by stream
   /// Counts the barriers and exchanges that this rank has come to.
   ProgressWord phase;
   int64_t process;
@@ -89,7 +89,7 @@ ShmGroup::Record &ShmGroup::record(uint32_t rank, uint32_t parity) const {
 }
 int64_t *ShmGroup::fields(Record &record) const { return reinterpret_cast<int64_t *>(&record + 1); }
 
-ProgressWord &ShmGroup::progress(uint32_t rank) { return block(rank).progress; }
+ProgressWord &ShmGroup::progress(uint32_t rank, uint32_t stream) { return block(rank).progress[stream]; }
 
 // ---- meeting
 
@@ -192,6 +192,13 @@ Status ShmGroup::checkAgreement() const {
                            other.pages);
   }
   return Status::ok();
+}
+
+bool ShmGroup::haveTransferThreads() const {
+  for (uint32_t rank = 0; rank != options.ranks; ++rank)
+    if (!block(rank).agreement.hasTransferThread)
+      return false;
+  return true;
 }
 
 Result<std::unique_ptr<ShmGroup>> ShmGroup::join(const ShmOptions &options) {
@@ -305,7 +312,8 @@ void ShmGroup::abort(const Status &why) {
     own.causeNumber.store(static_cast<uint32_t>(why.number()), std::memory_order_release);
   }
   for (uint32_t rank = 0; rank != options.ranks; ++rank) {
-    wakeAll(block(rank).progress);
+    for (ProgressWord &word : block(rank).progress)
+      wakeAll(word);
     wakeAll(block(rank).phase);
   }
 }

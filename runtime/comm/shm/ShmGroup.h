@@ -27,6 +27,8 @@ struct Agreement {
   /// Of the sequence of collectives that the plan issues.
   std::array<uint8_t, 16> collectiveSignature{};
   uint64_t pages = 0;
+  /// Not agreed on but made known: see ShmGroup::haveTransferThreads.
+  bool hasTransferThread = false;
 };
 
 struct ShmOptions {
@@ -56,7 +58,9 @@ public:
   uint32_t firstOwn() const override { return options.rank; }
   uint32_t ownCount() const override { return 1; }
   std::byte *arena(uint32_t rank) const override { return arenas[rank].data(); }
-  ProgressWord &progress(uint32_t rank) override;
+  ProgressWord &progress(uint32_t rank, uint32_t stream) override;
+  /// Whether every rank said hasTransferThread when it came.
+  bool haveTransferThreads() const;
   std::optional<uint32_t> lostRank() override;
 
   /// For WaitPolicy: whether a peer has died or aborted. `context` is the group.

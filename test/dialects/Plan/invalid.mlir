@@ -169,6 +169,17 @@ plan.entry @transfer_step_c2_two_dims_a_count inputs [] results [] {
 
 // -----
 muster.mesh @mesh <["tp" = 2]>
+plan.entry @transfer_step_c8_two_streams inputs [] results [] {
+  plan.variant "all" bounds {} arena 64 {
+    %x = plan.span() : !plan.span<tensor<3xf32>>
+    // expected-error @+1 {{expected stream 0 or 1 but got 2}}
+    plan.transfer_step "copy" %x -> %x on [] sizes() box affine_map<(a, b) -> (3)> from affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)>
+        to affine_map<(a, b) -> (0)> affine_map<(a, b) -> (1)> stream 2 : !plan.span<tensor<3xf32>> -> !plan.span<tensor<3xf32>>
+  }
+}
+
+// -----
+muster.mesh @mesh <["tp" = 2]>
 func.func @record_c1_axes_of_the_mesh() {
   // expected-error @+1 {{expected distinct axes of the mesh but got 'dp'}}
   %0 = plan.record "t" on ["dp"] bound 8 : !muster.counts<[dp], tokens, @step>

@@ -77,10 +77,10 @@ plan.entry @on_spans inputs [] results [] {
     plan.matmul_step %x, %w -> %y rows %t accumulate waits [] : !plan.span<tensor<?x17xf32>>, !plan.span<tensor<65x17xf32>> -> !plan.span<tensor<?x65xf32>>
     // CHECK: plan.launch_step @double(%[[Y]]) sizes(%{{.*}}) writes [0] waits [0] acknowledgements [0] :
     plan.launch_step @double(%y) sizes(%t) writes [0] waits [0] acknowledgements [0] : !plan.span<tensor<?x65xf32>>
-    // CHECK: plan.transfer_step "all_reduce" %[[Y]] -> %[[Y]] on ["tp"] reduce <max> sizes(%{{.*}}) box
+    // CHECK: plan.transfer_step "all_reduce" %[[Y]] -> %[[Y]] on ["tp"] reduce <max> sizes(%{{.*}}) box {{.*}} waits [1] stream 1 :
     plan.transfer_step "all_reduce" %y -> %y on ["tp"] reduce <max> sizes(%t) box affine_map<(a, b)[n] -> (n)> from affine_map<(a, b)[n] -> (0)>
         affine_map<(a, b)[n] -> (65)> to affine_map<(a, b)[n] -> (0)> affine_map<(a, b)[n] -> (65)>
-        : !plan.span<tensor<?x65xf32>> -> !plan.span<tensor<?x65xf32>>
+        waits [1] stream 1 : !plan.span<tensor<?x65xf32>> -> !plan.span<tensor<?x65xf32>>
   }
 }
 

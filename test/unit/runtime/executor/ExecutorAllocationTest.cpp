@@ -96,6 +96,24 @@ TEST(Allocation, NoneInStepsOf500Lengths) {
   }
 }
 
+/// The reduction on a thread of its own.
+TEST(Allocation, NoneInTwoStreams) {
+  PlanBuilder builder({{"tp", 2}});
+  buildLayer(builder, 96, schema::Packing::BlockedN64K16, 200);
+  builder.plan.entries[0]->variants[0]->steps.back()->stream = 1;
+  executor::ExecutorOptions options;
+  options.transferThreads = executor::TransferThreads::always;
+  options.trace = true;
+  auto executor = create(load(builder.write(scratchFolder(), "streams")), options);
+  ASSERT_NE(executor, nullptr);
+  ASSERT_TRUE(executor->stats().transferThreads);
+  std::vector<float> x = randomValues(200 * features, 1), y(200 * features);
+  std::vector<std::vector<int64_t>> records;
+  for (int64_t tokens = 0; tokens <= 200; ++tokens)
+    records.push_back({tokens});
+  expectNoAllocations(*executor, records, x, y);
+}
+
 /// Ranks with other numbers of rows in each step.
 TEST(Allocation, NoneInRaggedSteps) {
   PlanBuilder builder({{"dp", 3}});

@@ -84,6 +84,37 @@ TEST(Shm, EqualsThreadsToTheBit) {
     }
 }
 
+// Transfers on threads of their own, where all ranks have one; else on none.
+TEST(Shm, StreamsEqualOneWalk) {
+  for (uint32_t seed = 0; seed != 12; ++seed) {
+    RandomSteps steps(3, seed);
+    PlanBuilder builder({{"tp", steps.ranks}});
+    steps.build(builder);
+    assignStreams(*builder.plan.entries[0]->variants[0], seed);
+    std::string path = builder.write(scratchFolder(), "shmstreams");
+    std::vector<float> x = randomValues(steps.ranks * steps.width, seed);
+    std::vector<std::vector<float>> expected = steps.reference(x);
+    auto body = [&](uint32_t rank) {
+      ExecutorOptions options = shmOptions("streams", rank);
+      options.workersPerRank = 1 + seed % 2;
+      options.delaySeed = seed % 3;
+      options.transferThreads =
+          seed % 4 == 3 && rank == 1 ? executor::TransferThreads::never : executor::TransferThreads::always;
+      auto executor = join(path, options);
+      if (!executor)
+        return expect(executor.status(), 0) + 1;
+      if ((*executor)->stats().transferThreads != (seed % 4 != 3))
+        return 2;
+      for (int run = 0; run != 10; ++run)
+        if (runOnce(**executor, {}, x) != expected[0])
+          return 3;
+      return testing::Test::HasFailure() ? 4 : 0;
+    };
+    EXPECT_EQ(runProcesses(3, body), (std::vector<int>{0, 0, 0})) << "seed " << seed;
+  }
+  EXPECT_TRUE(leavesNothing("streams"));
+}
+
 TEST(Shm, RanksAgreeOnRecordsAndRefusals) {
   std::string layer = layerPlan("shmrecords", 2, 64, schema::Packing::RowMajor);
   auto body = [&](uint32_t rank) {
@@ -182,11 +213,16 @@ TEST(Shm, AbsentRankIsNamed) {
   EXPECT_EQ(join(layer, options).status().number(), 2401);
 }
 
+class ShmStreams : public testing::TestWithParam<uint8_t> {};
+INSTANTIATE_TEST_SUITE_P(Shm, ShmStreams, testing::Values(uint8_t(0), uint8_t(1)));
+
 // A rank is killed in the middle of a step: the others return within a fraction of the deadline.
-TEST(Shm, KilledRankIsNoticedAtOnce) {
-  std::string plan = dawdlePlan("shmkill", 3);
+TEST_P(ShmStreams, KilledRankIsNoticedAtOnce) {
+  std::string plan = dawdlePlan("shmkill", 3, GetParam());
   auto body = [&](uint32_t rank) {
-    auto executor = join(plan, shmOptions("kill", rank));
+    ExecutorOptions options = shmOptions("kill", rank);
+    options.transferThreads = executor::TransferThreads::always;
+    auto executor = join(plan, options);
     if (!executor)
       return 1;
     std::vector<float> x{0, 5000, 0};
@@ -208,11 +244,12 @@ TEST(Shm, KilledRankIsNoticedAtOnce) {
   EXPECT_TRUE(leavesNothing("kill"));
 }
 
-TEST(Shm, StoppedRankEndsTheRunAtTheDeadline) {
-  std::string plan = dawdlePlan("shmstop", 3);
+TEST_P(ShmStreams, StoppedRankEndsTheRunAtTheDeadline) {
+  std::string plan = dawdlePlan("shmstop", 3, GetParam());
   auto body = [&](uint32_t rank) {
     ExecutorOptions options = shmOptions("stop", rank);
     options.deadlineMs = 1000; // room for a busy machine
+    options.transferThreads = executor::TransferThreads::always;
     auto executor = join(plan, options);
     if (!executor)
       return 1;

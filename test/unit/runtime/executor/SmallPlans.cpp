@@ -146,7 +146,107 @@ std::vector<float> ringReference(uint32_t ranks, uint32_t width, uint32_t rounds
   return s;
 }
 
-std::string dawdlePlan(const std::string &name, uint32_t ranks) {
+RandomSteps::RandomSteps(uint32_t ranks, uint32_t seed) : ranks(ranks) {
+  std::mt19937 random(seed);
+  width = random() % 4 == 0 ? 1200 : 1 + random() % 40;
+  for (uint32_t span = 1; span != spans; ++span)
+    steps.push_back({affine, 0, span});
+  for (uint32_t count = 5 + random() % 30; steps.size() != count;) {
+    uint32_t from = random() % spans, to = (from + 1 + random() % (spans - 1)) % spans;
+    steps.push_back({static_cast<Kind>(random() % 4), from, to});
+  }
+}
+
+void RandomSteps::build(PlanBuilder &builder) const {
+  uint32_t one = builder.constant(1), size = builder.constant(width), kernel = builder.kernel("affine", 2, 2);
+  schema::EntryT &entry = builder.addEntry("step");
+  uint64_t bytes = (uint64_t(width) * 4 + 63) / 64 * 64;
+  schema::VariantT &variant = builder.addVariant(entry, "any", spans * bytes);
+  auto addPort = [&](std::vector<std::unique_ptr<schema::PortT>> &ports, const std::string &name) {
+    std::vector<AmountPtr> dims;
+    dims.push_back(amount(int64_t(ranks) * width));
+    builder.addPort(ports, name, std::move(dims), {{0}});
+  };
+  addPort(entry.inputs, "x");
+  variant.inputs.emplace_back(0, bytes);
+  for (uint32_t span = 0; span != spans; ++span) {
+    addPort(entry.results, "y" + std::to_string(span));
+    variant.results.emplace_back(span * bytes, bytes);
+  }
+  std::vector<int32_t> left;
+  for (uint32_t rank = 0; rank != ranks; ++rank)
+    left.push_back(static_cast<int32_t>((rank + ranks - 1) % ranks));
+  std::vector<std::vector<bool>> before, acknowledged;
+  auto add = [](std::vector<bool> &set, const std::vector<bool> &other) {
+    for (size_t i = 0; i != other.size(); ++i)
+      set[i] = set[i] || other[i];
+  };
+  for (uint32_t j = 0; j != steps.size(); ++j) {
+    const Step &step = steps[j];
+    std::vector<uint32_t> waits, acknowledgements;
+    before.emplace_back(j + 1);
+    acknowledged.emplace_back(j + 1);
+    for (uint32_t i = j; i-- != 0;) {
+      bool meets = steps[i].to == step.from || steps[i].to == step.to || steps[i].from == step.to;
+      if (!meets || before[j][i])
+        continue;
+      waits.push_back(i);
+      add(before[j], before[i]);
+      add(acknowledged[j], acknowledged[i]);
+      before[j][i] = true;
+    }
+    for (uint32_t i = 0; i != j; ++i)
+      if (steps[i].kind >= shift && steps[i].from == step.to && !acknowledged[j][i]) {
+        acknowledgements.push_back(i);
+        acknowledged[j][i] = true;
+      }
+    schema::Binding from = arena(step.from * bytes, bytes), to = arena(step.to * bytes, bytes);
+    if (step.kind == affine) {
+      builder.launch(variant, kernel, {{from}, {to, true}}, {one, size}, nullptr, waits, acknowledgements);
+      continue;
+    }
+    PlanBuilder::TransferSpec spec{"move", {}, from, to, amount(0), amount(0), {}};
+    if (step.kind != copy)
+      spec.group = {0};
+    if (step.kind == shift)
+      spec.sources = left;
+    if (step.kind == sum)
+      spec.reduction = schema::Reduction::Sum;
+    spec.box.push_back(dim(amount(width), 1, 1));
+    builder.transfer(variant, std::move(spec), waits, acknowledgements);
+  }
+}
+
+std::vector<std::vector<float>> RandomSteps::reference(const std::vector<float> &x) const {
+  std::vector<std::vector<float>> values(spans, std::vector<float>(x.size()));
+  values[0] = x;
+  for (const Step &step : steps) {
+    const std::vector<float> &from = values[step.from];
+    for (uint32_t rank = 0; rank != ranks; ++rank)
+      for (uint32_t i = 0; i != width; ++i) {
+        float &to = values[step.to][rank * width + i];
+        float own = from[rank * width + i];
+        if (step.kind == sum)
+          to = 0;
+        for (uint32_t peer = 0; step.kind == sum && peer != ranks; ++peer)
+          to = peer == 0 ? from[i] : to + from[peer * width + i];
+        if (step.kind != sum)
+          to = step.kind == affine ? 2.0f * own + 1.0f
+               : step.kind == copy ? own
+                                   : from[(rank + ranks - 1) % ranks * width + i];
+      }
+  }
+  return values;
+}
+
+void assignStreams(schema::VariantT &variant, uint32_t seed) {
+  std::mt19937 random(seed);
+  uint32_t share = 1 + random() % 4;
+  for (auto &step : variant.steps)
+    step->stream = step->action.AsTransfer() && random() % 4 < share;
+}
+
+std::string dawdlePlan(const std::string &name, uint32_t ranks, uint8_t stream) {
   PlanBuilder builder({{"tp", ranks}});
   uint32_t dawdle = builder.kernel("dawdle", 2, 0);
   schema::EntryT &entry = builder.addEntry("step");
@@ -163,6 +263,7 @@ std::string dawdlePlan(const std::string &name, uint32_t ranks) {
                                    amount(0),    {},  schema::Reduction::Sum};
   reduce.box.push_back(dim(amount(1), 1, 1));
   builder.transfer(variant, std::move(reduce), {slow});
+  variant.steps.back()->stream = stream;
   return builder.write(scratchFolder(), name);
 }
 

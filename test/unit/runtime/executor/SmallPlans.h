@@ -39,8 +39,29 @@ std::vector<double> layerReference(uint32_t ranks, uint64_t hiddenPerRank, const
 void buildRing(PlanBuilder &builder, uint32_t width, uint32_t rounds);
 std::vector<float> ringReference(uint32_t ranks, uint32_t width, uint32_t rounds, const std::vector<float> &x);
 
-/// Sleeps x[rank] ms on each rank, then sums over all ranks. Input [ranks] sharded, result [1].
-std::string dawdlePlan(const std::string &name, uint32_t ranks);
+/// Kernels, local copies, shifts and sums over all ranks at random, on four spans of `width` floats that they overwrite
+/// again and again; each waits for what it must, and nothing that follows from other waits. Input [ranks * width] and
+/// four results like it, sharded. The results in plain loops.
+struct RandomSteps {
+  RandomSteps(uint32_t ranks, uint32_t seed);
+  void build(PlanBuilder &builder) const;
+  std::vector<std::vector<float>> reference(const std::vector<float> &x) const;
+
+  static constexpr uint32_t spans = 4;
+  enum Kind : uint32_t { affine, copy, shift, sum };
+  struct Step {
+    Kind kind;
+    uint32_t from, to;
+  };
+  uint32_t ranks, width;
+  std::vector<Step> steps;
+};
+
+/// Puts transfers into stream 1 at random.
+void assignStreams(schema::VariantT &variant, uint32_t seed);
+
+/// Sleeps x[rank] ms on each rank, then sums over all ranks, in stream `stream`. Input [ranks] sharded, result [1].
+std::string dawdlePlan(const std::string &name, uint32_t ranks, uint8_t stream = 0);
 
 /// Forks a process for each rank, calls `body(rank)` in it and returns the exit codes (128 + signal for one that was
 /// killed).
