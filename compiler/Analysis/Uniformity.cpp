@@ -211,6 +211,12 @@ void Uniformity::visit(Operation &op) {
       .Case([&](OwnOffsetOp own) {
         addGroup(varying.elements, axesOf(own.getOffsets().getType().getAxes()), own.getLoc());
       })
+      .Case([&](nn::GatherRowsOp own) { // as many rows as are looked up, however many the table has
+        auto table = cast<RankedTensorType>(own.getTable().getType());
+        varying.sizes = of(own.getIndices()).sizes;
+        if (table.isDynamicDim(1))
+          varying.sizes.add(of(own.getTable()).sizes);
+      })
       .Case([&](FirstRowOp own) {
         for (AxisRefAttr axis : own.getRows().getAxes())
           addAxis(varying.elements, getAxisName(axis), own.getLoc());

@@ -309,3 +309,26 @@ func.func @positive_size_of_a_shard(%x: tensor<?x4xf32> {muster.layout = #muster
   }
   return %y : tensor<?x4xf32>
 }
+
+// -----
+
+// Of a table of which each rank has as many rows as are its own.
+muster.mesh @m <["sp" = 2]>
+func.func @positive_rows_of_a_ragged_table(%table: tensor<?x4xf32> {muster.layout = #muster.layout<[t/sp : tokens @step, i]>}, %ids: tensor<?xi32> {muster.layout = #muster.layout<[r]>}) -> tensor<?x4xf32> {
+  %first = muster.first_row of <[t/sp : tokens @step]>
+  %e = nn.gather_rows %table[%ids] first %first : tensor<?x4xf32>, tensor<?xi32> -> tensor<?x4xf32>
+  %y = muster.all_reduce %e sum on "sp" : tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
+// Of columns of a number of its own: a sum of what is not of one size.
+muster.mesh @m <["sp" = 2]>
+// expected-note @+1 {{the size differs over 'sp' from here on}}
+func.func @negative_columns_of_a_ragged_table(%table: tensor<8x?xf32> {muster.layout = #muster.layout<[v, t/sp : tokens @step]>}, %ids: tensor<?xi32> {muster.layout = #muster.layout<[r]>}) -> tensor<?x?xf32> {
+  %e = nn.gather_rows %table[%ids] : tensor<8x?xf32>, tensor<?xi32> -> tensor<?x?xf32>
+  // expected-error @+1 {{E1223}}
+  %y = muster.all_reduce %e sum on "sp" : tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
