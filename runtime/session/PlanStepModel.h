@@ -12,6 +12,9 @@
 // Values count from the group's first row, sequence and page. A process gives the batches of the groups whose ranks it
 // runs.
 //
+// Two-batch overlap: the entry may take the batch of each group in two halves, with the inputs of StepPorts.h; they are
+// cut here as BatchSplit.h says. The result has the rows of both, the first half's first.
+//
 // Sequence parallelism: where t alone is a vector, the rows of one batch are spread over the positions of its axes, as
 // evenly as they go: `evenShare`. Ports have the rank's rows or all of them.
 //
@@ -24,15 +27,14 @@
 
 #include "runtime/executor/Executor.h"
 #include "runtime/plan/LoadedPlan.h"
+#include "runtime/session/BatchSplit.h"
 #include "runtime/session/StepModel.h"
+#include "runtime/session/StepPorts.h"
 
+#include <array>
 #include <memory>
-#include <optional>
 
 namespace muster::session {
-
-/// The name of the entry.
-inline constexpr const char *stepEntryName = "step";
 
 /// Memory of caches where the user does not say: this, or what one sequence of the greatest length needs if that is
 /// more, or what a full step of such sequences needs if that is less.
@@ -54,9 +56,6 @@ constexpr int64_t evenShare(int64_t size, int64_t parts, int64_t position) {
   return size / parts + (position < size % parts);
 }
 
-/// The field of the step record that a port's dim is equal to, if it is one; of a field in unequal numbers, their sum.
-std::optional<uint32_t> recordFieldOfDim(const plan::LoadedPlan &plan, const schema::PortDimT &dim);
-
 class PlanStepModel final : public StepModel {
 public:
   /// `executor` runs `plan`. It may be used for other entries between runs. Errors: E2428 where the entry is missing or
@@ -75,38 +74,32 @@ public:
   const float *logits(uint32_t group) const override { return currentLogits[group]; }
 
 private:
-  enum Field : uint32_t { tokenField, startField, sequenceField, rowField };
-
   PlanStepModel() = default;
-  Status bindFields();
-  Status bindPorts();
-  Status bindLogits();
+  void bindGroups();
   Status readLimits();
+  void limitHalves();
   Status readPages();
-  bool isExpected(const schema::PortT &port, uint32_t input) const;
-  bool isRowsOf(const schema::PortDimT &dim, Field field) const;
+  void reserve();
   int64_t boundOfSum(uint32_t field) const;
+  uint32_t boundOf(uint32_t field) const;
   Status check(const StepBatch &batch, uint32_t group) const;
   Status checkValues(const StepBatch &batch, uint32_t group) const;
   Status beginGroups(std::span<const StepBatch *const> batches, std::span<GroupLoad> loads);
   Status agreeLoads(std::span<GroupLoad> loads) const;
+  const StepBatch &partOf(std::span<const StepBatch *const> batches, uint32_t group, uint32_t part) const;
+  Status setInputs(uint32_t rank, const StepPorts::Part &part, const StepBatch &batch);
   Status runAlone(const StepBatch &batch);
   Status takeLogits();
 
   std::shared_ptr<executor::Executor> runner;
   StepLimits stepLimits;
-  uint32_t entry = 0;
-  /// Position among the entry's inputs, in the order of the header comment.
-  uint32_t inputs[6] = {};
-  /// Fields of the record: t, starts, s, r; noField for starts that follow from s.
-  uint32_t fields[4] = {};
+  StepPorts ports;
   uint32_t groupCount = 1;
-  bool isGrouped = false;
-  bool isSpread = false;             // the rows of one batch are in unequal parts
-  std::vector<uint32_t> groupOf;     // by rank
-  std::vector<uint32_t> firstRank;   // by group
-  std::vector<int64_t> record;       // of all ranks of this process, one behind the other where they differ
-  std::vector<comm::StepNote> notes; // by rank of this process
+  std::vector<std::array<StepBatch, 2>> halves; // by group, where the step takes halves
+  std::vector<uint32_t> groupOf;                // by rank
+  std::vector<uint32_t> firstRank;              // by group
+  std::vector<int64_t> record;                  // of all ranks of this process, one behind the other where they differ
+  std::vector<comm::StepNote> notes;            // by rank of this process
   /// The rows of a step are a multiple of this.
   size_t rowMultiple = 1;
   /// tokens, positions and write slots of a step that is padded.

@@ -3,6 +3,8 @@
 
 #include "test/unit/runtime/text/TinyTokenizer.h"
 
+#include <optional>
+
 namespace muster::test {
 
 namespace {
@@ -35,10 +37,33 @@ private:
   AmountPtr ownOf(const Rows &rows) {
     return hasGroups ? amountOfElement(schema::Element::Own, rows.own) : amountOf(rows.own);
   }
-  void addPort(std::vector<std::unique_ptr<schema::PortT>> &ports, const char *name, const Rows &rows, int64_t columns,
-               schema::ElementType element, std::vector<uint8_t> columnAxes = {});
-  void addInput(const char *name, const Rows &rows, uint32_t columns);
-  void addTransfers(const Rows &r, uint32_t computed, schema::Binding own);
+  schema::Binding binding(uint64_t elements) {
+    schema::Span span = take(elements);
+    return arena(span.offset(), span.length());
+  }
+  Rows oneMore(const Rows &rows) {
+    uint32_t one = builder.constant(1);
+    return this->rows(
+        builder.instruction(schema::CountOp::Add, static_cast<int32_t>(rows.own), static_cast<int32_t>(one)),
+        rows.bound + 1);
+  }
+  /// The logits of a batch or a half, and the step that makes them.
+  struct Part {
+    Rows rows;
+    schema::Binding logits;
+    std::optional<uint32_t> offsets; // of the groups' rows, where they are gathered
+    uint32_t last;
+  };
+  void addPort(std::vector<std::unique_ptr<schema::PortT>> &ports, const std::string &name, const Rows &rows,
+               int64_t columns, schema::ElementType element, std::vector<uint8_t> columnAxes = {});
+  schema::Binding addResult(const Rows &r);
+  Part addPart(const std::string &suffix, const Rows &t, const Rows &starts, const Rows &s, const Rows &r,
+               std::vector<uint32_t> waits);
+  void addGather(Part &part);
+  void addReduce(Part &part, schema::Binding result);
+  Rows restOf(const Rows &whole, const Rows &first);
+  void addWhole(const Rows &t, const Rows &r, const Rows &starts, const Rows &s);
+  void addHalves(const Rows &t, const Rows &r);
 
   const StepPlanOptions &options;
   bool hasGroups;
@@ -46,12 +71,16 @@ private:
   PlanBuilder builder;
   schema::EntryT *entry = nullptr;
   schema::VariantT *variant = nullptr;
-  std::vector<Operand> operands;
   uint64_t end = 0;
+  /// Columns of the logits on a rank.
+  int64_t columns = stepPlanVocabulary / (options.dividesColumns ? options.ranks : 1);
+  uint32_t slots = 0, width = 0, vocabulary = 0, cache = 0, kernel = 0;
+  static constexpr uint8_t mine = uint8_t(schema::Element::Own), fixed = uint8_t(schema::Element::Fixed);
 };
 
-void StepPlanMaker::addPort(std::vector<std::unique_ptr<schema::PortT>> &ports, const char *name, const Rows &rows,
-                            int64_t columns, schema::ElementType element, std::vector<uint8_t> columnAxes) {
+void StepPlanMaker::addPort(std::vector<std::unique_ptr<schema::PortT>> &ports, const std::string &name,
+                            const Rows &rows, int64_t columns, schema::ElementType element,
+                            std::vector<uint8_t> columnAxes) {
   std::vector<AmountPtr> dims;
   std::vector<std::vector<uint8_t>> divided = {axes()};
   dims.push_back(amountOf(rows.all));
@@ -64,43 +93,109 @@ void StepPlanMaker::addPort(std::vector<std::unique_ptr<schema::PortT>> &ports, 
     ports.back()->dims[0]->parts = static_cast<int32_t>(rows.own);
 }
 
-void StepPlanMaker::addInput(const char *name, const Rows &rows, uint32_t columns) {
-  addPort(entry->inputs, name, rows, columns, schema::ElementType::I32);
-  variant->inputs.push_back(take(uint64_t(rows.bound) * std::max(columns, 1u)));
-  operands.push_back({arena(variant->inputs.back().offset(), variant->inputs.back().length())});
+/// Where the logits of the step go.
+schema::Binding StepPlanMaker::addResult(const Rows &r) {
+  addPort(entry->results, "logits", r, stepPlanVocabulary, schema::ElementType::F32,
+          options.dividesColumns ? std::vector<uint8_t>{1} : std::vector<uint8_t>{});
+  variant->results.push_back(take(uint64_t(options.logitRows) * static_cast<uint64_t>(columns)));
+  return arena(variant->results[0].offset(), variant->results[0].length());
 }
 
-/// The rows of all groups to every rank, and of those each group's own back, as a maximum over all ranks.
-void StepPlanMaker::addTransfers(const Rows &r, uint32_t computed, schema::Binding own) {
+/// Inputs of a batch or a half, and the kernel that computes its logits.
+StepPlanMaker::Part StepPlanMaker::addPart(const std::string &suffix, const Rows &t, const Rows &starts, const Rows &s,
+                                           const Rows &r, std::vector<uint32_t> waits) {
+  std::vector<Operand> operands;
+  auto addInput = [&](const char *name, const Rows &rows, uint32_t columns) {
+    addPort(entry->inputs, name + suffix, rows, columns, schema::ElementType::I32);
+    variant->inputs.push_back(take(uint64_t(rows.bound) * std::max(columns, 1u)));
+    operands.push_back({arena(variant->inputs.back().offset(), variant->inputs.back().length())});
+  };
+  addInput("tokens", t, 0);
+  addInput("positions", t, 0);
+  addInput("query_starts", starts, 0);
+  addInput("block_table", s, options.pagesPerSequence);
+  addInput("write_slots", t, 0);
+  addInput("logit_rows", r, 0);
+  Part part{r, binding(uint64_t(options.logitRows) * stepPlanVocabulary), {}, 0};
+  operands.push_back({stateBinding(cache), true});
+  operands.push_back({part.logits, true});
+  part.last = builder.launch(*variant, kernel, std::move(operands), {t.own, r.own, slots, width, vocabulary}, amount(1),
+                             std::move(waits));
+  if (hasGroups)
+    variant->steps.back()->action.AsLaunch()->size_elements = {mine, mine, fixed, fixed, fixed};
+  return part;
+}
+
+/// The rows of all groups to every rank.
+void StepPlanMaker::addGather(Part &part) {
   constexpr int64_t width = stepPlanVocabulary;
-  bool isDivided = options.dividesColumns;
-  int64_t columns = isDivided ? width / options.ranks : width;
-  addPort(entry->results, "logits", r, width, schema::ElementType::F32,
-          isDivided ? std::vector<uint8_t>{1} : std::vector<uint8_t>{});
-  variant->results.push_back(take(uint64_t(options.logitRows) * static_cast<uint64_t>(columns)));
-  schema::Binding result = arena(variant->results[0].offset(), variant->results[0].length()), source = own;
-  PlanBuilder::TransferSpec reduce{"all_reduce", {0},       own, result,
-                                   amount(0),    amount(0), {},  schema::Reduction::Maximum};
-  uint32_t last = computed;
-  if (hasGroups) {
-    uint32_t offsets = builder.instruction(schema::CountOp::ExclusiveScan, static_cast<int32_t>(r.own));
-    schema::Span all = take(uint64_t(options.logitRows) * groups * width);
-    source = arena(all.offset(), all.length());
-    PlanBuilder::TransferSpec gather{"all_gather", {0}, own, source, amount(0), nullptr, {}};
-    gather.destinationOffset = amountOfElement(schema::Element::Peer, offsets, width);
-    gather.box.push_back(dim(amountOfElement(schema::Element::Peer, r.own), width, width));
-    gather.box.push_back(dim(amount(width), 1, 1));
-    last = builder.transfer(*variant, std::move(gather), {computed});
+  part.offsets = builder.instruction(schema::CountOp::ExclusiveScan, static_cast<int32_t>(part.rows.own));
+  schema::Binding all = binding(uint64_t(options.logitRows) * groups * width);
+  PlanBuilder::TransferSpec gather{"all_gather", {0}, part.logits, all, amount(0), nullptr, {}};
+  gather.destinationOffset = amountOfElement(schema::Element::Peer, *part.offsets, width);
+  gather.box.push_back(dim(amountOfElement(schema::Element::Peer, part.rows.own), width, width));
+  gather.box.push_back(dim(amount(width), 1, 1));
+  part.last = builder.transfer(*variant, std::move(gather), {part.last});
+  part.logits = all;
+}
+
+/// Of the rows of all groups each group's own back, as a maximum over all ranks; of the columns, where they are
+/// divided, the rank's own.
+void StepPlanMaker::addReduce(Part &part, schema::Binding result) {
+  constexpr int64_t width = stepPlanVocabulary;
+  PlanBuilder::TransferSpec reduce{"all_reduce", {0},       part.logits, result,
+                                   amount(0),    amount(0), {},          schema::Reduction::Maximum};
+  if (part.offsets) {
     reduce.name = "reduce_scatter";
     reduce.group = {0, 1};
-    reduce.source = source;
-    reduce.sourceOffset = amountOfElement(schema::Element::Own, offsets, width);
-    if (isDivided)
+    reduce.sourceOffset = amountOfElement(schema::Element::Own, *part.offsets, width);
+    if (options.dividesColumns)
       reduce.sourceOffset->terms.emplace_back(columns, -1, uint8_t(1), schema::Position::Own, schema::Element::Fixed);
   }
-  reduce.box.push_back(dim(ownOf(r), width, columns));
+  reduce.box.push_back(dim(ownOf(part.rows), width, columns));
   reduce.box.push_back(dim(amount(columns), 1, 1));
-  builder.transfer(*variant, std::move(reduce), {last});
+  part.last = builder.transfer(*variant, std::move(reduce), {part.last});
+  part.logits = result;
+}
+
+void StepPlanMaker::addWhole(const Rows &t, const Rows &r, const Rows &starts, const Rows &s) {
+  Part all = addPart("", t, starts, s, r, {});
+  if (hasGroups)
+    addGather(all);
+  addReduce(all, addResult(r));
+}
+
+/// What is left of `whole` when `first` is gone.
+StepPlanMaker::Rows StepPlanMaker::restOf(const Rows &whole, const Rows &first) {
+  uint32_t rest =
+      builder.instruction(schema::CountOp::Subtract, static_cast<int32_t>(whole.own), static_cast<int32_t>(first.own));
+  return rows(builder.instruction(schema::CountOp::Maximum, static_cast<int32_t>(rest),
+                                  static_cast<int32_t>(builder.constant(0))),
+              whole.bound);
+}
+
+void StepPlanMaker::addHalves(const Rows &t, const Rows &r) {
+  Rows ta = field("t.a", options.stepTokens), ra = field("r.a", options.logitRows),
+       sa = field("s.a", options.sequences), sb = field("s.b", options.sequences);
+  uint32_t more =
+      builder.instruction(schema::CountOp::Subtract, static_cast<int32_t>(ta.own), static_cast<int32_t>(t.own));
+  builder.check(builder.instruction(schema::CountOp::Greatest, static_cast<int32_t>(more)), 0,
+                "tokens of a first half above the whole");
+  Part a = addPart(".a", ta, oneMore(sa), sa, ra, {});
+  uint32_t computed = a.last; // the second half reads what it wrote
+  addGather(a);
+  variant->steps.back()->stream = 1;
+  Part b = addPart(".b", restOf(t, ta), oneMore(sb), sb, restOf(r, ra), {computed});
+  addGather(b);
+  variant->steps.back()->stream = 1;
+  for (Part *part : {&a, &b}) {
+    addReduce(*part, binding(uint64_t(options.logitRows) * static_cast<uint64_t>(columns)));
+    variant->steps.back()->stream = part == &a;
+  }
+  uint32_t join = builder.kernel("join_rows", 3, 3), wide = builder.constant(columns);
+  builder.launch(*variant, join, {{a.logits}, {b.logits}, {addResult(r), true}}, {a.rows.own, b.rows.own, wide},
+                 amount(1), {a.last, b.last});
+  variant->steps.back()->action.AsLaunch()->size_elements = {mine, mine, fixed};
 }
 
 PlanBuilder StepPlanMaker::make() {
@@ -108,44 +203,30 @@ PlanBuilder StepPlanMaker::make() {
   if (!hasGroups || options.startsField) {
     starts = field("starts", options.sequences + 1);
     s = field("s", options.sequences);
-  } else {
+  } else if (!options.halves) {
     s = field("s", options.sequences);
-    uint32_t one = builder.constant(1);
-    starts = rows(builder.instruction(schema::CountOp::Add, static_cast<int32_t>(s.own), static_cast<int32_t>(one)),
-                  options.sequences + 1);
+    starts = oneMore(s);
   }
   Rows r = field("r", options.logitRows);
-  uint32_t slots = builder.constant(options.pageSlots), width = builder.constant(options.pagesPerSequence),
-           vocabulary = builder.constant(stepPlanVocabulary);
+  slots = builder.constant(options.pageSlots);
+  width = builder.constant(options.pagesPerSequence);
+  vocabulary = builder.constant(stepPlanVocabulary);
   if (options.totalTokens)
     builder.check(t.all, options.totalTokens, "tokens");
   builder.plan.paging = std::make_unique<schema::PagingT>();
   builder.plan.paging->page_slots = options.pageSlots;
   builder.plan.paging->pages_per_sequence = options.pagesPerSequence;
-  uint32_t cache = builder.pagedState("cache", {options.pageSlots});
-  uint32_t kernel = builder.kernel("pure_step", 8, 5);
+  cache = builder.pagedState("cache", {options.pageSlots});
+  kernel = builder.kernel("pure_step", 8, 5);
   if (options.tokenizer)
     builder.addSection(schema::SectionKind::Tokenizer, "tokenizer", pack(tinyTokenizer()));
 
   entry = &builder.addEntry("step");
   variant = &builder.addVariant(*entry, "any", 0);
-  addInput("tokens", t, 0);
-  addInput("positions", t, 0);
-  addInput("query_starts", starts, 0);
-  addInput("block_table", s, options.pagesPerSequence);
-  addInput("write_slots", t, 0);
-  addInput("logit_rows", r, 0);
-  schema::Span own = take(uint64_t(options.logitRows) * stepPlanVocabulary);
-  schema::Binding ownBinding = arena(own.offset(), own.length());
-  operands.push_back({stateBinding(cache), true});
-  operands.push_back({ownBinding, true});
-  uint32_t computed =
-      builder.launch(*variant, kernel, std::move(operands), {t.own, r.own, slots, width, vocabulary}, amount(1));
-  if (hasGroups) {
-    uint8_t mine = uint8_t(schema::Element::Own), fixed = uint8_t(schema::Element::Fixed);
-    variant->steps.back()->action.AsLaunch()->size_elements = {mine, mine, fixed, fixed, fixed};
-  }
-  addTransfers(r, computed, ownBinding);
+  if (options.halves)
+    addHalves(t, r);
+  else
+    addWhole(t, r, starts, s);
   variant->arena_bytes = end;
   return std::move(builder);
 }

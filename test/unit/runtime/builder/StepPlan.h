@@ -20,6 +20,9 @@ struct StepPlanOptions {
   bool startsField = false;
   uint32_t totalTokens = 0;
   bool dividesColumns = false;
+  /// Of a plan with groups: the batch goes in as two halves (tokens.a, tokens.b and so on). What the first sends goes
+  /// in stream 1 beside the second's kernel, and the rows of both are joined at the end.
+  bool halves = false;
   uint32_t stepTokens = 32, sequences = 4, logitRows = 4;
   uint32_t pageSlots = 8, pagesPerSequence = 16;
   /// Carry the tokenizer of TinyTokenizer.h; the vocabulary is its.

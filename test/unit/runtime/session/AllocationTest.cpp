@@ -114,19 +114,25 @@ TEST(Allocation, StepsOfTwoGroupsAllocateNothing) {
 }
 
 // The same with a plan, its executor and its ranks.
-TEST(Allocation, StepsOfAPlanWithTwoGroupsAllocateNothing) {
+void stepsOfAPlanAllocateNothing(bool halves) {
   test::StepPlanOptions options;
   options.groups = 2;
+  options.halves = halves;
   options.tokenizer = false;
   auto plan = plan::loadPlan(test::stepPlan(options).write(test::scratchFolder(), "allocation"), {});
   ASSERT_TRUE(plan.isOk()) << plan.status().text();
   executor::ExecutorOptions runner;
   runner.pages = 60;
+  runner.transferThreads = executor::TransferThreads::always;
   auto executor = executor::Executor::create(*std::move(plan), runner);
   ASSERT_TRUE(executor.isOk()) << executor.status().text();
   auto model = PlanStepModel::create(*std::move(executor));
   ASSERT_TRUE(model.isOk()) << model.status().text();
   stepsAllocateNothing(*std::move(model), 100);
 }
+
+TEST(Allocation, StepsOfAPlanWithTwoGroupsAllocateNothing) { stepsOfAPlanAllocateNothing(false); }
+
+TEST(Allocation, StepsInTwoHalvesAllocateNothing) { stepsOfAPlanAllocateNothing(true); }
 
 } // namespace

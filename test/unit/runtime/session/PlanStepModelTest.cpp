@@ -125,6 +125,107 @@ int serve(Session &session, uint32_t seed, uint64_t &idle) {
   return own == 0 ? 5 : 0;
 }
 
+/// Runs every step on two models and compares the logits to the bit.
+class Both final : public StepModel {
+public:
+  Both(std::unique_ptr<StepModel> first, std::unique_ptr<StepModel> second)
+      : one(std::move(first)), other(std::move(second)) {}
+  const StepLimits &limits() const override { return one->limits(); }
+  uint32_t groups() const override { return one->groups(); }
+  Result<uint64_t> run(std::span<const StepBatch *const> batches, std::span<GroupLoad> loads) override {
+    std::vector<GroupLoad> said(loads.begin(), loads.end());
+    MUSTER_ASSIGN_OR_RETURN(uint64_t tokens, one->run(batches, loads));
+    MUSTER_ASSIGN_OR_RETURN(uint64_t same, other->run(batches, said));
+    EXPECT_EQ(tokens, same);
+    EXPECT_TRUE(std::equal(loads.begin(), loads.end(), said.begin()));
+    for (uint32_t group = 0; tokens != 0 && group != groups(); ++group) {
+      size_t count = batches[group]->logitRows.size() * limits().vocabulary;
+      EXPECT_TRUE(std::equal(one->logits(group), one->logits(group) + count, other->logits(group)));
+    }
+    ++steps;
+    return tokens;
+  }
+  const float *logits(uint32_t group) const override { return one->logits(group); }
+  static inline uint64_t steps = 0;
+
+private:
+  std::unique_ptr<StepModel> one, other;
+};
+
+// A step in two halves is the step: 1 to 4 groups, sequences in both halves, empty halves, idle groups.
+TEST(PlanStepModel, HalvesMakeTheSameStep) {
+  Both::steps = 0;
+  uint64_t idle = 0;
+  for (uint32_t seed = 0; seed < 32 || Both::steps < 1000; ++seed) {
+    StepPlanOptions options = groupsOf(1 + seed % 4, 1 + seed / 4 % 2);
+    options.dividesColumns = seed % 3 == 0;
+    Opened whole = open(write(options, "whole"), {});
+    options.halves = true;
+    executor::ExecutorOptions threads;
+    threads.transferThreads = seed % 2 ? executor::TransferThreads::always : executor::TransferThreads::never;
+    threads.delaySeed = seed % 4 == 1 ? seed : 0;
+    Opened halves = open(write(options, "halves"), threads);
+    ASSERT_TRUE(whole.model && halves.model) << halves.status.text();
+    ASSERT_EQ(halves.executor->stats().transferThreads, seed % 2 == 1);
+    ASSERT_EQ(halves.model->limits().stepTokens, whole.model->limits().stepTokens);
+    ASSERT_EQ(halves.model->limits().sequences, whole.model->limits().sequences);
+    ASSERT_EQ(halves.model->limits().logitRows, whole.model->limits().logitRows);
+    Session session(std::make_unique<Both>(std::move(halves.model), std::move(whole.model)));
+    ASSERT_EQ(serve(session, seed, idle), 0) << "seed " << seed;
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+  }
+  EXPECT_GT(idle, 100u);
+}
+
+// Each half has room for half of the tokens, but for all sequences and rows.
+TEST(PlanStepModel, LimitsAreThoseOfTheHalves) {
+  struct {
+    const char *field;
+    int64_t bound;
+    uint32_t tokens, sequences, rows;
+  } cases[] = {{"t.a", 7, 13, 3, 3}, {"t.a", 6, 12, 3, 3}, {"t.a", 13, 13, 3, 3},
+               {"s.a", 2, 13, 2, 3}, {"s.b", 1, 13, 1, 3}, {"r.a", 2, 13, 3, 2}};
+  for (const auto &each : cases) {
+    StepPlanOptions options = groupsOf(2, 1);
+    options.halves = true;
+    PlanBuilder builder = stepPlan(options);
+    for (auto &input : builder.plan.counts->inputs)
+      if (input->name == each.field)
+        input->bound = each.bound;
+    Opened opened = open(builder.write(scratchFolder(), "limits"), {});
+    ASSERT_TRUE(opened.model) << opened.status.text();
+    EXPECT_EQ(opened.model->limits().stepTokens, each.tokens) << each.field << " " << each.bound;
+    EXPECT_EQ(opened.model->limits().sequences, each.sequences) << each.field << " " << each.bound;
+    EXPECT_EQ(opened.model->limits().logitRows, each.rows) << each.field << " " << each.bound;
+  }
+}
+
+// What halves add to what a batch must be, and what all ranks say of a first half above the whole.
+TEST(PlanStepModel, ABadBatchOfHalvesIsRefused) {
+  StepPlanOptions options = groupsOf(1, 1);
+  options.halves = true;
+  Opened opened = open(write(options, "badhalves"), {});
+  ASSERT_TRUE(opened.model) << opened.status.text();
+  StepBatch batch;
+  batch.tokens = batch.positions = batch.writeSlots = {0, 1, 2};
+  batch.queryStarts = {0, 3};
+  batch.blockTable.assign(options.pagesPerSequence, 0);
+  batch.logitRows = {2, 0};
+  std::vector<GroupLoad> loads(1);
+  std::vector<const StepBatch *> batches{&batch};
+  EXPECT_EQ(opened.model->run(batches, loads).status().text(),
+            "E2407 expected logit rows of group 0 that ascend but got 2 rows that do not");
+  std::vector<int64_t> record(6, 0);
+  record[*opened.executor->plan().findRecordField("t")] = 2;
+  record[*opened.executor->plan().findRecordField("t.a")] = 3;
+  EXPECT_EQ(opened.executor->begin(0, record).number(), 2411);
+  batch.logitRows = {0, 2};
+  ASSERT_TRUE(opened.model->run(batches, loads).isOk());
+  std::vector<float> expected = stepPlanLogits({0}), last = stepPlanLogits({0, 1, 2});
+  expected.insert(expected.end(), last.begin(), last.end());
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), opened.model->logits(0)));
+}
+
 TEST(PlanStepModel, GroupsAsThreads) {
   for (uint32_t groups = 1; groups <= 4; ++groups)
     for (uint32_t ranks : {1u, 2u})
@@ -148,13 +249,15 @@ TEST(PlanStepModel, GroupsAsThreads) {
 TEST(PlanStepModel, GroupsAsProcesses) {
   constexpr int neverIdle = 20;
   for (auto [groups, ranks] : {std::pair(2u, 1u), std::pair(3u, 1u), std::pair(2u, 2u)})
-    for (bool isDivided : {false, true}) {
+    for (bool isOther : {false, true}) {
       StepPlanOptions options = groupsOf(groups, ranks);
-      options.dividesColumns = isDivided;
+      options.dividesColumns = isOther;
+      options.halves = isOther;
       std::string path = write(options, "processes");
       auto body = [&, groups = groups, ranks = ranks](uint32_t rank) {
         executor::ExecutorOptions own = processOptions("groups", rank);
         own.delaySeed = 7;
+        own.transferThreads = executor::TransferThreads::always;
         Opened opened = open(path, own);
         if (!opened.model)
           return std::fprintf(stderr, "%s\n", opened.status.text().c_str()), 10;
@@ -346,6 +449,49 @@ TEST(PlanStepModel, PortsThatDoNotMakeAStepAreRefused) {
     Opened opened = open(builder.write(scratchFolder(), each.name), {});
     EXPECT_FALSE(opened.model);
     EXPECT_EQ(opened.status.text().substr(0, std::string_view(each.text).size()), each.text) << opened.status.text();
+  }
+}
+
+TEST(PlanStepModel, PortsOfHalvesThatDoNotFitAreRefused) {
+  struct Case {
+    const char *name;
+    std::function<void(schema::PlanT &)> spoil;
+    std::string_view text;
+  } cases[] = {
+      {"missing", [](schema::PlanT &plan) { plan.entries[0]->inputs[7]->name = "positions"; },
+       "E2428 expected entry step with input positions.b but got none of that name"},
+      {"first", [](schema::PlanT &plan) { plan.entries[0]->inputs[0]->name = "tokens"; },
+       "E2428 expected entry step with input tokens.a but got none of that name"},
+      {"field", [](schema::PlanT &plan) { plan.counts->inputs[2]->name = "t.first"; },
+       "E2428 expected a step record with field t.a but got none of that name"},
+      {"swapped", [](schema::PlanT &plan) { std::swap(plan.counts->inputs[2]->name, plan.counts->inputs[3]->name); },
+       "E2428 expected input tokens.a of i32 with 1 dims, the first t.a"},
+      {"rest",
+       [](schema::PlanT &plan) {
+         schema::PortDimT &all = *plan.entries[0]->inputs[6]->dims[0], &first = *plan.entries[0]->inputs[0]->dims[0];
+         all.parts = first.parts;
+         all.size->terms = first.size->terms;
+       },
+       "E2428 expected input tokens.b of i32 with 1 dims, the first t.b"},
+      {"sequences", [](schema::PlanT &plan) { std::swap(plan.counts->inputs[4]->name, plan.counts->inputs[5]->name); },
+       "E2428 expected input query_starts.a of i32 with 1 dims, the first starts.a"},
+      {"element", [](schema::PlanT &plan) { plan.entries[0]->inputs[11]->element = schema::ElementType::F32; },
+       "E2428 expected input logit_rows.b of i32 with 1 dims, the first r.b, but got F32 with 1"},
+      {"one less",
+       [](schema::PlanT &plan) {
+         plan.entries[0]->inputs.pop_back();
+         plan.entries[0]->variants[0]->inputs.pop_back();
+       },
+       "E2113"},
+  };
+  for (const Case &each : cases) {
+    StepPlanOptions options = groupsOf(2, 1);
+    options.halves = true;
+    PlanBuilder builder = stepPlan(options);
+    each.spoil(builder.plan);
+    Opened opened = open(builder.write(scratchFolder(), each.name), {});
+    EXPECT_FALSE(opened.model) << each.name;
+    EXPECT_EQ(opened.status.text().substr(0, each.text.size()), each.text) << opened.status.text();
   }
 }
 
