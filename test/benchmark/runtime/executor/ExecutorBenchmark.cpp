@@ -9,6 +9,9 @@
 //   StepRecord    "us" of an exchange of step records of 7 fields, "barrier_us" of a barrier of the same ranks,
 //   "extra_us"
 //                 their difference: medians of batches in turn; as threads and as processes
+//   TwoHalves     "overlap_us" of a layer of two halves (each a kernel and an all-reduce of 256 KiB) with a thread for
+//                 transfers; "one_walk_us" without; "ratio" of one walk to overlap: medians of runs in turn.
+//                 Without a CPU for every thread there is nothing to gain
 //   EmptySteps    nanoseconds a step of kernels that do nothing, each waiting for the one before; ranks, workers
 #include "runtime/comm/control/Progress.h"
 #include "runtime/comm/shm/ShmGroup.h"
@@ -254,6 +257,61 @@ void StepRecordProcesses(benchmark::State &state) {
   munmap(shared, sizeof(Log));
 }
 BENCHMARK(StepRecordProcesses)->Arg(2)->Arg(8)->UseManualTime()->Iterations(1);
+
+// ---- two halves
+
+constexpr uint32_t layers = 20;
+constexpr int64_t halfFloats = 65536;
+
+/// Two chains in turn: y = 2 x + 1, x = sum over ranks of y. The sums of one go beside the kernel of the other.
+std::string halvesPlan(uint32_t ranks) {
+  PlanBuilder builder({{"tp", ranks}});
+  constexpr uint64_t bytes = halfFloats * 4;
+  uint32_t one = builder.constant(1), width = builder.constant(halfFloats), affine = builder.kernel("affine", 2, 2);
+  schema::VariantT &variant = exchangeEntry(builder, "halves", 2 * halfFloats, 2 * halfFloats);
+  uint32_t sums[2] = {}, kernels[2] = {};
+  for (uint32_t layer = 0; layer != layers; ++layer)
+    for (uint32_t half : {0u, 1u}) {
+      auto x = arena(half * bytes, bytes), y = arena((2 + half) * bytes, bytes);
+      std::vector<uint32_t> before;
+      if (layer != 0)
+        before = {sums[half]};
+      kernels[half] = builder.launch(variant, affine, {{x}, {y, true}}, {one, width}, nullptr, before, before);
+      PlanBuilder::TransferSpec sum{"all_reduce", {0}, y, x, amount(0), amount(0), {}, schema::Reduction::Sum};
+      sum.box.push_back(dim(amount(halfFloats), 1, 1));
+      sums[half] = builder.transfer(variant, std::move(sum), {kernels[half]});
+      variant.steps.back()->stream = 1;
+    }
+  return builder.write(scratchFolder(), "halves" + std::to_string(ranks));
+}
+
+void TwoHalves(benchmark::State &state) {
+  uint32_t ranks = static_cast<uint32_t>(state.range(0));
+  auto plan = load(halvesPlan(ranks));
+  ExecutorOptions options;
+  options.transferThreads = executor::TransferThreads::always;
+  auto overlap = create(plan, options);
+  options.transferThreads = executor::TransferThreads::never;
+  auto oneWalk = create(plan, options);
+  std::vector<float> x(2 * halfFloats * ranks), results[2] = {x, x};
+  for (size_t i = 0; i != x.size(); ++i)
+    x[i] = static_cast<float>(i % 7);
+  std::vector<double> seconds[2];
+  for (auto _ : state) {
+    seconds[0].push_back(runEntry(*overlap, 0, x).wall);
+    seconds[1].push_back(runEntry(*oneWalk, 0, x).wall);
+    state.SetIterationTime(seconds[0].back());
+  }
+  // The last kernels' results.
+  if (!overlap->readResult(0, results[0].data(), x.size() * 4).isOk() ||
+      !oneWalk->readResult(0, results[1].data(), x.size() * 4).isOk() || results[0] != results[1] ||
+      results[0][0] == 0.0f || best(seconds[0]) < 0 || best(seconds[1]) < 0)
+    return state.SkipWithError("wrong result");
+  state.counters["overlap_us"] = median(seconds[0]) / layers * 1e6;
+  state.counters["one_walk_us"] = median(seconds[1]) / layers * 1e6;
+  state.counters["ratio"] = median(seconds[1]) / median(seconds[0]);
+}
+BENCHMARK(TwoHalves)->Arg(1)->Arg(2)->Arg(3)->UseManualTime()->Iterations(50);
 
 // ---- the executor's own cost
 
