@@ -9,11 +9,11 @@
 //   | split_rows | own rows, and counts of two children that have all of them   | own rows of each child             |
 //   | join_rows  | own rows of the two children of a batch, in their order      | own rows of the batch              |
 //
-// A padded space belongs to the rows that were padded and to the counts, so that rows padded in two ways are rows of two
-// spaces. Which batches are children of which, and in which order, is said by muster.split_counts or by `muster.split`
-// of the function; else by the first operation that takes them for children, which is then assumed. That children have
-// as many rows as their parent is proved by verify-counts; where it does not follow from split_counts it is assumed
-// here.
+// A padded space belongs to the rows that were padded and to the counts, so that rows padded in two ways are rows of
+// two spaces. Which batches are children of which, and in which order, is said by muster.split_counts or by
+// `muster.split` of the function; else by the first operation that takes them for children, which is then assumed. That
+// children have as many rows as their parent is proved by verify-counts; where it does not follow from split_counts it
+// is assumed here.
 #include "compiler/Analysis/FunctionInference.h"
 
 #include "mlir/Dialect/UB/IR/UBOps.h"
@@ -109,8 +109,8 @@ bool FunctionInference::areCountsOf(Operation *op, mlir::Value counts, SpaceId s
   SmallVector<layout::AxisId, 2> axes = scope.groupOf(ArrayAttr::get(type.getContext(), names));
   bool isSame = type.getEpoch().getValue() == rows.batch && stringifyCountUnit(type.getUnit()) == rows.unit;
   if (isSame && axes != rows.axes) {
-    reportRefusal(op, unknownRows(textOf(rows) + " by counts over other axes than divide them", "counts over these axes"),
-                  1108);
+    reportRefusal(
+        op, unknownRows(textOf(rows) + " by counts over other axes than divide them", "counts over these axes"), 1108);
     return false;
   }
   // Rows of a graph may be joined before anybody counts them; that they are counted is what verify-counts asks.
@@ -129,8 +129,8 @@ std::optional<SpaceId> FunctionInference::countedRows(Operation *op, const layou
   const Dim &rows = value.dims[dim];
   std::optional<SpaceId> own = layout::ownRowsOf(scope.universe, rows);
   if (!own && layout::allRowsOf(scope.universe, rows)) {
-    Refusal refusal = Refusal::wrong("takes rows that are all on each rank for each rank's own: " +
-                                     print(scope.universe, rows));
+    Refusal refusal =
+        Refusal::wrong("takes rows that are all on each rank for each rank's own: " + print(scope.universe, rows));
     refusal.number = 1204;
     reportRefusal(op, refusal, 1204);
     return std::nullopt;
@@ -183,11 +183,10 @@ std::optional<SpaceId> FunctionInference::paddedSpace(SpaceId space, PadRowsOp o
   rows.padding = number;
   rows.isLonger = mayPad(op.getTo());
   Operation *top = op->getParentOfType<ModuleOp>();
-  rows.isFilled = (top ? top : entry.getOperation())
-                      ->walk([](PadRowsOp other) {
-                        return other.getFill() ? WalkResult::interrupt() : WalkResult::advance();
-                      })
-                      .wasInterrupted();
+  rows.isFilled =
+      (top ? top : entry.getOperation())
+          ->walk([](PadRowsOp other) { return other.getFill() ? WalkResult::interrupt() : WalkResult::advance(); })
+          .wasInterrupted();
   std::string tag = "padded@" + rows.batch + (number > 1 ? "#" + std::to_string(number) : "");
   std::optional<SpaceId> result = scope.addRows(universe.spaces[space].name + ".padded", tag, std::move(rows));
   if (!result) {
@@ -209,7 +208,8 @@ void FunctionInference::inferPadRows(PadRowsOp op) {
     return reportRefusal(op, *refusal, 1108);
   std::optional<SpaceId> longer = paddedSpace(*space, op);
   if (!longer)
-    return reportRefusal(op, unknownRows("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes", ""), 1108);
+    return reportRefusal(op, unknownRows("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes", ""),
+                         1108);
   layout::Value value = get(op.getInput()).value;
   value.dims[op.getDim()] = layout::ownRows(scope.universe, *longer);
   set(op.getResult(), std::move(value));
@@ -292,7 +292,8 @@ bool FunctionInference::areChildren(Operation *op, mlir::Value first, mlir::Valu
   bool isWhole = rest && rest->getResult(1) == second && keyOfCounts(rest.getFirst()) == keyOfCounts(first) &&
                  (!parent || keyOfCounts(rest.getParent()) == keyOfCounts(parent));
   if (!isWhole && countsOfRows.try_emplace("children of " + batch.str() + keyOfCounts(first), first).second)
-    assume(op, "the rows of batch @" + batch.str() + " are those of @" + own.first + " and then those of @" + own.second);
+    assume(op,
+           "the rows of batch @" + batch.str() + " are those of @" + own.first + " and then those of @" + own.second);
   return true;
 }
 
@@ -310,9 +311,9 @@ bool FunctionInference::isSumOfChildren(arith::AddIOp sum, SpaceId parent) {
     return scope.universe.spaces[own].rows->hasSameLengths(*scope.universe.spaces[other].rows);
   };
   return a && b && llvm::any_of(families, [&](const Family &family) {
-    return family.parent == parent && ((hasLengths(*a, family.first) && hasLengths(*b, family.second)) ||
-                                       (hasLengths(*a, family.second) && hasLengths(*b, family.first)));
-  });
+           return family.parent == parent && ((hasLengths(*a, family.first) && hasLengths(*b, family.second)) ||
+                                              (hasLengths(*a, family.second) && hasLengths(*b, family.first)));
+         });
 }
 
 void FunctionInference::inferSplitRows(SplitRowsOp op) {
@@ -330,9 +331,10 @@ void FunctionInference::inferSplitRows(SplitRowsOp op) {
   std::optional<SpaceId> space = layout::ownRowsOf(universe, dim);
   if (!space || universe.spaces[*space].rows->padding || universe.spaces[*space].rows->unit == "padded") {
     bool isAll = !space && layout::allRowsOf(universe, dim);
-    Refusal refusal = isAll ? Refusal::wrong("takes rows that are all on each rank for each rank's own: " + print(universe, dim))
-                            : unknownRows("splits a dim that is not known to be the rank's own rows: " + print(universe, dim),
-                                          "a dim that counts divide (t/dp : tokens @step in a layout), not padded");
+    Refusal refusal =
+        isAll ? Refusal::wrong("takes rows that are all on each rank for each rank's own: " + print(universe, dim))
+              : unknownRows("splits a dim that is not known to be the rank's own rows: " + print(universe, dim),
+                            "a dim that counts divide (t/dp : tokens @step in a layout), not padded");
     refusal.number = isAll ? 1204 : 0;
     return reportRefusal(op, refusal, 1108);
   }
@@ -356,11 +358,12 @@ void FunctionInference::inferSplitRows(SplitRowsOp op) {
       SmallVector<SpaceId, 2> named = scope.rowsOf(rows.unit, batch, rows.axes);
       Rows part = rows;
       part.batch = batch.str();
-      own[child] = named.size() == 1
-                       ? std::optional(named.front())
-                       : scope.addRows(universe.spaces[*space].name + " of @" + part.batch, rows.unit + "@" + part.batch, part);
+      own[child] = named.size() == 1 ? std::optional(named.front())
+                                     : scope.addRows(universe.spaces[*space].name + " of @" + part.batch,
+                                                     rows.unit + "@" + part.batch, part);
       if (!own[child])
-        return reportRefusal(op, unknownRows("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes", ""), 1108);
+        return reportRefusal(op, unknownRows("more than " + std::to_string(layout::maxSymbols) + " symbolic sizes", ""),
+                             1108);
     }
     families.push_back({*space, *own[0], *own[1]});
   }

@@ -47,18 +47,22 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
   case Phase::Proved:
     manager.addPass(createVerifyLayoutsPass(explained));
     break;
-  case Phase::Counted:
+  case Phase::Counted: {
+    MaterializeTokenCountsPassOptions counting;
+    counting.padding = options.padding;
+    counting.align = options.alignTokens;
     // The model as it stands, before any rewrite; what is found here is explained.
     explained.run = true;
     manager.addPass(createVerifyLayoutsPass(explained));
     manager.addPass(createSplitMeshAxesPass());
     if (options.splitBatches)
       manager.addPass(createSplitBatchesPass());
-    manager.addPass(createMaterializeTokenCountsPass());
+    manager.addPass(createMaterializeTokenCountsPass(counting));
     manager.addPass(createVerifyCountsPass());
     manager.addPass(createVerifyCollectivesPass());
     manager.addPass(createExpandRedistributePass());
     break;
+  }
   case Phase::Transferred: {
     // Proved again, box by box, before reshapes that undo each other are gone: they say what belongs together.
     VerifyLayoutsPassOptions transferred;

@@ -18,6 +18,7 @@
 // before kernels are formed, so that a transposition beside one joins the transfer instead of becoming a kernel.
 #pragma once
 
+#include "dialects/Muster/IR/MusterDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
@@ -44,6 +45,9 @@ struct LoweringOptions {
   bool packWeights = false;
   /// A batch is computed in two children, so that rows of one move while the other computes.
   bool splitBatches = false;
+  /// Dead rows behind each rank's where rows are gathered and handed out again.
+  PaddingMode padding = PaddingMode::Sum;
+  int64_t alignTokens = 1;
 };
 
 /// Adds the passes that take a module from the end of phase `from` to the end of phase `to`, with a contract check

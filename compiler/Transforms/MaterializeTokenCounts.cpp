@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Analysis/CountInference.h"
+#include "compiler/Transforms/PadMovedRows.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/BatchSplit.h"
 #include "dialects/Muster/IR/MusterDialect.h"
@@ -42,8 +43,14 @@ public:
       : function(function), mesh(getMesh(function)), split(BatchSplit::of(function)) {}
 
   LogicalResult run();
+  /// Pads the tokens that are gathered and handed out; counts what moves padded rows.
+  void pad(PaddingMode mode, int64_t multiple) {
+    for (const auto &[what, own] : counts)
+      if (what.unit == CountUnit::Tokens)
+        padded += padMovedRows(function, mesh, cast<TypedValue<CountsType>>(own.value), mode, multiple);
+  }
 
-  int64_t made = 0, given = 0, checks = 0;
+  int64_t padded = 0, made = 0, given = 0, checks = 0;
 
 private:
   void findHandWritten();
@@ -323,12 +330,19 @@ struct MaterializeTokenCounts : muster::impl::MaterializeTokenCountsPassBase<Mat
   using MaterializeTokenCountsPassBase::MaterializeTokenCountsPassBase;
 
   void runOnOperation() override {
+    if (align < 1) {
+      getOperation().emitError() << "expected option 'align' to be at least 1 but got " << align.getValue();
+      return signalPassFailure();
+    }
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (function.isExternal() || !getMesh(function))
         continue;
       Counting counting(function);
       if (failed(counting.run()))
         return signalPassFailure();
+      if (padding != PaddingMode::Sum || align > 1)
+        counting.pad(padding, align);
+      operationsPadded += counting.padded;
       countsMade += counting.made;
       operationsGiven += counting.given;
       checksPlaced += counting.checks;

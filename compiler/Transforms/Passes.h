@@ -3,6 +3,7 @@
 // The passes of the lowering, one a file. Passes.td documents each; compiler/Pipeline orders them.
 #pragma once
 
+#include "dialects/Muster/IR/MusterDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 

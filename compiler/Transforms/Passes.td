@@ -149,6 +149,10 @@ def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir
     the counts of the batch and of the first child; `muster.split_counts` says what that leaves to the second. Joins of children that wait for
     their counts get them.
 
+    With `align` or another `padding` than `sum` the tokens that a redistribution gathers and another hands out again move with dead rows behind
+    those of each rank: `muster.pad_counts` says how many, once a batch, and `muster.pad` and `muster.unpad` stand where they begin and end. What
+    does not work row by row between the two keeps the exact rows.
+
     A batch that the function counts itself is left alone: what is missing there is a fault to be found, not a gap to be filled.
 
     ```mlir
@@ -166,7 +170,15 @@ def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir
     *Guarantees*: every redistribution that moves a ragged dim has counts, on every path; no `muster.first_row` is left.
   }];
   let dependentDialects = ["::muster::MusterDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect", "::mlir::ub::UBDialect"];
-  let statistics = [Statistic<"countsMade", "counts", "counts made">,
+  let options = [Option<"padding", "padding", "::muster::PaddingMode", "::muster::PaddingMode::Sum",
+                        "How many dead rows stand behind the rows of a rank where they are gathered",
+                        [{::llvm::cl::values(clEnumValN(::muster::PaddingMode::Sum, "sum", "as alignment asks for"),
+                                             clEnumValN(::muster::PaddingMode::Max, "max", "up to the rank with the most rows"),
+                                             clEnumValN(::muster::PaddingMode::Balanced, "balanced",
+                                                        "max in steps where that at most doubles the rows, else sum"))}]>,
+                 Option<"align", "align", "int64_t", "1", "Make the rows of each rank a multiple of this">];
+  let statistics = [Statistic<"operationsPadded", "padded", "redistributions of padded rows">,
+                    Statistic<"countsMade", "counts", "counts made">,
                     Statistic<"operationsGiven", "given", "operations given counts">,
                     Statistic<"checksPlaced", "checks", "checks of capacity placed">];
 }

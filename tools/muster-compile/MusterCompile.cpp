@@ -38,11 +38,12 @@ namespace {
 constexpr int exitWrongInput = 1, exitUsage = 2, exitUnsupported = 3;
 
 struct Options {
-  std::string input, output, checkpoint, mesh = "tp=1", target = "host", from, to, overlap = "none";
-  int64_t maxStepTokens = 512, maxSequences = 8, maxContext = 0, maxLogitRows = 0, pageSlots = 16;
+  std::string input, output, checkpoint, mesh = "tp=1", target = "host", from, to, overlap = "none", padding = "sum";
+  int64_t alignTokens = 1, maxStepTokens = 512, maxSequences = 8, maxContext = 0, maxLogitRows = 0, pageSlots = 16;
   unsigned threads = 0;
   bool json = false, timing = false;
-  std::string graphOption; // the first that was given of those that shape the graph of a checkpoint
+  std::string graphOption;   // the first that was given of those that shape the graph of a checkpoint
+  std::string paddingOption; // the first that was given of those that pad rows
 
   bool splitsBatches() const { return overlap == "two-batch"; }
   bool inputIsModule() const { return llvm::StringRef(input).ends_with(".mlir"); }
@@ -81,6 +82,17 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
                  "What a step computes while rows move: none, or two-batch, the other half of its batch")
       ->check(CLI::IsMember({"none", "two-batch"}))
       ->capture_default_str();
+  CLI::Option *padding =
+      app.add_option(
+             "--padding", options.padding,
+             "Dead rows behind a position's tokens where they are gathered: sum (only for --align-tokens), max (up "
+             "to the position with the most), balanced (max where that at most doubles the rows)")
+          ->check(CLI::IsMember({"sum", "max", "balanced"}))
+          ->capture_default_str();
+  CLI::Option *align = app.add_option("--align-tokens", options.alignTokens,
+                                      "Gather a multiple of this many tokens of each position of axis dp")
+                           ->check(CLI::Range(int64_t(1), int64_t(1) << 20))
+                           ->capture_default_str();
   app.add_option("--threads", options.threads, "Threads for kernels and weights (default: the CPUs)");
   app.add_flag("--json", options.json, "Print the summary as JSON");
   app.add_flag("--timing", options.timing, "Print the time of every pass");
@@ -95,6 +107,8 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
   for (CLI::Option *option : {mesh, maxStepTokens, maxSequences, maxContext, maxLogitRows, pageSlots})
     if (option->count() > 0 && options.graphOption.empty())
       options.graphOption = option->get_name();
+  if (padding->count() > 0 || align->count() > 0)
+    options.paddingOption = padding->count() > 0 ? padding->get_name() : align->get_name();
   return std::nullopt;
 }
 
@@ -396,6 +410,9 @@ int run(const Options &options) {
   if (options.splitsBatches() && *phases.from != Phase::Model)
     usageError("E0107 expected --overlap two-batch with a module in phase model only but got phase " +
                stringifyPhase(*phases.from));
+  if (!options.paddingOption.empty() && *phases.from != Phase::Model)
+    usageError("E0107 expected " + options.paddingOption + " with a module in phase model only but got phase " +
+               stringifyPhase(*phases.from));
   if (phases.to < *phases.from)
     usageError("E0106 expected --to to be " + stringifyPhase(*phases.from) + " or a phase behind it but got " +
                options.to);
@@ -406,6 +423,8 @@ int run(const Options &options) {
   LoweringOptions lowering;
   lowering.packWeights = target->packsMatmulWeights();
   lowering.splitBatches = options.splitsBatches();
+  lowering.padding = *symbolizePaddingMode(options.padding);
+  lowering.alignTokens = options.alignTokens;
   addPhases(manager, *phases.from, phases.to, lowering);
   if (failed(manager.run(op)))
     return diagnostics.exitCode();

@@ -14,7 +14,7 @@ for it), the vocabulary is no multiple of 64; steps hold 1 to 40 tokens of 1 to 
 
 - The GGUF file and the Hugging Face folder that make-tiny-llama.py writes with the same weights are compiled for the
   host: equal bits (with Llama 3's scaling, whose divisors GGUF rounds to float32: equal within the limit).
-- The folder is compiled for x86-64-v3 too.
+- The folder is compiled for x86-64-v3 too, and with axis dp for padded tokens (to the most of any position and balanced).
 - Teacher-forced logits of 1, 2 and 5 tokens (fewer than ranks, and as many as none divides), of one full step and of several steps (chunks), as
   threads and as processes.
 - Greedy continuations of prompts of unequal lengths in one batch, more than run at a time: what is chosen is the
@@ -118,10 +118,10 @@ class Model:
         self.worst = 0.0
         self.faults = []
 
-    def compile(self, source, name, target):
+    def compile(self, source, name, target, *options):
         plan = self.folder / f"{name}.plan"
         run("muster-compile", source, "--mesh", self.mesh, "--target", target, "-o", plan,
-            *(f"--{name}={value}" for name, value in self.capacity.items()))
+            *(f"--{name}={value}" for name, value in self.capacity.items()), *options)
         return plan
 
     def logits(self, plan, count, *options):
@@ -169,6 +169,12 @@ class Model:
         self.expect(np.array_equal(whole, other) or (self.scaled and np.abs(whole - other).max() <= self.limit),
                     f"the two formats differ by {np.abs(whole - other).max():.2e}")
         self.logits(older, TOKENS)
+        if "dp=" in self.mesh:  # dead rows behind those of each position, and positions without any
+            for padding, multiple in (("max", 2), ("balanced", 3)):
+                padded = self.compile(self.folder / "model.gguf", padding, "host", "--padding", padding, "--align-tokens", multiple)
+                for count in (1, TOKENS):
+                    self.logits(padded, count)
+                self.check_greedy(padded, "--processes")
         self.expect(self.check_greedy(gguf) == self.check_greedy(gguf, "--processes"), "processes choose otherwise")
 
 
