@@ -18,13 +18,19 @@ std::optional<uint32_t> findSequences(const plan::LoadedPlan &plan) {
   return all ? all : plan.findRecordField("s.a");
 }
 
+uint64_t productOrGreatest(uint64_t a, uint64_t b) {
+  uint64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<uint64_t>::max() : product;
+}
+
 } // namespace
 
 uint64_t pageBytes(const plan::LoadedPlan &plan) {
   uint64_t bytes = 0;
   for (const auto &state : plan.root().states)
-    bytes += state->paged ? state->page_bytes : 0;
-  return bytes * plan.ranks();
+    if (state->paged && __builtin_add_overflow(bytes, state->page_bytes, &bytes))
+      return std::numeric_limits<uint64_t>::max();
+  return productOrGreatest(bytes, plan.ranks());
 }
 
 Result<uint64_t> pagesOfMemory(const plan::LoadedPlan &plan, uint64_t bytes) {
@@ -35,9 +41,11 @@ Result<uint64_t> pagesOfMemory(const plan::LoadedPlan &plan, uint64_t bytes) {
   uint64_t greatest = greatestSlot / slots;
   if (bytes == 0) {
     uint64_t oneSequence = plan.root().paging->pages_per_sequence;
-    bytes = std::max(defaultCacheBytes, page * oneSequence);
-    if (std::optional<uint32_t> sequences = findSequences(plan))
-      greatest = std::min(greatest, oneSequence * uint64_t(plan.root().counts->inputs[*sequences]->bound));
+    bytes = std::max(defaultCacheBytes, productOrGreatest(page, oneSequence));
+    if (std::optional<uint32_t> sequences = findSequences(plan)) {
+      uint64_t bound = static_cast<uint64_t>(plan.root().counts->inputs[*sequences]->bound);
+      greatest = std::min(greatest, productOrGreatest(oneSequence, bound));
+    }
   }
   uint64_t pages = std::min(bytes / page, greatest);
   if (pages == 0)
@@ -105,13 +113,42 @@ int64_t PlanStepModel::boundOfSum(uint32_t field) const {
   return std::min(most, ofVariants);
 }
 
+/// A bound that no variant serves is not what the plan was compiled for, and memory for it might be without end.
+Status PlanStepModel::checkBound(uint32_t field) const {
+  if (field == StepPorts::noField)
+    return Status::ok();
+  const plan::LoadedPlan &plan = runner->plan();
+  const count::Program &counts = plan.counts();
+  auto isField = [&](uint32_t slot) {
+    const count::Program::Instruction *maker = &counts.maker(slot);
+    if (maker->op == schema::CountOp::Greatest)
+      maker = &counts.maker(maker->operands[0]);
+    return maker->op == schema::CountOp::Input && maker->operands[0] == field;
+  };
+  int64_t served = -1;
+  for (const auto &variant : plan.root().entries[ports.entry]->variants) {
+    int64_t own = std::numeric_limits<int64_t>::max();
+    for (const schema::SlotBound &limit : variant->bounds)
+      if (isField(limit.slot()))
+        own = std::min(own, limit.maximum());
+    served = std::max(served, own);
+  }
+  const count::Program::Input &input = counts.inputs()[field];
+  if (input.bound > served)
+    return Status::error(2109,
+                         "expected a bound of at most {}, which a variant serves, for {} of the step record but got {}",
+                         served, input.name, input.bound);
+  return Status::ok();
+}
+
 /// The greatest number of a field that each group can have in one step.
 uint32_t PlanStepModel::boundOf(uint32_t field) const {
   int64_t most = runner->plan().root().counts->inputs[field]->bound;
   if (ports.isGrouped)
     most = std::min(most, boundOfSum(field) / int64_t(groupCount));
   else if (ports.isSpread && field == ports.tokens)
-    most = std::min(most * int64_t(runner->plan().counts().inputs()[field].width), boundOfSum(field));
+    most = std::min(std::min(most, int64_t(greatestSlot)) * int64_t(runner->plan().counts().inputs()[field].width),
+                    boundOfSum(field));
   return static_cast<uint32_t>(std::clamp<int64_t>(most, 0, int64_t(greatestSlot)));
 }
 
@@ -125,6 +162,11 @@ void PlanStepModel::limitHalves() {
 }
 
 Status PlanStepModel::readLimits() {
+  for (uint32_t field : {ports.tokens, ports.rows})
+    MUSTER_RETURN_IF_ERROR(checkBound(field));
+  for (const StepPorts::Part &part : ports.parts)
+    for (uint32_t field : {part.tokens, part.starts, part.sequences, part.rows})
+      MUSTER_RETURN_IF_ERROR(checkBound(field));
   const schema::PlanT &root = runner->plan().root();
   const schema::EntryT &step = *root.entries[ports.entry];
   const StepPorts::Part &all = ports.parts[0];

@@ -59,7 +59,8 @@ constexpr int64_t evenShare(int64_t size, int64_t parts, int64_t position) {
 class PlanStepModel final : public StepModel {
 public:
   /// `executor` runs `plan`. It may be used for other entries between runs. Errors: E2428 where the entry is missing or
-  /// has other ports, E2434 where the executor has no page or more than 32 bits can name.
+  /// has other ports, E2109 where no variant serves the bound of a field, E2434 where the executor has no page or more
+  /// than 32 bits can name.
   static Result<std::unique_ptr<PlanStepModel>> create(std::shared_ptr<executor::Executor> executor);
 
   const StepLimits &limits() const override { return stepLimits; }
@@ -76,6 +77,7 @@ public:
 private:
   PlanStepModel() = default;
   void bindGroups();
+  Status checkBound(uint32_t field) const;
   Status readLimits();
   void limitHalves();
   Status readPages();

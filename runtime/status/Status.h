@@ -91,7 +91,7 @@ public:
     return make(number, fmt::format(message, std::forward<Args>(args)...)).withExitCode(ExitCode::unsupported);
   }
 
-  /// As `error`, for a message that is already formatted (braces in it stand for themselves).
+  /// As `error`, for a formatted message. In all of them control characters and what is no UTF-8 become `\xNN`.
   static Status make(int number, std::string_view message);
 
   /// This error with another exit code. Success stays success.

@@ -104,7 +104,7 @@ typedef struct muster_session_options {
 } muster_session_options;
 
 /* Makes memory, threads and the cache. With shm every rank's process calls it, and then makes the same calls with the
- * same arguments in the same order. Errors: E2401, E2404, E2422, E2428, E25xx. */
+ * same arguments in the same order. Errors: E2109, E2401, E2404, E2422, E2428, E25xx. */
 MUSTER_API int32_t muster_session_create(const muster_plan *plan, const muster_session_options *options,
                                          muster_session **session, muster_status *status);
 MUSTER_API void muster_session_free(muster_session *session);

@@ -495,4 +495,60 @@ TEST(PlanStepModel, PortsOfHalvesThatDoNotFitAreRefused) {
   }
 }
 
+/// Raises the bound of a field of a step plan whose only variant serves what it was; returns that.
+int64_t raise(PlanBuilder &builder, const char *field, int64_t more) {
+  auto &fields = builder.plan.counts->inputs;
+  auto at = std::find_if(fields.begin(), fields.end(), [&](auto &each) { return each->name == field; });
+  uint32_t index = static_cast<uint32_t>(at - fields.begin()), slot = 0;
+  for (const schema::CountInstruction &each : builder.plan.counts->instructions) {
+    if (each.op() == schema::CountOp::Input && each.a() == static_cast<int32_t>(index))
+      break;
+    // Fields are vectors over two groups, or the only instructions in front of the others.
+    slot += each.op() == schema::CountOp::Sum || (*at)->axes.empty() ? 1 : 2;
+  }
+  if (!(*at)->axes.empty())
+    slot = builder.instruction(schema::CountOp::Greatest, static_cast<int32_t>(slot));
+  int64_t served = (*at)->bound;
+  builder.plan.entries[0]->variants[0]->bounds.emplace_back(served, slot);
+  (*at)->bound += more;
+  return served;
+}
+
+// The session would take memory for it.
+TEST(PlanStepModel, ABoundBeyondEveryVariantIsRefused) {
+  for (uint32_t groups : {0u, 2u})
+    for (const char *field : {"t", "s", "r"})
+      for (int64_t more : {int64_t(0), int64_t(1), int64_t(1) << 40, int64_t(1) << 55}) {
+        StepPlanOptions options = groupsOf(groups, 1);
+        options.startsField = true; // the first instructions are then the fields and their sums
+        PlanBuilder builder = stepPlan(options);
+        int64_t served = raise(builder, field, more);
+        Opened opened = open(builder.write(scratchFolder(), "beyond"), {});
+        if (more == 0) {
+          EXPECT_TRUE(opened.model) << opened.status.text();
+          continue;
+        }
+        EXPECT_FALSE(opened.model);
+        EXPECT_EQ(opened.status.text(),
+                  fmt::format("E2109 expected a bound of at most {}, which a variant serves, for {} of the step record "
+                              "but got {}",
+                              served, field, served + more));
+        EXPECT_EQ(opened.status.exitCode(), ExitCode::input);
+      }
+}
+
+TEST(PlanStepModel, PagesOfABoundWithoutEndAreCounted) {
+  StepPlanOptions options = groupsOf(0, 1);
+  options.pagesPerSequence = 16; // 2^62 sequences have 2^66 pages
+  PlanBuilder builder = stepPlan(options);
+  int64_t served = raise(builder, "s", 0);
+  builder.plan.counts->inputs[2]->bound = int64_t(1) << 62;
+  ASSERT_EQ(served, 3);
+  auto plan = plan::loadPlan(builder.write(scratchFolder(), "pages"), {});
+  ASSERT_TRUE(plan.isOk()) << plan.status().text();
+  Result<uint64_t> pages = pagesOfMemory(**plan, 0);
+  ASSERT_TRUE(pages.isOk()) << pages.status().text();
+  EXPECT_GT(*pages, 0u);
+}
+
 } // namespace

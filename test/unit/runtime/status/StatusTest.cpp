@@ -29,6 +29,22 @@ TEST(Status, ErrorFormatsNumberAndText) {
   EXPECT_EQ(Status::make(3201, "a {} b").text(), "E3201 a {} b");
 }
 
+// Parts of a text come from files: an error stays one line that a terminal shows.
+TEST(Status, ControlCharactersAreSpelled) {
+  using namespace std::string_view_literals;
+  std::pair<std::string_view, std::string_view> cases[] = {
+      {"a\0b"sv, "a\\x00b"},
+      {"a\nb\r\t\x1b[2J\x7f", "a\\x0Ab\\x0D\\x09\\x1B[2J\\x7F"},
+      {"a b~\\x00", "a b~\\x00"},
+      {"caf\u00e9 \u4e16 \U0001f600", "caf\u00e9 \u4e16 \U0001f600"},
+      {"\xc2\x9b|\xc2\xa0", "\\xC2\\x9B|\xc2\xa0"},
+      {"\x80|\xc3|\xff|\xe4\xb8", "\\x80|\\xC3|\\xFF|\\xE4\\xB8"},
+      {"\xc0\x80|\xe0\x80\x80|\xed\xa0\x80|\xf0\x8f\xbf\xbf|\xf4\x90\x80\x80",
+       "\\xC0\\x80|\\xE0\\x80\\x80|\\xED\\xA0\\x80|\\xF0\\x8F\\xBF\\xBF|\\xF4\\x90\\x80\\x80"}};
+  for (auto [text, spelled] : cases)
+    EXPECT_EQ(Status::error(2303, "{}", text).text(), "E2303 " + std::string(spelled));
+}
+
 TEST(Status, CopyIsIndependent) {
   Status first = Status::error(2107, "one");
   Status second = first;
