@@ -5,7 +5,6 @@
 #include "runtime/session/PlanStepModel.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include <fmt/ranges.h>
 
@@ -55,11 +54,15 @@ Result<std::vector<int64_t>> divide(const count::Program::Input &field, int64_t 
       values[i] = evenShare(size, field.width, static_cast<int64_t>(i));
     return values;
   }
-  int64_t sum = std::accumulate(given->values.begin(), given->values.end(), int64_t(0));
+  // No sum that is too great may wrap around to one that fits.
+  int64_t sum = 0;
+  bool isSum = std::all_of(given->values.begin(), given->values.end(),
+                           [&](int64_t value) { return !__builtin_add_overflow(sum, value, &sum); }) &&
+               sum == size;
   if (given->values.size() != field.width && !isDim)
     return Status::error(2432, "expected {} counts of {} but got [{}]", field.width, field.name,
                          fmt::join(given->values, ", "));
-  if (given->values.size() != field.width || (isDim && sum != size))
+  if (given->values.size() != field.width || (isDim && !isSum))
     return Status::error(2432, "expected {} counts of {} with the sum {} but got [{}]", field.width, field.name, size,
                          fmt::join(given->values, ", "));
   return given->values;
@@ -70,7 +73,11 @@ Result<std::vector<int64_t>> recordsOf(const executor::Executor &executor, std::
                                        const std::vector<bool> &isDim, std::span<const NamedCounts> counts) {
   const plan::LoadedPlan &plan = executor.plan();
   std::span<const count::Program::Input> fields = plan.counts().inputs();
-  for (const NamedCounts &each : counts) {
+  for (size_t i = 0; i != counts.size(); ++i) {
+    const NamedCounts &each = counts[i];
+    if (std::any_of(counts.begin(), counts.begin() + static_cast<ptrdiff_t>(i),
+                    [&](const NamedCounts &other) { return other.field == each.field; }))
+      return Status::error(2431, "expected counts of {} once but got them twice", each.field);
     std::optional<uint32_t> field = plan.findRecordField(each.field);
     if (!field || plan.root().counts->inputs[*field]->axes.empty())
       return Status::error(2431, "expected counts of a field that ranks have in unequal numbers but got {}",

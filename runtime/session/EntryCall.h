@@ -38,8 +38,9 @@ struct ResultShape {
 
 /// Runs `entry` with `inputs`, each named once, in any order; the step record follows from their dims (a field that no
 /// dim of the entry is equal to is as `counts` says, else 0). Dims in unequal parts are divided as `counts` says, else
-/// evenly, the first positions having one more. The results can then be read from `executor` by index. Errors: E2431 names, E2432
-/// element, dims, counts that are not those of a dim, or two dims that disagree on a field; those of the executor.
+/// evenly, the first positions having one more. The results can then be read from `executor` by index. Errors: E2431
+/// names that are unknown or repeated, E2432 element, dims, counts that are not those of a dim, or two dims that
+/// disagree on a field; those of the executor.
 Result<std::vector<ResultShape>> callEntry(executor::Executor &executor, std::string_view entry,
                                            std::span<const NamedTensor> inputs,
                                            std::span<const NamedCounts> counts = {});

@@ -39,6 +39,13 @@ Status writeResult(const LoadedModel &model, const RunOptions &options, uint32_t
   return writer.close();
 }
 
+/// What the command line says of the step is input: names, dims, and counts that no step of this plan can have.
+Status asInput(Status status) {
+  bool isInput = (status.number() >= 2410 && status.number() <= 2413) || status.number() == 2417 ||
+                 status.number() == 2431 || status.number() == 2432;
+  return isInput ? std::move(status).withExitCode(ExitCode::input) : status;
+}
+
 /// "t=3,0,5"
 Result<session::NamedCounts> parseCounts(std::string_view text) {
   size_t equals = text.find('=');
@@ -79,7 +86,10 @@ Result<int> runEntry(const RunOptions &options) {
   }
   MUSTER_ASSIGN_OR_RETURN(LoadedModel model, loadModel(options.plan, options, /*withSteps=*/false));
   MUSTER_ASSIGN_OR_RETURN(std::string entry, chooseEntry(model, options));
-  MUSTER_ASSIGN_OR_RETURN(auto shapes, session::callEntry(*model.executor, entry, inputs, counts));
+  auto called = session::callEntry(*model.executor, entry, inputs, counts);
+  if (!called.isOk())
+    return asInput(std::move(called).status());
+  const std::vector<session::ResultShape> &shapes = *called;
   if (options.talks() && !options.outputDir.empty()) {
     std::error_code error;
     std::filesystem::create_directories(options.outputDir, error);

@@ -241,6 +241,7 @@ def run_cases(i):
         ("plan with more behind it", WRONG, "E2004", "", [i.planned("longer", i.plan + b"x"), *teacher]),
         ("CPU feature that is missing", WRONG, "E2302", "tbm", [i.planned("tbm", forged(i.plan, feature(b"fma"), feature(b"tbm"))), *teacher]),
         ("CPU feature of no meaning", UNSUPPORTED, "E2303", "zzz", [i.planned("zzz", forged(i.plan, feature(b"fma"), feature(b"zzz"))), *teacher]),
+        ("CPU feature that no line can hold", UNSUPPORTED, "E2303", r"feature \x00\x1B\x0A,", [i.planned("control", forged(i.plan, feature(b"fma"), feature(b"\0\x1b\n"))), *teacher]),
         ("another architecture", WRONG, "E2301", "riscv6", [i.planned("riscv", forged(i.plan, b"\6\0\0\0x86_64\0", b"\6\0\0\0riscv6\0")), *teacher]),
         ("no weights", WRONG, "E2201", "lonely.weights", [i.planned("lonely", i.plan, None), *teacher]),
         ("weights of another plan", WRONG, "E2204", "", [i.planned("exchanged", i.plan, "other.weights"), *teacher]),
@@ -272,9 +273,9 @@ def run_cases(i):
         ("cache without a page", RUN_TIME, "E2434", "", [one, *teacher, "--kv-memory", "16"]),
         ("no memory for the cache of processes", RUN_TIME, "E2404", "", [one, *teacher, "--kv-memory", "900TB", "--processes"]),
         ("--check with another model", WRONG, "check:.*DIFFERS", "", [one, *teacher, "--check", i.work / "other.plan"]),
-        ("unknown entry", RUN_TIME, "E2431|E2418", "nothing", [one, "--entry", "nothing"]),
-        ("entry without its inputs", RUN_TIME, "E24", "", [one, "--entry", "step"]),
-        ("input of another shape", RUN_TIME, "E2432", "", [one, "--entry", "step", *(text for name in (
+        ("unknown entry", WRONG, "E2431|E2418", "nothing", [one, "--entry", "nothing"]),
+        ("entry without its inputs", WRONG, "E2431", "", [one, "--entry", "step"]),
+        ("input of another shape", WRONG, "E2432", "", [one, "--entry", "step", *(text for name in (
             "tokens", "positions", "query_starts", "block_table", "write_slots", "logit_rows") for text in ("--input", f"{name}={ids}"))]),
         ("an error of three processes is said once", RUN_TIME, "E2423", "", [three, "--processes", "--tokens", i.work / "over.npy"]),
     ]
