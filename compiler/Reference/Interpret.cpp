@@ -7,9 +7,12 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 
+#include <limits>
 #include <numeric>
+#include <set>
 
 namespace muster::reference {
 #define GEN_PASS_DEF_INTERPRETPASS
@@ -114,6 +117,7 @@ llvm::Error InterpretPass::readOptions(InterpreterOptions &parsed) {
   parsed.pages = pages;
   if (values != "uniform" && values != "integers")
     return fail("expected option 'values' to be uniform or integers but got '" + values + "'");
+  std::set<std::string> seen;
   reals = values == "integers" ? RandomReals::Integers : RandomReals::Uniform;
   if (print != "logical" && print != "ranks" && print != "both")
     return fail("expected option 'print' to be logical, ranks or both but got '" + print + "'");
@@ -126,9 +130,17 @@ llvm::Error InterpretPass::readOptions(InterpreterOptions &parsed) {
       if (number.getAsInteger(10, value) || value < 0)
         return fail("expected option 'sizes' to be of the form t=5,tokens@step=3:0,prefills=1:0 but got '" + size +
                     "'");
+    bool isDim = values.size() == 1 && !name.contains('@');
+    // A dim and a field of the step record may share a name.
+    if (!seen.insert((isDim ? "" : ":") + name.str()).second)
+      return fail("expected '" + name + "' once in option 'sizes' but got it twice");
+    for (int64_t value : values)
+      if (value > greatestElementCount)
+        return fail("expected sizes of at most " + Twine(greatestElementCount) + " in option 'sizes' but got '" + size +
+                    "'");
     if (name.contains('@'))
       parsed.sizes.counts[name] = values;
-    else if (values.size() == 1)
+    else if (isDim)
       parsed.sizes.dims[name] = values.front();
     else
       parsed.sizes.fields[name] = values;
@@ -173,6 +185,8 @@ llvm::Error InterpretPass::setWeights(Interpreter &interpreter) {
     if (interpreter.hasWeight(weight.getSymName()))
       continue;
     const llvm::json::Value *given = getGiven(("@" + weight.getSymName()).str());
+    if (std::string reason = whyNoTensor(type.getShape()); !given && !reason.empty())
+      return fail("weight @" + weight.getSymName() + ": " + reason);
     llvm::Expected<Tensor> value = given
                                        ? readTensor(*given, type)
                                        : makeRandom(type.getShape(), type.getElementType(), static_cast<uint64_t>(seed),
@@ -200,14 +214,19 @@ llvm::Expected<int64_t> InterpretPass::getLogicalSize(func::FuncOp function, Lay
       for (AxisRefAttr axis : term.getAxes())
         parts *= axis.isWholeAxis() ? mesh.getAxisSize(axis.getName()) : axis.getSize();
   if (!ShapedType::isDynamic(local))
-    return local * parts;
+    return llvm::MulOverflow(local, parts, local) ? std::numeric_limits<int64_t>::max() : local;
   if (!dim)
     return fail("cannot tell the size of a dynamic dim without layout");
   int64_t size = 1;
+  // A product of which there is no tensor anyway stays one.
+  auto multiply = [&](int64_t by) {
+    if (llvm::MulOverflow(size, by, size))
+      size = std::numeric_limits<int64_t>::max();
+  };
   for (LayoutTermAttr term : dim.getTerms()) {
     auto counts = parsed.sizes.counts.find((term.getUnit() + "@" + term.getEpoch()).str());
     if (term.isRagged() && counts != parsed.sizes.counts.end()) {
-      size *= std::accumulate(counts->second.begin(), counts->second.end(), int64_t(0));
+      multiply(std::accumulate(counts->second.begin(), counts->second.end(), int64_t(0)));
       continue;
     }
     auto given = parsed.sizes.dims.find(term.getName());
@@ -215,7 +234,7 @@ llvm::Expected<int64_t> InterpretPass::getLogicalSize(func::FuncOp function, Lay
     auto bound = bounds ? bounds.getAs<IntegerAttr>(term.getName()) : IntegerAttr();
     if (given == parsed.sizes.dims.end() && !bound)
       return fail("expected a size of dim '" + term.getName() + "' in option 'sizes' or in 'muster.bounds'");
-    size *= given != parsed.sizes.dims.end() ? given->second : std::min<int64_t>(bound.getInt(), 5);
+    multiply(given != parsed.sizes.dims.end() ? given->second : std::min<int64_t>(bound.getInt(), 5));
   }
   return size;
 }
@@ -245,6 +264,8 @@ llvm::Expected<Tensor> InterpretPass::makeInput(func::FuncOp function, unsigned 
       return fail("input '" + port + "': " + toString(size.takeError()));
     shape.push_back(*size);
   }
+  if (std::string reason = whyNoTensor(shape); !reason.empty())
+    return fail("input '" + port + "': " + reason);
   auto bound = function.getArgAttrOfType<IntegerAttr>(index, attribute::bound);
   return makeRandom(shape, type.getElementType(), static_cast<uint64_t>(seed), port, reals, bound ? bound.getInt() : 2);
 }

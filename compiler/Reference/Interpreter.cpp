@@ -272,6 +272,8 @@ llvm::Expected<Tensor *> Interpreter::getState(StringRef name, int64_t rank) {
     SmallVector<int64_t> shape(local->getShape());
     if (!shape.empty() && ShapedType::isDynamic(shape.front()))
       shape.front() = options.pages;
+    if (std::string why = whyNoTensor(shape); !why.empty())
+      return failAt(state, why);
     std::vector<Tensor> memory(mesh.getRankCount(), Tensor(shape, local->getElementType()));
     found = states.try_emplace(name, std::move(memory)).first;
   }

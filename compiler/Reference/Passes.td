@@ -14,7 +14,8 @@ def InterpretPass : Pass<"muster-interpret", "::mlir::ModuleOp"> {
     Without `inputs`, floats are uniform in [-1, 1), or small integers with `values=integers`, whose sums are exact in any order. Integer
     inputs are uniform in [0, n), n being the argument's `muster.bound` (2 where it has none). A dynamic dim takes its size from `sizes`,
     by name, or else `muster.bounds` of the function, at most 5. Of dims divided in parts of any length, `sizes` gives the parts:
-    `tokens@step=3:0:5` for three positions; a value of each rank of a field of the step (`muster.step_field`) likewise, `prefills=1:0`.
+    `tokens@step=3:0:5` for three positions; a value of each rank of a field of the step (`muster.step_field`) likewise, `prefills=1:0`. Each is given once and is at most
+    2^28, the most elements that a tensor has here.
 
     `inputs` names a JSON file: an object whose keys are port names (`muster.name`, or `0`, `1`, ... by position) and names of weights
     (`@l0.q`), whose values are nested lists of numbers: the logical tensors.

@@ -75,18 +75,23 @@ private:
     });
   }
 
-  Tensor makeResult(int64_t rank) {
+  llvm::Expected<Tensor> makeResult(int64_t rank) {
     auto type = cast<RankedTensorType>(op.getResult().getType());
     SmallVector<int64_t> shape(type.getShape());
     auto next = op.getResultSizes().begin();
     for (int64_t &size : shape)
       if (ShapedType::isDynamic(size))
         size = frame.find(*next++)->second[rank]->getScalar().integer;
+    if (std::string reason = whyNoTensor(shape); !reason.empty())
+      return failAt(op, reason);
     return Tensor(shape, type.getElementType());
   }
 
   llvm::Expected<Tensor> pull(int64_t rank) {
-    Tensor result = makeResult(rank);
+    auto made = makeResult(rank);
+    if (!made)
+      return made.takeError();
+    Tensor result = std::move(*made);
     SmallVector<int64_t> group = getGroup(execution.getMesh(), rank, op.getAxes());
     int64_t position = llvm::find(group, rank) - group.begin();
     std::vector<bool> written(result.getElementCount(), false);

@@ -75,6 +75,8 @@ Results RowStep::pad(PadRowsOp pad) const {
     return error;
   SmallVector<int64_t> shape(input.getShape());
   shape[static_cast<size_t>(dim)] = rows;
+  if (std::string reason = whyNoTensor(shape); !reason.empty())
+    return failAt(op, reason);
   Type element = input.getElementType();
   Tensor result(shape, element, pad.getFill() ? get(pad.getFill()).getScalar() : getUndefined(element));
   forEachIndex(input.getShape(), [&](ArrayRef<int64_t> index) { result.at(index) = input.at(index); });

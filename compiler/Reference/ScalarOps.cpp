@@ -410,6 +410,8 @@ static llvm::Expected<Tensor> getConstantTensor(arith::ConstantOp constant) {
   auto type = dyn_cast<RankedTensorType>(constant.getType());
   if (!elements || !type)
     return failAt(constant, "unsupported constant");
+  if (std::string reason = whyNoTensor(type.getShape()); !reason.empty())
+    return failAt(constant, reason);
   Tensor tensor(type.getShape(), type.getElementType());
   if (isa<FloatType>(type.getElementType())) {
     for (auto [element, value] : llvm::zip_equal(tensor.getElements(), elements.getValues<APFloat>())) {

@@ -132,7 +132,7 @@ static llvm::Expected<llvm::SmallVector<int64_t>> getExtents(LayoutDimAttr dim, 
     return fail("cannot tell the sizes of dims '" + dim.getTerms().front().getName() + "' and '" +
                 dim.getTerms().back().getName() + "' apart in their product of " + llvm::Twine(size) +
                 ": give one of them");
-  if (unknowns == 1 && size % known == 0)
+  if (unknowns == 1 && known != 0 && size % known == 0)
     extents[unknown] = size / known;
   int64_t product = std::accumulate(extents.begin(), extents.end(), int64_t(1), std::multiplies<>());
   if (product != size)

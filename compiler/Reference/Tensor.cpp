@@ -19,6 +19,19 @@ static int64_t countElements(llvm::ArrayRef<int64_t> shape) {
   return count;
 }
 
+std::string muster::reference::whyNoTensor(llvm::ArrayRef<int64_t> shape) {
+  if (llvm::any_of(shape, [](int64_t size) { return size < 0; }))
+    return "expected sizes of at least 0 but got " + formatShape(shape);
+  if (llvm::is_contained(shape, 0))
+    return {};
+  int64_t count = 1;
+  for (int64_t size : shape)
+    if (size > greatestElementCount || (count *= size) > greatestElementCount)
+      return "expected sizes of at most " + std::to_string(greatestElementCount) + " elements but got " +
+             formatShape(shape);
+  return {};
+}
+
 Tensor::Tensor(llvm::ArrayRef<int64_t> shape, Type elementType)
     : Tensor(shape, elementType, getUndefined(elementType)) {}
 

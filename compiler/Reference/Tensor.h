@@ -35,11 +35,18 @@ union Number {
   }
 };
 
+/// The most elements that a tensor may have here: 2 GiB of them.
+inline constexpr int64_t greatestElementCount = int64_t(1) << 28;
+
+/// Why there is no tensor of these sizes: one is below 0, or they make too many elements. Empty where there is.
+std::string whyNoTensor(llvm::ArrayRef<int64_t> shape);
+
 /// A dense tensor in row-major order. A scalar is a tensor without dims. Owns its elements.
 class Tensor {
 public:
   Tensor() = default;
-  /// Every element is undefined (see `getUndefined`).
+  /// Every element is undefined (see `getUndefined`). Sizes that a program or an option says are checked before
+  /// (`whyNoTensor`).
   Tensor(llvm::ArrayRef<int64_t> shape, mlir::Type elementType);
   Tensor(llvm::ArrayRef<int64_t> shape, mlir::Type elementType, Number fill);
   static Tensor scalar(mlir::Type type, Number value) { return Tensor({}, type, value); }

@@ -5,8 +5,11 @@
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
+#include <limits>
 #include <numeric>
+#include <optional>
 
 using namespace mlir;
 using namespace muster::reference;
@@ -19,6 +22,12 @@ static LocalResults one(Tensor tensor) {
   return results;
 }
 
+static LocalResults one(llvm::Expected<Tensor> tensor) {
+  if (!tensor)
+    return tensor.takeError();
+  return one(std::move(*tensor));
+}
+
 static int64_t count(ArrayRef<int64_t> shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<>());
 }
@@ -29,35 +38,40 @@ static RankedTensorType getType(Value value) { return cast<RankedTensorType>(val
 // Making
 //===----------------------------------------------------------------------===//
 
-/// The static sizes of a type, and the given values for its dynamic ones.
-static Shape getSizes(RankedTensorType type, ValueRange dynamic, const RankView &view) {
+/// A tensor of the static sizes of a type, and the given values for its dynamic ones.
+static llvm::Expected<Tensor> make(Operation *op, ValueRange dynamic, const RankView &view,
+                                   std::optional<Number> fill = {}) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
   Shape shape(type.getShape());
   auto next = dynamic.begin();
   for (int64_t &size : shape)
     if (ShapedType::isDynamic(size))
       size = view.getInteger(*next++);
-  return shape;
+  if (std::string reason = whyNoTensor(shape); !reason.empty())
+    return failAt(op, reason);
+  return Tensor(shape, type.getElementType(), fill.value_or(getUndefined(type.getElementType())));
 }
 
 static LocalResults makeGenerated(tensor::GenerateOp op, const RankView &view) {
-  Tensor result(getSizes(getType(op.getResult()), op.getDynamicExtents(), view),
-                getType(op.getResult()).getElementType());
+  auto result = make(op, op.getDynamicExtents(), view);
+  if (!result)
+    return result.takeError();
   auto body = ScalarBody::create(op.getBody().front(), view);
   if (!body)
     return body.takeError();
   llvm::Error error = llvm::Error::success();
-  forEachIndex(result.getShape(), [&](ArrayRef<int64_t> index) {
+  forEachIndex(result->getShape(), [&](ArrayRef<int64_t> index) {
     if (error)
       return;
     auto numbers = llvm::map_to_vector(index, [](int64_t i) { return Number::ofInteger(i); });
     if (auto values = body->run(numbers, index))
-      result.at(index) = values->front();
+      result->at(index) = values->front();
     else
       error = values.takeError();
   });
   if (error)
     return error;
-  return one(std::move(result));
+  return one(std::move(*result));
 }
 
 static LocalResults makeFromElements(tensor::FromElementsOp op, const RankView &view) {
@@ -123,12 +137,17 @@ static llvm::Expected<Box> getBox(OffsetSizeAndStrideOpInterface op, ArrayRef<in
   Box box{view.getIntegers(op.getMixedOffsets()), view.getIntegers(op.getMixedSizes()),
           view.getIntegers(op.getMixedStrides())};
   for (auto [dim, size] : llvm::enumerate(shape)) {
-    int64_t length = box.sizes[dim], first = box.offsets[dim], last = first + (length - 1) * box.strides[dim];
-    if (length < 0 || (length > 0 && (std::min(first, last) < 0 || std::max(first, last) >= size)))
+    int64_t length = box.sizes[dim], first = box.offsets[dim], last = 0;
+    bool isFar = llvm::MulOverflow(std::max<int64_t>(length, 1) - 1, box.strides[dim], last) ||
+                 llvm::AddOverflow(first, last, last);
+    if (length < 0 || (length > 0 && (isFar || std::min(first, last) < 0 || std::max(first, last) >= size)))
       return failAt(op, "expected the slice to lie inside dim " + Twine(dim) + " of size " + Twine(size) +
                             " but got offset " + Twine(first) + ", size " + Twine(length) + ", stride " +
                             Twine(box.strides[dim]));
   }
+  // With stride 0 a slice may be longer than its tensor.
+  if (std::string reason = whyNoTensor(box.sizes); !reason.empty())
+    return failAt(op, reason);
   return box;
 }
 
@@ -174,6 +193,8 @@ static LocalResults concatenate(tensor::ConcatOp op, const RankView &view) {
   shape[dim] = 0;
   for (Value input : op.getInputs())
     shape[dim] += view.get(input).getDimSize(dim);
+  if (std::string reason = whyNoTensor(shape); !reason.empty())
+    return failAt(op, reason);
   Tensor result(shape, getType(op.getResult()).getElementType());
   for (Value input : op.getInputs()) {
     const Tensor &part = view.get(input);
@@ -197,8 +218,13 @@ static LocalResults pad(tensor::PadOp op, const RankView &view) {
   for (auto [before, size, after] : llvm::zip_equal(low, source.getShape(), high)) {
     if (before < 0 || after < 0)
       return failAt(op, "expected padding of at least 0 but got " + Twine(std::min(before, after)));
-    shape.push_back(before + size + after);
+    int64_t padded = 0;
+    if (llvm::AddOverflow(before, size, padded) || llvm::AddOverflow(padded, after, padded))
+      padded = std::numeric_limits<int64_t>::max();
+    shape.push_back(padded);
   }
+  if (std::string reason = whyNoTensor(shape); !reason.empty())
+    return failAt(op, reason);
   auto body = ScalarBody::create(op.getRegion().front(), view);
   if (!body)
     return body.takeError();
@@ -265,12 +291,9 @@ static LocalResults getDim(tensor::DimOp op, const RankView &view) {
 
 LocalResults muster::reference::interpretTensorOp(Operation *operation, const RankView &view) {
   return llvm::TypeSwitch<Operation *, LocalResults>(operation)
-      .Case([&](tensor::EmptyOp op) -> LocalResults {
-        return one(Tensor(getSizes(op.getType(), op.getDynamicSizes(), view), op.getType().getElementType()));
-      })
-      .Case([&](tensor::SplatOp op) -> LocalResults {
-        return one(Tensor(getSizes(getType(op.getResult()), op.getDynamicSizes(), view), op.getInput().getType(),
-                          view.get(op.getInput()).getScalar()));
+      .Case([&](tensor::EmptyOp op) { return one(make(op, op.getDynamicSizes(), view)); })
+      .Case([&](tensor::SplatOp op) {
+        return one(make(op, op.getDynamicSizes(), view, view.get(op.getInput()).getScalar()));
       })
       .Case([&](tensor::CastOp op) -> LocalResults { return one(view.get(op.getSource())); })
       .Case([&](tensor::RankOp op) -> LocalResults {

@@ -92,7 +92,8 @@ static bool isKnownMesh(const LlamaGraphOptions &options) {
 static LogicalResult verifyMesh(MLIRContext *context, const LlamaConfig &config, const LlamaGraphOptions &options) {
   if (!isKnownMesh(options)) {
     InFlightDiagnostic diagnostic = error(context) << "E3322 expected a mesh of axes 'tp' and one of 'dp' and 'sp', or "
-                                                      "of one axis, each of size at least 1 but got ";
+                                                      "of one axis, each of size 1 to "
+                                                   << largestSize << " but got ";
     for (const auto &[index, axis] : llvm::enumerate(options.mesh))
       diagnostic << (index ? ", " : "") << axis.first << "=" << axis.second;
     if (options.mesh.empty())

@@ -67,3 +67,113 @@ module {
   func.func @one() { return }
   func.func @two() { return }
 }
+
+// -----
+
+func.func @negative_size_below_zero() -> tensor<?xf32> {
+  %n = arith.constant -3 : index
+  // expected-error @+1 {{expected sizes of at least 0 but got [-3]}}
+  %x = tensor.empty(%n) : tensor<?xf32>
+  return %x : tensor<?xf32>
+}
+
+// -----
+
+// Empty, however large the other dim.
+func.func @size_times_zero() -> index {
+  %n = arith.constant 1099511627776 : index
+  %c0 = arith.constant 0 : index
+  %x = tensor.empty(%n) : tensor<?x0xf32>
+  %d = tensor.dim %x, %c0 : tensor<?x0xf32>
+  return %d : index
+}
+
+// -----
+
+func.func @negative_too_many_elements() -> tensor<?x16385xf32> {
+  %n = arith.constant 16384 : index
+  // expected-error @+1 {{expected sizes of at most 268435456 elements but got [16384, 16385]}}
+  %x = tensor.empty(%n) : tensor<?x16385xf32>
+  return %x : tensor<?x16385xf32>
+}
+
+// -----
+
+func.func @negative_product_of_sizes_wraps() -> tensor<?x?xf32> {
+  %n = arith.constant 4294967296 : index
+  // expected-error @+1 {{expected sizes of at most 268435456 elements but got [4294967296, 4294967296]}}
+  %x = tensor.empty(%n, %n) : tensor<?x?xf32>
+  return %x : tensor<?x?xf32>
+}
+
+// -----
+
+func.func @negative_generated_below_zero() -> tensor<?xindex> {
+  %n = arith.constant -1 : index
+  // expected-error @+1 {{expected sizes of at least 0 but got [-1]}}
+  %x = tensor.generate %n {
+  ^bb0(%i: index):
+    tensor.yield %i : index
+  } : tensor<?xindex>
+  return %x : tensor<?xindex>
+}
+
+// -----
+
+func.func @negative_splat_too_large() -> tensor<?xf32> {
+  %n = arith.constant 1099511627776 : index
+  %v = arith.constant 1.0 : f32
+  // expected-error @+1 {{expected sizes of at most 268435456 elements but got [1099511627776]}}
+  %x = tensor.splat %v[%n] : tensor<?xf32>
+  return %x : tensor<?xf32>
+}
+
+// -----
+
+func.func @negative_constant_too_large() -> tensor<1099511627776xf32> {
+  // expected-error @+1 {{expected sizes of at most 268435456 elements but got [1099511627776]}}
+  %x = arith.constant dense<1.0> : tensor<1099511627776xf32>
+  return %x : tensor<1099511627776xf32>
+}
+
+// -----
+
+func.func @negative_pad_too_far(%x: tensor<2xf32>) -> tensor<?xf32> {
+  %n = arith.constant 9223372036854775807 : index
+  %v = arith.constant 1.0 : f32
+  // expected-error @+1 {{expected sizes of at most 268435456 elements but got [9223372036854775807]}}
+  %y = tensor.pad %x low[1] high[%n] {
+  ^bb0(%i: index):
+    tensor.yield %v : f32
+  } : tensor<2xf32> to tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// -----
+
+func.func @negative_slice_of_no_stride(%x: tensor<2xf32>) -> tensor<?xf32> {
+  %n = arith.constant 1099511627776 : index
+  %c0 = arith.constant 0 : index
+  // expected-error @+1 {{expected sizes of at most 268435456 elements but got [1099511627776]}}
+  %y = tensor.extract_slice %x[0] [%n] [%c0] : tensor<2xf32> to tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// -----
+
+func.func @negative_slice_reaches_around(%x: tensor<2xf32>) -> tensor<?xf32> {
+  %n = arith.constant 4294967297 : index
+  %s = arith.constant 4294967296 : index
+  // expected-error @+1 {{expected the slice to lie inside dim 0 of size 2 but got offset 0, size 4294967297, stride 4294967296}}
+  %y = tensor.extract_slice %x[0] [%n] [%s] : tensor<2xf32> to tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// -----
+
+// expected-error @below {{input '0': expected sizes of at most 268435456 elements but got [1099511627776]}}
+module {
+  func.func @negative_input_too_large(%x: tensor<1099511627776xf32>) {
+    return
+  }
+}

@@ -162,6 +162,7 @@ def compile_cases(i):
         ("mesh does not divide", WRONG, "E3323", "3 key-value heads or is a multiple of them but got 2", [good, "-o", out, "--mesh", "tp=2"]),
         ("mesh is too large", WRONG, "E3323", "but got 1000000", [good, "-o", out, "--mesh", "tp=1000000"]),
         ("axis", WRONG, "E3322", "ep=3", [good, "-o", out, "--mesh", "ep=3"]),
+        ("axis is too large", WRONG, "E3322", "each of size 1 to 2147483647 but got dp=3000000000", [good, "-o", out, "--mesh", "dp=3000000000"]),
         ("axes", WRONG, "E3322", "dp=2, sp=3", [good, "-o", out, "--mesh", "dp=2,sp=3"]),
         ("axis twice", WRONG, "E3322", "tp=3", [good, "-o", out, "--mesh", "tp=3,tp=3"]),
         ("folder of the output", WRONG, "E4202", "nowhere", [good, "-o", i.work / "nowhere/x.plan"]),

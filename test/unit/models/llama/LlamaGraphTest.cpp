@@ -304,12 +304,13 @@ TEST(LlamaGraph, SpreadsTokensOverDataParallelPositions) {
 TEST(LlamaGraph, RefusesOtherMeshes) {
   LlamaGraphOptions options = onMesh(3);
   options.mesh = {{"ep", 2}, {"tp", 3}};
-  EXPECT_EQ(
-      errorOf(smolLm2(), options),
-      "E3322 expected a mesh of axes 'tp' and one of 'dp' and 'sp', or of one axis, each of size at least 1 but got "
-      "ep=2, tp=3\n");
+  EXPECT_EQ(errorOf(smolLm2(), options), "E3322 expected a mesh of axes 'tp' and one of 'dp' and 'sp', or of one axis, "
+                                         "each of size 1 to 2147483647 but got "
+                                         "ep=2, tp=3\n");
   options.mesh = {{"dp", 3}, {"sp", 3}};
   EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("but got dp=3, sp=3\n"));
+  options.mesh = {{"dp", 3000000000}};
+  EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("each of size 1 to 2147483647 but got dp=3000000000\n"));
   options.mesh = {};
   EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("of size at least 1 but got no axis\n"));
   options.mesh = {{"sp", 3}, {"sp", 3}};
