@@ -8,7 +8,8 @@ using namespace mlir;
 using namespace muster;
 
 ArrayAttr muster::collectiveAxesOf(Operation *op) {
-  return isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, ExchangeOp, SliceOp, BroadcastOp, PermuteOp>(op)
+  return isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, AllToAllVOp, ExchangeOp, SliceOp, BroadcastOp,
+             PermuteOp>(op)
              ? op->getAttrOfType<ArrayAttr>("axes")
              : ArrayAttr();
 }

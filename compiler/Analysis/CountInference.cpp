@@ -253,7 +253,8 @@ const CountTerm *CountInference::inferSize(Value tensor, int64_t dim) {
           return counted(op.getCounts(), dim == split ? Kind::Own : Kind::Total);
         return grown(op.getInput(), op.getAxes(), dim == split ? Kind::Divide : Kind::Multiply);
       })
-      .Case<AllReduceOp, BroadcastOp, PermuteOp, AssertLayoutOp>([&](auto op) { return sizeOf(op.getInput(), dim); })
+      .Case<AllReduceOp, BroadcastOp, ExchangeOp, PermuteOp, AssertLayoutOp>(
+          [&](auto op) { return sizeOf(op.getInput(), dim); })
       .Case<PadRowsOp, UnpadRowsOp>([&](auto op) {
         return static_cast<int64_t>(op.getDim()) == dim ? counted(op.getTo(), Kind::Own) : sizeOf(op.getInput(), dim);
       })

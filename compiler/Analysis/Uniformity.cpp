@@ -238,7 +238,8 @@ void Uniformity::visit(Operation &op) {
                      own.getLoc());
       })
       .Case<AllReduceOp, BroadcastOp>([&](auto own) { removeGroup(varying.elements, group(own.getAxes())); })
-      .Case<ExchangeOp, PermuteOp>([&](auto own) { addGroup(varying.elements, axesOf(own.getAxes()), own.getLoc()); })
+      .Case<ExchangeOp, PermuteOp, AllToAllVOp>(
+          [&](auto own) { addGroup(varying.elements, axesOf(own.getAxes()), own.getLoc()); })
       .Case([&](PadRowsOp own) {
         setCounted(varying.sizes, own.getInput(), own.getTo(), /*isPart=*/true, own.getLoc());
         if (!own.getFill()) // Dead rows hold whatever was there.

@@ -115,7 +115,8 @@ void muster::addPhases(PassManager &manager, Phase from, Phase to, const Lowerin
 namespace {
 
 bool isCollective(Operation *op) {
-  return isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, ExchangeOp, SliceOp, BroadcastOp, PermuteOp>(op);
+  return isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, AllToAllVOp, ExchangeOp, SliceOp, BroadcastOp,
+             PermuteOp>(op);
 }
 
 /// Why `op` must not be there at the end of `phase`; empty where it may.

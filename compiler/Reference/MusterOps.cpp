@@ -184,6 +184,15 @@ static GlobalResults runCounted(Operation *op, Collective &collective, const Ran
   });
 }
 
+/// Each rank by what the members of its group send and what it is told to receive.
+static GlobalResults runRouted(AllToAllVOp op, Collective &collective, const Frame &frame) {
+  const RankValues &sent = frame.find(op.getSend())->second, &received = frame.find(op.getReceive())->second;
+  return collective.run([&](ArrayRef<const Tensor *> group, int64_t position) {
+    auto counts = llvm::map_to_vector(collective.getRanks(), [&](int64_t rank) { return sent[rank].get(); });
+    return reference::runRouted(op, group, counts, *received[collective.getRanks()[position]], position);
+  });
+}
+
 static GlobalResults runCollective(Operation *op, const Frame &frame, Execution &execution) {
   using Group = ArrayRef<const Tensor *>;
   using Result = llvm::Expected<Tensor>;
@@ -192,6 +201,8 @@ static GlobalResults runCollective(Operation *op, const Frame &frame, Execution 
   bool exact = execution.isExact();
   if (Value counts = countsOf(op))
     return runCounted(op, collective, frame.find(counts)->second, exact);
+  if (auto routed = dyn_cast<AllToAllVOp>(op))
+    return runRouted(routed, collective, frame);
   auto checked = [&](int64_t free, llvm::function_ref<Result(Group, int64_t)> compute) {
     return collective.run([&](Group group, int64_t position) -> Result {
       if (llvm::Error error = checkShapes(collective.op, group, free))

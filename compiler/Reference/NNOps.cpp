@@ -58,6 +58,24 @@ static LocalResults run(GatherRowsOp op, const RankView &view) {
   return one(std::move(result));
 }
 
+static LocalResults run(HistogramOp op, const RankView &view) {
+  const Tensor &indices = view.get(op.getIndices());
+  auto type = llvm::cast<RankedTensorType>(op.getType());
+  Tensor result(type.getShape(), type.getElementType(), Number::ofInteger(0));
+  int64_t rows = indices.getDimSize(0), valid = op.getValid() ? view.getInteger(op.getValid()) : rows;
+  if (valid < 0 || valid > rows)
+    return failAt(op, "expected at most " + Twine(rows) + " valid indices but got " + Twine(valid));
+  for (int64_t t = 0; t < valid; ++t) {
+    int64_t bin = indices.integer({t});
+    if (bin >= result.getElementCount())
+      return failAt(op, "expected an index below " + Twine(result.getElementCount()) + " but got " + Twine(bin) +
+                            " at row " + Twine(t));
+    if (bin >= 0)
+      ++result.getElements()[bin].integer;
+  }
+  return one(std::move(result));
+}
+
 static LocalResults run(RmsNormOp op, const RankView &view) {
   const Tensor &input = view.get(op.getInput()), &scale = view.get(op.getScale());
   int64_t width = input.getDimSize(1);
@@ -138,7 +156,7 @@ static LocalResults run(AttentionOp op, const RankView &view, Execution &executi
 
 LocalResults muster::reference::interpretNNOp(Operation *operation, const RankView &view, Execution &execution) {
   return llvm::TypeSwitch<Operation *, LocalResults>(operation)
-      .Case<MatmulOp, GatherRowsOp, RmsNormOp, SplitHeadsOp, MergeHeadsOp, RopeOp>(
+      .Case<MatmulOp, GatherRowsOp, HistogramOp, RmsNormOp, SplitHeadsOp, MergeHeadsOp, RopeOp>(
           [&](auto op) { return run(op, view); })
       .Case<CacheAppendOp, AttentionOp>([&](auto op) { return run(op, view, execution); })
       .Default([&](Operation *op) -> LocalResults { return failAt(op, "unsupported by the reference interpreter"); });

@@ -113,3 +113,51 @@ Result muster::reference::runRagged(Operation *op, ArrayRef<const Tensor *> grou
       .Case([&](AllToAllOp own) { return step.exchange(own, position); })
       .Default([](Operation *other) -> Result { return failAt(other, "unsupported: counts of this collective"); });
 }
+
+/// How many rows each position gets, of routed counts.
+static llvm::Expected<SmallVector<int64_t>> rowsOf(Operation *op, const Tensor &counts) {
+  int64_t parts = counts.getDimSize(0), each = counts.getElementCount() / parts;
+  SmallVector<int64_t> rows(parts, 0);
+  for (auto [index, number] : llvm::enumerate(counts.getElements())) {
+    if (number.integer < 0)
+      return failAt(op, "expected counts of at least 0 but got " + Twine(number.integer));
+    rows[static_cast<int64_t>(index) / each] += number.integer;
+  }
+  return rows;
+}
+
+Result muster::reference::runRouted(AllToAllVOp op, ArrayRef<const Tensor *> group, ArrayRef<const Tensor *> sent,
+                                    const Tensor &received, int64_t position) {
+  if (llvm::Error error = checkShapes(op, group, 0))
+    return error;
+  auto expected = rowsOf(op, received);
+  if (!expected)
+    return expected.takeError();
+  SmallVector<int64_t> shape(group[position]->getShape());
+  shape[0] = cast<RankedTensorType>(op.getType()).getDimSize(0);
+  Tensor result(shape, group[position]->getElementType(), getUndefined(group[position]->getElementType()));
+  int64_t room = shape[0], next = 0;
+  for (auto [source, rows] : llvm::enumerate(group)) {
+    auto counts = rowsOf(op, *sent[source]);
+    if (!counts)
+      return counts.takeError();
+    int64_t first = std::accumulate(counts->begin(), counts->begin() + position, int64_t(0)),
+            count = (*counts)[position];
+    if (first + count > rows->getDimSize(0))
+      return failAt(op, "expected at least " + Twine(first + count) + " rows to send at position " + Twine(source) +
+                            " but got " + Twine(rows->getDimSize(0)));
+    if (count != (*expected)[source])
+      return failAt(op, "expected counts of " + Twine(count) + " rows to receive from position " + Twine(source) +
+                            ", as are sent, but got " + Twine((*expected)[source]));
+    if (next + count > room)
+      return failAt(op, "expected at most " + Twine(room) + " rows to receive but got " + Twine(next + count));
+    Tensor part = takeRows(*rows, 0, first, count);
+    forEachIndex(part.getShape(), [&](ArrayRef<int64_t> index) {
+      SmallVector<int64_t> target(index);
+      target[0] += next;
+      result.at(target) = part.at(index);
+    });
+    next += count;
+  }
+  return result;
+}

@@ -259,8 +259,8 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       SizeResolver resolver(function);
       SmallVector<Operation *> collectives;
       function.walk([&](Operation *op) {
-        if (isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, ExchangeOp, SliceOp, BroadcastOp, PermuteOp,
-                RedistributeOp>(op))
+        if (isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, AllToAllVOp, ExchangeOp, SliceOp, BroadcastOp,
+                PermuteOp, RedistributeOp>(op))
           collectives.push_back(op);
         if (auto claim = dyn_cast<AssertLayoutOp>(op)) {
           claim.replaceAllUsesWith(claim.getInput());
@@ -283,6 +283,8 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       FailureOr<SmallVector<RedistributedDim>> dims = readDims(redistribute);
       return failed(dims) ? failure() : lowerTo(op, {}, *dims, getRaggedDims(op), resolver);
     }
+    if (isa<AllToAllVOp>(op))
+      return op->emitOpError() << "E4019 unsupported: rows in numbers that are counted on the device";
     auto axes = op->getAttrOfType<ArrayAttr>("axes");
     for (StringRef axis : axes.getAsValueRange<StringAttr>())
       if (mesh.findAxis(axis) < 0)

@@ -33,7 +33,8 @@ def VerifyCountsPass : Pass<"muster-verify-counts", "::mlir::ModuleOp"> {
     Refused: no counts, or counts that nothing sets on some path (E1201), of another batch (E1202) or unit (E1203), that ranks of the group do
     not agree on (E1205), that say another number than there are rows (E1206), own rows that begin elsewhere than
     is said (E1207), rows handed out in equal parts to which nothing aligns them
-    (E1208), a buffer that a step may exceed (E1209), children that are not their batch (E1211), two exchanges of one batch (E1212), one batch
+    (E1208), a buffer that a step may exceed (E1209), children that are not their batch (E1211), two exchanges of one batch (E1212),
+    rows received that nobody sends (E1213), one batch
     padded in two ways (E1214). Sizes are
     compared as expressions; where they differ, a step in which their numbers do is told. What is neither is an error too (E1220), unless
     `allow-unknown`.

@@ -176,6 +176,52 @@ OpFoldResult SliceOp::fold(FoldAdaptor) {
 }
 
 //===----------------------------------------------------------------------===//
+// all_to_all_v
+//===----------------------------------------------------------------------===//
+
+OpFoldResult AllToAllVOp::fold(FoldAdaptor) { return foldSingleRank(*this, getAxes()); }
+
+LogicalResult AllToAllVOp::verify() {
+  auto send = dyn_cast_or_null<RoutedAttr>(typeOf(getSend()).getEncoding()),
+       receive = dyn_cast_or_null<RoutedAttr>(typeOf(getReceive()).getEncoding());
+  for (auto [name, counts, routed] :
+       {std::tuple("send", getSend(), send), std::tuple("receive", getReceive(), receive)})
+    if (!routed) // (C2)
+      return emitOpError() << "expected '" << name
+                           << "' to be routed counts, tensor<..., #muster.routed<...>>, but got " << counts.getType();
+  if (send.getUnit() != receive.getUnit() || send.getEpoch() != receive.getEpoch()) { // (C2)
+    InFlightDiagnostic error = emitOpError()
+                               << "expected counts of " << textOf(send) << " to receive but got " << textOf(receive);
+    error.attachNote(makerOf(getSend()).getLoc()) << "the counts of what is sent are made here";
+    error.attachNote(makerOf(getReceive()).getLoc()) << "those of what is received here";
+    return error;
+  }
+  if (getSend().getType() != getReceive().getType()) // (C2)
+    return emitOpError() << "expected counts of one type but got " << getSend().getType() << " and "
+                         << getReceive().getType();
+  if (typeOf(getInput()).getRank() == 0 || typeOf(getResult()).isDynamicDim(0)) // (C3)
+    return emitOpError() << "expected dim 0 of the result to be static, the room for rows, but got "
+                         << getResult().getType();
+  return verifyOtherDims(*this, typeOf(getInput()), typeOf(getResult()), 0); // (C3)
+}
+
+LogicalResult AllToAllVOp::verifySymbolUses(SymbolTableCollection &) {
+  MeshAttr mesh = verifyAxes(*this, getAxes());
+  if (!mesh)
+    return failure();
+  int64_t group = getGroupSize(mesh, getAxes()), parts = typeOf(getSend()).getDimSize(0);
+  if (!ShapedType::isDynamic(group) && parts != group) // (C2)
+    return emitOpError() << "expected counts for the group's " << group << " ranks but got " << getSend().getType();
+  return success();
+}
+
+LogicalResult AllToAllVOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getInput()));
+  shapes.front()[0] = builder.getIndexAttr(typeOf(getResult()).getDimSize(0));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Collectives that keep the shape
 //===----------------------------------------------------------------------===//
 

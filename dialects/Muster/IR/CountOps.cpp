@@ -21,11 +21,15 @@ std::string muster::textOf(CountsType type) {
   return text + "]";
 }
 
+std::string muster::textOf(RoutedAttr routed) {
+  return (stringifyCountUnit(routed.getUnit()) + " of batch @" + routed.getEpoch().getValue()).str();
+}
+
 Value muster::makerOf(Value counts) {
   while (Operation *op = counts.getDefiningOp()) {
     if (auto exchange = dyn_cast<ExchangeCountsOp>(op))
       counts = exchange.getInputs()[cast<OpResult>(counts).getResultNumber()];
-    else if (isa<AlignOp, ScaleOp, PadCountsOp>(op))
+    else if (isa<AlignOp, ScaleOp, PadCountsOp, ExchangeOp>(op))
       counts = op->getOperand(0);
     else
       break;

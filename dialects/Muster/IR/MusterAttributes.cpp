@@ -591,6 +591,21 @@ static void printCounts(AsmPrinter &printer, T type) {
   printer << "], " << stringifyCountUnit(type.getUnit()) << ", " << type.getEpoch() << ">";
 }
 
+LogicalResult RoutedAttr::verify(function_ref<InFlightDiagnostic()> emitError, CountUnit, FlatSymbolRefAttr,
+                                 int64_t bound) {
+  if (bound < 0) // (C2)
+    return emitError() << "expected a bound of at least 0 but got " << bound;
+  return success();
+}
+
+LogicalResult RoutedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                         function_ref<InFlightDiagnostic()> emitError) const {
+  bool isStatic = llvm::none_of(shape, ShapedType::isDynamic);
+  if (shape.empty() || shape.size() > 2 || !isStatic || !(elementType.isInteger(32) || elementType.isInteger(64)))
+    return emitError() << "expected routed counts to be one or two static dims of i32 or i64"; // (C1)
+  return success();
+}
+
 Type CountsType::parse(AsmParser &parser) { return parseCounts<CountsType>(parser); }
 void CountsType::print(AsmPrinter &printer) const { printCounts(printer, *this); }
 Type OffsetsType::parse(AsmParser &parser) { return parseCounts<OffsetsType>(parser); }

@@ -5,6 +5,7 @@
 include "dialects/Muster/IR/MusterDialect.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
+include "mlir/IR/TensorEncoding.td"
 
 class Muster_Attr<string name, string attrMnemonic, list<Trait> traits = []> : AttrDef<Muster_Dialect, name, traits> {
   let mnemonic = attrMnemonic;
@@ -177,6 +178,23 @@ def Muster_LayoutAttr : Muster_Attr<"Layout", "layout"> {
 //===----------------------------------------------------------------------===//
 // Facts of symbolic programs
 //===----------------------------------------------------------------------===//
+
+def Muster_RoutedAttr : Muster_Attr<"Routed", "routed", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let summary = "Encoding of a tensor of routed counts: made and read on the device, never by the host";
+  let description = [{
+    `tensor<4xi32, #muster.routed<rows, @route, 512>>` holds how many rows of batch `@route` go to, or come from, each of four positions
+    of a group; `tensor<4x8xi32, ...>` to each of eight experts of them. `bound` is the most that one position gets from one rank: the
+    greatest sum of the elements with one index of dim 0. Step counts (`!muster.counts`) are known to the host before anything is launched;
+    of routed ones it knows the bound only.
+
+    Constraints:
+    - (C1) the tensor has one or two dims, both static, of i32 or i64.
+    - (C2) `bound` is not negative.
+  }];
+  let parameters = (ins EnumParameter<Muster_CountUnit>:$unit, "::mlir::FlatSymbolRefAttr":$epoch, "int64_t":$bound);
+  let assemblyFormat = "`<` $unit `,` $epoch `,` $bound `>`";
+  let genVerifyDecl = 1;
+}
 
 def Muster_FactsAttr : Muster_Attr<"Facts", "facts"> {
   let summary = "Divisibility facts of a symbolic program: `[sp|s, sp|h]`";

@@ -326,6 +326,37 @@ def Muster_AllToAllOp : Muster_Collective<"all_to_all"> {
   }];
 }
 
+def Muster_AllToAllVOp : Muster_Collective<"all_to_all_v"> {
+  let summary = "Send rows to each rank in numbers that the device has counted";
+  let description = [{
+    MPI_Alltoallv (MPI 4.1, section 6.8) with counts that are tensors. The first rows of `input` go to position 0 of the group, as many
+    as part 0 of `send` says (its element, or the sum of its row), the next to position 1, and so on. `result` has the rows that come
+    from position 0 first, as many as part 0 of `receive` says. Rows behind the last are dead in operand and result: nothing may read them
+    (NaN in the reference interpreter).
+
+    What a rank receives from another is what that one sends: `receive` is `send` exchanged over the group (proved by `verify-counts`).
+    The way back takes the two the other way round.
+
+    Constraints:
+    - (C1) `axes` name distinct axes of the mesh.
+    - (C2) `send` and `receive` are routed counts of one type, with a part for each position of the group; mixing units or batches is an
+      error that names both makers.
+    - (C3) operand and result have equal types but for dim 0; dim 0 of the result is static: the room for rows.
+
+    ```mlir
+    %r = muster.exchange %s on "ep" : tensor<4xi32, #muster.routed<rows, @route, 512>>
+    %y = muster.all_to_all_v %x on "ep" send(%s : tensor<4xi32, #muster.routed<rows, @route, 512>>)
+        receive(%r : tensor<4xi32, #muster.routed<rows, @route, 512>>) : tensor<512x16xf32> -> tensor<2048x16xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$axes, AnyRankedTensor:$send, AnyRankedTensor:$receive);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $input `on` custom<Axes>($axes) `send` `(` $send `:` type($send) `)` `receive` `(` $receive `:` type($receive) `)` attr-dict
+    `:` type($input) `->` type($result)
+  }];
+}
+
 def Muster_ExchangeOp : Muster_Collective<"exchange", [AllTypesMatch<["input", "result"]>]> {
   let summary = "The raw all-to-all over the leading dimension";
   let description = [{

@@ -227,6 +227,22 @@ IterationRule RopeOp::getIterationRule() {
 }
 
 //===----------------------------------------------------------------------===//
+// histogram
+//===----------------------------------------------------------------------===//
+
+LogicalResult HistogramOp::verify() {
+  if (isa_and_nonnull<RoutedAttr>(typeOf(getResult()).getEncoding())) // (C1)
+    return success();
+  return emitOpError() << "expected a result of routed counts, tensor<..., #muster.routed<...>>, but got "
+                       << getResult().getType();
+}
+
+LogicalResult HistogramOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, getAsIndexOpFoldResult(getContext(), typeOf(getResult()).getShape()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // cache_append, attention
 //===----------------------------------------------------------------------===//
 

@@ -138,6 +138,28 @@ def NN_RopeOp : NN_PureOp<"rope", [AllTypesMatch<["input", "result"]>, AllTypesM
   let assemblyFormat = "$input `,` $cos `,` $sin `,` $positions attr-dict `:` type($input) `,` type($cos) `,` type($positions)";
 }
 
+// No iteration rule: whether counts of the ranks' own rows are parts of one histogram or a row of a matrix each is not said by the shapes.
+def NN_HistogramOp : Op<NN_Dialect, "histogram", [Pure, DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>]> {
+  let summary = "How many indices fall into each bin";
+  let description = [{
+    `result[b] = |{t < n : indices[t] = b}|`, with bins in row-major order where there are two dims (`[rank, expert]`), and n = `valid`, or
+    all without. A negative index falls into no bin: that of a row that is not routed. An index beyond the bins is an error of the
+    caller.
+
+    Constraints:
+    - (C1) the result is routed counts (`#muster.routed`).
+
+    ```mlir
+    %s = nn.histogram %experts : tensor<?xi32> -> tensor<4x8xi32, #muster.routed<rows, @route, 512>>
+    %t = nn.histogram %experts valid %n : tensor<?xi32> -> tensor<4x8xi32, #muster.routed<rows, @route, 512>>
+    ```
+  }];
+  let arguments = (ins NN_Indices:$indices, Optional<Index>:$valid);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$indices (`valid` $valid^)? attr-dict `:` type($indices) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def NN_CacheAppendOp : NN_Op<"cache_append", [DeclareOpInterfaceMethods<SymbolUserOpInterface>, MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "Write rows into a paged state";
   let description = [{
