@@ -2,11 +2,18 @@
 #include "compiler/Analysis/CollectiveOrder.h"
 
 #include "compiler/Analysis/AxisDigits.h"
+#include "compiler/Analysis/CountInference.h"
+#include "compiler/Analysis/Entries.h"
 #include "compiler/Analysis/Uniformity.h"
 
+#include "llvm/ADT/Hashing.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/xxhash.h"
+
+#include <map>
 
 using namespace mlir;
 using namespace muster;
@@ -15,43 +22,100 @@ namespace {
 
 using AxisSet = llvm::SmallDenseSet<unsigned, 4>;
 
-/// What a block issues, in order; of a branch or loop one entry that tells all of it.
-struct Trace {
-  SmallVector<std::string, 4> entries;
-  AxisSet groups;
-  void append(const Trace &other) {
-    entries.append(other.entries.begin(), other.entries.end());
-    groups.insert(other.groups.begin(), other.groups.end());
+/// What a block issues, in order; of a branch or loop one entry that tells all of it. Long ones are compared by hash
+/// and shown by how they begin.
+class Trace {
+public:
+  /// `what` is what must be the same for ranks to meet in it, `inside` the same of what it does not show, `sizes` of
+  /// how much they move.
+  void add(std::string what, uint64_t inside, uint64_t sizes, bool isSizeKnown) {
+    uint64_t own = llvm::xxh3_64bits(what) + inside * base;
+    names = names * base + own;
+    amounts = amounts * base + (own ^ sizes);
+    power *= base;
+    ++length;
+    areSizesKnown &= isSizeKnown;
+    if (shown.size() < mostShown)
+      shown.push_back(std::move(what));
   }
-  std::string text() const { return entries.empty() ? "nothing" : llvm::join(entries, ", "); }
+  void append(const Trace &other) {
+    names = names * other.power + other.names;
+    amounts = amounts * other.power + other.amounts;
+    power *= other.power;
+    length += other.length;
+    areSizesKnown &= other.areSizesKnown;
+    for (const std::string &entry : other.shown)
+      if (shown.size() < mostShown)
+        shown.push_back(entry);
+    addGroups(other);
+  }
+  void addGroups(const Trace &other) { groups.insert(other.groups.begin(), other.groups.end()); }
+  bool empty() const { return length == 0; }
+  bool issuesAs(const Trace &other) const { return length == other.length && names == other.names; }
+  bool movesAs(const Trace &other) const { return issuesAs(other) && amounts == other.amounts; }
+  uint64_t hash() const { return names; }
+  uint64_t hashOfSizes() const { return amounts; }
+  std::string text() const {
+    if (empty())
+      return "nothing";
+    std::string all = llvm::join(shown, ", ");
+    return length > shown.size() ? all + ", ... (" + std::to_string(length) + " in all)" : all;
+  }
+
+  AxisSet groups;
+  bool areSizesKnown = true;
+
+private:
+  static constexpr size_t mostShown = 12;
+  static constexpr uint64_t base = 0x9e3779b97f4a7c15;
+  SmallVector<std::string, 4> shown;
+  uint64_t length = 0, names = 0, amounts = 0, power = 1;
+};
+
+/// A function in its calls with the same arguments.
+struct Frame {
+  CountInference &inference;
+  const Uniformity &uniformity;
 };
 
 class OrderCheck {
 public:
-  OrderCheck(const Uniformity &uniformity, CollectiveReport &report) : uniformity(uniformity), report(report) {}
+  OrderCheck(CollectiveReport &report, llvm::DenseSet<std::pair<Operation *, int>> &reported)
+      : report(report), reported(reported) {}
 
-  Trace walk(Block &block) {
+  Trace walk(Frame frame, Block &block) {
     Trace trace;
     for (Operation &op : block)
-      trace.append(walk(op));
+      trace.append(walk(frame, op));
     return trace;
   }
+  /// All blocks of a function.
+  Trace walkBody(Frame frame, func::FuncOp function);
 
 private:
-  Trace walk(Operation &op);
-  Trace walkIf(scf::IfOp op);
-  Trace walkLoop(Operation &op, ArrayRef<Value> deciding, ArrayRef<Block *> blocks);
-  void checkSizes(Operation &op, const AxisSet &group);
+  Trace walk(Frame frame, Operation &op);
+  Trace walkBranches(Frame frame, Operation &op, Value condition, ArrayRef<Trace> branches);
+  Trace walkLoop(Frame frame, Operation &op, ArrayRef<Value> deciding, ArrayRef<Block *> blocks);
+  Trace walkCall(Frame frame, func::CallOp op);
+  void checkSizes(Frame frame, Operation &op, const AxisSet &group);
+  void add(StepFinding finding) {
+    // Once an operation, though its function is called more than once.
+    if (reported.insert({finding.op, finding.number}).second)
+      report.findings.push_back(std::move(finding));
+  }
   /// The axes of a collective or of an exchange of counts; null for other operations.
   ArrayAttr groupOf(Operation &op) const;
   std::string describe(Operation &op, ArrayAttr axes) const;
-  StringRef nameOf(unsigned axis) const { return uniformity.getMesh().getAxes()[axis].getName(); }
-  LayoutMessage::Note noteOrigin(const Variation &variation, unsigned axis, const Twine &what) const {
-    return {variation.originOf(axis), (what + " differs over '" + nameOf(axis) + "' from here on").str()};
+  void addEntry(Frame frame, Operation &op, ArrayAttr axes, Trace &trace) const;
+  LayoutMessage::Note noteOrigin(Frame frame, const Variation &variation, unsigned axis, const Twine &what) const {
+    StringRef name = frame.uniformity.getMesh().getAxes()[axis].getName();
+    return {variation.originOf(axis), (what + " differs over '" + name + "' from here on").str()};
   }
 
-  const Uniformity &uniformity;
   CollectiveReport &report;
+  llvm::DenseSet<std::pair<Operation *, int>> &reported;
+  /// Of functions that were walked, in calls with the same arguments.
+  std::map<std::pair<const CountInference *, const Uniformity *>, Trace> walked;
 };
 
 ArrayAttr OrderCheck::groupOf(Operation &op) const {
@@ -79,6 +143,11 @@ ArrayAttr OrderCheck::groupOf(Operation &op) const {
   return collectiveAxesOf(&op);
 }
 
+/// Whether nothing but its place is known of a size.
+static bool isUnknown(const CountTerm *term) {
+  return (term->kind == CountTerm::Kind::Symbol && term->text.empty()) || llvm::any_of(term->operands, isUnknown);
+}
+
 /// "all_reduce sum on "tp" of f32": what must be the same for two ranks to meet in it.
 std::string OrderCheck::describe(Operation &op, ArrayAttr axes) const {
   std::string text;
@@ -90,124 +159,219 @@ std::string OrderCheck::describe(Operation &op, ArrayAttr axes) const {
     os << " " << stringifyReductionKind(reduce.getKind());
   os << " on ";
   llvm::interleaveComma(axes.getAsValueRange<StringAttr>(), os, [&](StringRef axis) { os << '"' << axis << '"'; });
-  for (StringRef name : {"dim", "split", "concat", "root", "sources"})
-    if (Attribute attr = op.getAttr(name))
-      os << " " << name << " " << attr;
+  for (StringRef name : {"dim", "split", "concat", "root", "sources", "ragged"})
+    if (Attribute attr = op.getAttr(name)) {
+      os << " " << name << " ";
+      if (auto number = dyn_cast<IntegerAttr>(attr); number && name != "ragged")
+        os << number.getInt();
+      else if (auto side = dyn_cast<RaggedSideAttr>(attr))
+        os << stringifyRaggedSide(side.getValue());
+      else
+        os << attr;
+    }
+  if (auto redistribute = dyn_cast<RedistributeOp>(op))
+    os << " from " << redistribute.getFrom().getText() << " to " << redistribute.getTo().getText();
+  if (auto exchange = dyn_cast<ExchangeCountsOp>(op))
+    for (Value input : exchange.getInputs()) {
+      if (auto local = input.getDefiningOp<LocalCountOp>())
+        os << " of field \"" << local.getFieldName() << '"';
+      else if (auto field = input.getDefiningOp<StepFieldOp>())
+        os << " of field \"" << field.getField() << '"';
+    }
   for (Type type : op.getOperandTypes())
     os << " of " << type;
   return text;
 }
 
-void OrderCheck::checkSizes(Operation &op, const AxisSet &group) {
-  // What has counts says how its sizes differ.
-  bool hasCounts = llvm::any_of(op.getOperandTypes(), [](Type type) { return isa<CountsType>(type); });
-  if (hasCounts || isa<RedistributeOp>(op))
-    return;
-  Varying operand = uniformity.of(op.getOperand(0));
-  std::optional<unsigned> axis = operand.sizes.common(group);
-  if (!axis)
-    return;
-  report.findings.push_back(
-      {1223,
-       &op,
-       "ranks of a group hold tensors of different sizes: " + op.getName().stripDialect().str() + " takes no counts",
-       {noteOrigin(operand.sizes, *axis, "the size")}});
+/// Also by what is moved: the counts, and sizes that the types leave open.
+void OrderCheck::addEntry(Frame frame, Operation &op, ArrayAttr axes, Trace &trace) const {
+  uint64_t sizes = 0;
+  bool isKnown = true;
+  auto take = [&](const CountTerm *term) {
+    sizes = llvm::hash_combine(sizes, term);
+    isKnown &= !isUnknown(term);
+  };
+  for (Value operand : op.getOperands()) {
+    if (isa<CountsType>(operand.getType()))
+      take(frame.inference.termOf(operand));
+    auto type = dyn_cast<RankedTensorType>(operand.getType());
+    for (int64_t dim = 0; type && dim < type.getRank(); ++dim)
+      if (type.isDynamicDim(dim))
+        take(frame.inference.sizeOf(operand, dim));
+  }
+  trace.add(describe(op, axes), /*inside=*/0, sizes, isKnown);
 }
 
-Trace OrderCheck::walk(Operation &op) {
+void OrderCheck::checkSizes(Frame frame, Operation &op, const AxisSet &group) {
+  // What has counts says how its sizes differ; what counts themselves are, is of one size.
+  bool hasCounts = llvm::any_of(op.getOperandTypes(), [](Type type) { return isa<CountsType>(type); });
+  if (hasCounts || isa<RedistributeOp, AllToAllVOp>(op))
+    return;
+  Varying operand = frame.uniformity.of(op.getOperand(0));
+  if (std::optional<unsigned> axis = operand.sizes.common(group))
+    add({1223,
+         &op,
+         "ranks of a group hold tensors of different sizes: " + op.getName().stripDialect().str() + " takes no counts",
+         {noteOrigin(frame, operand.sizes, *axis, "the size")}});
+}
+
+Trace OrderCheck::walk(Frame frame, Operation &op) {
   Trace trace;
   if (ArrayAttr axes = groupOf(op)) {
-    trace.groups = uniformity.axesOf(axes);
+    trace.groups = frame.uniformity.axesOf(axes);
     if (trace.groups.empty())
       return trace; // groups of one rank
     ++report.collectives;
-    trace.entries.push_back(describe(op, axes));
-    checkSizes(op, trace.groups);
+    addEntry(frame, op, axes, trace);
+    checkSizes(frame, op, trace.groups);
     return trace;
   }
-  if (auto branch = dyn_cast<scf::IfOp>(op))
-    return walkIf(branch);
+  if (auto branch = dyn_cast<scf::IfOp>(op)) {
+    Trace branches[2] = {walk(frame, *branch.thenBlock()), {}};
+    if (Block *block = branch.elseBlock())
+      branches[1] = walk(frame, *block);
+    return walkBranches(frame, op, branch.getCondition(), branches);
+  }
+  if (auto choice = dyn_cast<scf::IndexSwitchOp>(op)) {
+    SmallVector<Trace> branches;
+    for (Region &region : choice->getRegions())
+      branches.push_back(walk(frame, region.front()));
+    return walkBranches(frame, op, choice.getArg(), branches);
+  }
   if (auto loop = dyn_cast<scf::ForOp>(op))
-    return walkLoop(op, {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()}, {loop.getBody()});
+    return walkLoop(frame, op, {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()}, {loop.getBody()});
   if (auto loop = dyn_cast<scf::WhileOp>(op))
-    return walkLoop(op, {loop.getConditionOp().getCondition()}, {loop.getBeforeBody(), loop.getAfterBody()});
-  if (auto call = dyn_cast<func::CallOp>(op)) {
-    if (const Uniformity *inside = uniformity.callee(call)) {
-      auto called = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
-      return OrderCheck(*inside, report).walk(called.getBody().front());
-    }
-    return trace;
-  }
+    return walkLoop(frame, op, {loop.getConditionOp().getCondition()}, {loop.getBeforeBody(), loop.getAfterBody()});
+  if (auto call = dyn_cast<func::CallOp>(op))
+    return walkCall(frame, call);
   for (Region &region : op.getRegions())
     for (Block &block : region)
-      trace.append(walk(block));
+      trace.append(walk(frame, block));
+  if (!trace.empty() && !isa<scf::ExecuteRegionOp>(op))
+    add({1220,
+         &op,
+         "cannot prove that all ranks issue the same collectives: how '" + op.getName().getStringRef().str() +
+             "' runs what is in it is not followed",
+         {{op.getLoc(), "in it: " + trace.text()}}});
   return trace;
 }
 
-Trace OrderCheck::walkIf(scf::IfOp op) {
-  Trace branches[2];
-  branches[0] = walk(*op.thenBlock());
-  if (Block *block = op.elseBlock())
-    branches[1] = walk(*block);
+Trace OrderCheck::walkCall(Frame frame, func::CallOp op) {
+  CountInference *inside = frame.inference.callee(op);
+  const Uniformity *uniformity = frame.uniformity.callee(op);
+  auto called = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
+  if (!uniformity || !called)
+    return {};
+  if (!inside) {
+    add({1220,
+         op,
+         "cannot prove that all ranks issue the same collectives: '" + op.getCallee().str() +
+             "', which calls itself or has more than one block, is not followed",
+         {}});
+    return {};
+  }
+  auto [known, isNew] = walked.try_emplace({inside, uniformity});
+  if (isNew) {
+    Trace trace = walkBody({*inside, *uniformity}, called);
+    return walked[{inside, uniformity}] = std::move(trace);
+  }
+  return known->second;
+}
+
+Trace OrderCheck::walkBody(Frame frame, func::FuncOp function) {
+  Trace trace;
+  for (Block &block : function.getBody())
+    trace.append(walk(frame, block));
+  if (!trace.empty() && !function.getBody().hasOneBlock())
+    add({1220,
+         function,
+         "cannot prove that all ranks issue the same collectives: branches between blocks are not followed",
+         {}});
+  return trace;
+}
+
+Trace OrderCheck::walkBranches(Frame frame, Operation &op, Value condition, ArrayRef<Trace> branches) {
   Trace both;
-  both.groups = branches[0].groups;
-  both.groups.insert(branches[1].groups.begin(), branches[1].groups.end());
-  if (branches[0].entries == branches[1].entries) {
-    both.entries = branches[0].entries; // whichever branch is taken
+  for (const Trace &branch : branches)
+    both.addGroups(branch);
+  auto differs = [&](auto same) {
+    return llvm::find_if(branches.drop_front(), [&](const Trace &branch) { return !same(branches.front(), branch); });
+  };
+  const Trace *other = differs([](const Trace &a, const Trace &b) { return a.issuesAs(b); }),
+              *moved = differs([](const Trace &a, const Trace &b) { return a.movesAs(b); });
+  if (moved == branches.end()) {
+    both.append(branches.front()); // whichever branch is taken
     return both;
   }
-  Variation condition = uniformity.of(op.getCondition()).elements;
-  if (std::optional<unsigned> axis = condition.common(both.groups)) {
+  Variation variation = frame.uniformity.of(condition).elements;
+  if (std::optional<unsigned> axis = variation.common(both.groups)) {
+    bool isIf = isa<scf::IfOp>(op);
     StepFinding finding;
-    finding.number = 1221;
-    finding.op = op;
-    finding.message = "collectives differ between ranks that take different branches";
-    finding.notes.push_back(noteOrigin(condition, *axis, "the condition"));
-    finding.notes.push_back({op.getLoc(), "then: " + branches[0].text()});
-    finding.notes.push_back({op.getLoc(), "else: " + branches[1].text()});
+    finding.op = &op;
+    bool isKnown = llvm::all_of(branches, [](const Trace &branch) { return branch.areSizesKnown; });
+    finding.number = other != branches.end() ? 1221 : isKnown ? 1223 : 1220;
+    finding.message = finding.number == 1221 ? "collectives differ between ranks that take different branches"
+                      : finding.number == 1223
+                          ? "collectives move other sizes on ranks that take different branches"
+                          : "cannot prove that collectives move the same sizes on ranks that take different "
+                            "branches";
+    finding.notes.push_back(noteOrigin(frame, variation, *axis, "the condition"));
+    const Trace &second = other != branches.end() ? *other : *moved;
+    finding.notes.push_back({op.getLoc(), (isIf ? "then: " : "the last case: ") + branches.front().text()});
+    finding.notes.push_back({op.getLoc(), (isIf ? "else: " : "another: ") + second.text()});
     finding.notes.push_back({op.getLoc(), "a condition of what all ranks of the group know (exchanged counts, an "
                                           "all_reduce of the condition) would be the same on each"});
-    report.findings.push_back(std::move(finding));
+    add(std::move(finding));
   }
-  both.entries = {"if (" + branches[0].text() + ") else (" + branches[1].text() + ")"};
+  std::string text;
+  uint64_t inside = 0, sizes = 0;
+  for (const Trace &branch : branches) {
+    text += (text.empty() ? "if (" : " else (") + branch.text() + ")";
+    inside = llvm::hash_combine(inside, branch.hash());
+    sizes = llvm::hash_combine(sizes, branch.hashOfSizes());
+    both.areSizesKnown &= branch.areSizesKnown;
+  }
+  both.add(std::move(text), inside, sizes, both.areSizesKnown);
   return both;
 }
 
-Trace OrderCheck::walkLoop(Operation &op, ArrayRef<Value> deciding, ArrayRef<Block *> blocks) {
+Trace OrderCheck::walkLoop(Frame frame, Operation &op, ArrayRef<Value> deciding, ArrayRef<Block *> blocks) {
   Trace body;
   for (Block *block : blocks)
-    body.append(walk(*block));
-  if (body.entries.empty())
+    body.append(walk(frame, *block));
+  if (body.empty())
     return body;
   for (Value value : deciding) {
-    Variation variation = uniformity.of(value).elements;
+    Variation variation = frame.uniformity.of(value).elements;
     if (std::optional<unsigned> axis = variation.common(body.groups)) {
-      report.findings.push_back(
-          {1222,
+      add({1222,
            &op,
            "ranks may run this loop, which has collectives, a different number of times",
-           {noteOrigin(variation, *axis, "how often it runs"), {op.getLoc(), "in the loop: " + body.text()}}});
+           {noteOrigin(frame, variation, *axis, "how often it runs"), {op.getLoc(), "in the loop: " + body.text()}}});
       break;
     }
   }
-  body.entries = {"repeatedly (" + body.text() + ")"};
-  return body;
+  // How often it runs belongs to what is issued.
+  uint64_t sizes = body.hashOfSizes();
+  for (Value value : deciding)
+    sizes = llvm::hash_combine(sizes, frame.inference.termOf(value));
+  Trace loop;
+  loop.addGroups(body);
+  loop.add("repeatedly (" + body.text() + ")", body.hash(), sizes, body.areSizesKnown);
+  return loop;
 }
 
 } // namespace
 
 CollectiveReport muster::checkCollectiveOrder(ModuleOp module) {
   CollectiveReport report;
-  llvm::DenseSet<StringRef> called;
-  module.walk([&](func::CallOp call) { called.insert(call.getCallee()); });
-  for (auto function : module.getOps<func::FuncOp>()) {
+  llvm::DenseSet<std::pair<Operation *, int>> reported;
+  for (func::FuncOp function : entriesOf(module)) {
     MeshAttr mesh = getMesh(function);
-    if (!mesh || function.isExternal() || called.contains(function.getSymName()))
-      continue;
+    CountTerms terms(mesh);
+    CountInference inference(function, terms);
     Uniformity uniformity(function, mesh);
-    OrderCheck check(uniformity, report);
-    for (Block &block : function.getBody())
-      check.walk(block);
+    OrderCheck(report, reported).walkBody({inference, uniformity}, function);
   }
   return report;
 }

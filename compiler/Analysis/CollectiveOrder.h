@@ -8,7 +8,9 @@
 //   - ranks of a group hold operands of one size where the collective takes no counts (E1223).
 //
 // Method: over which axes a condition may differ between ranks is known (Uniformity.h); where a collective below it has
-// a group along one of those, the ordered lists of collectives of both branches are compared.
+// a group along one of those, the ordered lists of collectives of the branches are compared: what is issued, then how
+// much is moved, by counts and sizes as terms (CountInference.h). Operations with regions that are not known are not
+// followed (E1220).
 
 #ifndef MUSTER_COMPILER_ANALYSIS_COLLECTIVEORDER_H
 #define MUSTER_COMPILER_ANALYSIS_COLLECTIVEORDER_H
@@ -28,7 +30,7 @@ struct CollectiveReport {
   int64_t collectives = 0; ///< operations that were looked at
 };
 
-/// Looks at every function that no other calls, and through it at those that it calls. A module without a mesh has no
+/// Looks at every entry (Entries.h), and through it at the functions that it calls. A module without a mesh has no
 /// findings.
 CollectiveReport checkCollectiveOrder(mlir::ModuleOp module);
 

@@ -21,10 +21,54 @@ CountBounds::CountBounds(CountTerms &terms, func::FuncOp function) : terms(terms
 }
 
 bool CountBounds::isAllowed(const CountSample &sample) const {
+  // On every rank: positions are those of the rows that the sample has most of.
+  size_t positions = 1;
+  for (const auto &[what, rows] : sample.rows)
+    positions = std::max(positions, rows.size());
   return llvm::all_of(ensured, [&](const auto &entry) {
-    std::optional<int64_t> value = terms.evaluate(entry.first, sample, 0);
-    return !value || *value <= entry.second;
+    return llvm::all_of(llvm::seq<size_t>(0, positions), [&](size_t position) {
+      std::optional<int64_t> value = terms.evaluate(entry.first, sample, static_cast<int64_t>(position));
+      return !value || *value <= entry.second;
+    });
   });
+}
+
+std::optional<int64_t> CountBounds::positionsOf(const CountTerm *vector) const {
+  while (vector->kind != Kind::Exchanged && !vector->operands.empty())
+    vector = vector->operands.front();
+  return vector->kind == Kind::Exchanged ? terms.positionsOf(vector->axes) : std::nullopt;
+}
+
+std::optional<int64_t> CountBounds::greatestElement(const CountTerm *vector) const {
+  std::optional<int64_t> inner = vector->kind == Kind::Exchanged ? greatest(vector->operands.front())
+                                 : vector->operands.empty()      ? std::nullopt
+                                                                 : greatestElement(vector->operands.front());
+  // The most that a maximum may be, every element may.
+  for (auto [known, bound] : ensured)
+    if (known->kind == Kind::Maximum && known->operands.front() == vector && (!inner || bound < *inner))
+      inner = bound;
+  if (!inner || *inner < 0)
+    return std::nullopt;
+  switch (vector->kind) {
+  case Kind::Exchanged:
+  case Kind::Rest:
+    return inner;
+  case Kind::Scale: {
+    std::optional<int64_t> scaled = llvm::checkedMul(*inner, vector->number);
+    return scaled ? llvm::checkedAdd(*scaled, vector->addend) : std::nullopt;
+  }
+  case Kind::Pad: {
+    // In every mode: no position gets more than the greatest, rounded up.
+    std::optional<int64_t> raised = llvm::checkedAdd(*inner, vector->number - 1);
+    return raised ? std::optional(*raised / vector->number * vector->number) : std::nullopt;
+  }
+  case Kind::Either: {
+    std::optional<int64_t> other = greatestElement(vector->operands[1]);
+    return other ? std::optional(std::max(*inner, *other)) : std::nullopt;
+  }
+  default:
+    return std::nullopt;
+  }
 }
 
 std::optional<int64_t> CountBounds::greatest(const CountTerm *term) const {
@@ -44,13 +88,28 @@ std::optional<int64_t> CountBounds::greatest(const CountTerm *term) const {
     take(bound == terms.bounds.end() ? std::nullopt : std::optional(bound->second));
     return best;
   }
+  case Kind::Own:
+  case Kind::Maximum:
+    take(greatestElement(term->operands.front()));
+    return best;
   case Kind::Total: {
-    // Every position has at most its bound.
-    const CountTerm *vector = term->operands.front();
-    if (vector->kind != Kind::Exchanged)
-      return best;
-    std::optional<int64_t> each = greatest(vector->operands.front()), positions = terms.positionsOf(vector->axes);
+    std::optional<int64_t> each = greatestElement(term->operands.front()),
+                           positions = positionsOf(term->operands.front());
     take(each && positions ? llvm::checkedMul(*each, *positions) : std::nullopt);
+    return best;
+  }
+  case Kind::Divide:
+    if (const CountTerm *by = term->operands[1]; by->kind == Kind::Constant && by->number > 0)
+      if (std::optional<int64_t> whole = greatest(term->operands[0]); whole && *whole >= 0)
+        take(*whole / by->number);
+    return best;
+  case Kind::Lesser:
+    take(greatest(term->operands[0]));
+    take(greatest(term->operands[1]));
+    return best;
+  case Kind::Greater: {
+    std::optional<int64_t> left = greatest(term->operands[0]), right = greatest(term->operands[1]);
+    take(left && right ? std::optional(std::max(*left, *right)) : std::nullopt);
     return best;
   }
   case Kind::Add: {
@@ -78,6 +137,15 @@ bool CountBounds::isAtMost(const CountTerm *part, const CountTerm *whole) const 
     return true;
   if (part->kind == Kind::Lesser)
     return isAtMost(part->operands[0], whole) || isAtMost(part->operands[1], whole);
+  if (part->kind == Kind::Either)
+    return isAtMost(part->operands[0], whole) && isAtMost(part->operands[1], whole);
+  // A rank's rows end before all do.
+  if (part->kind == Kind::Add && whole->kind == Kind::Total)
+    for (unsigned own : {0u, 1u})
+      if (const CountTerm *rows = part->operands[own], *offset = part->operands[1 - own];
+          offset->kind == Kind::OwnOffset && offset->operands.front() == whole->operands.front() &&
+          rows == terms.elementOf(Kind::Own, whole->operands.front()))
+        return true;
   switch (whole->kind) {
   case Kind::Greater:
     return isAtMost(part, whole->operands[0]) || isAtMost(part, whole->operands[1]);
@@ -105,30 +173,4 @@ std::optional<CountDifference> CountBounds::findGreater(const CountTerm *left, c
   return terms.findDifference(
       left, right, [](int64_t a, int64_t b) { return a > b; },
       [&](const CountSample &sample) { return isAllowed(sample); });
-}
-
-bool muster::isMultipleOf(const CountTerm *term, int64_t number) {
-  auto operand = [&](unsigned index) { return isMultipleOf(term->operands[index], number); };
-  switch (term->kind) {
-  case Kind::Constant:
-    return term->number % number == 0;
-  case Kind::Pad:
-    return term->number % number == 0;
-  case Kind::Own:
-  case Kind::Total:
-  case Kind::Maximum:
-  case Kind::OwnOffset:
-  case Kind::Exchanged:
-    return operand(0);
-  case Kind::Multiply:
-    return operand(0) || operand(1);
-  case Kind::Add:
-  case Kind::Subtract:
-  case Kind::Lesser:
-  case Kind::Greater:
-  case Kind::Either:
-    return operand(0) && operand(1);
-  default:
-    return number == 1;
-  }
 }

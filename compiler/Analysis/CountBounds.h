@@ -30,14 +30,14 @@ public:
   std::optional<CountDifference> findGreater(const CountTerm *left, const CountTerm *right) const;
 
 private:
+  /// Of every element of a vector, and how many it has.
+  std::optional<int64_t> greatestElement(const CountTerm *vector) const;
+  std::optional<int64_t> positionsOf(const CountTerm *vector) const;
   bool isAllowed(const CountSample &sample) const;
 
   CountTerms &terms;
   llvm::SmallVector<std::pair<const CountTerm *, int64_t>> ensured;
 };
-
-/// That a term is a multiple of a number in every step, by its form.
-bool isMultipleOf(const CountTerm *term, int64_t number);
 
 } // namespace muster
 

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "compiler/Analysis/CountCheck.h"
+#include "compiler/Analysis/CountChecker.h"
 
 #include "compiler/Analysis/AxisDigits.h"
-#include "compiler/Analysis/CountBounds.h"
-#include "compiler/Analysis/CountInference.h"
-#include "compiler/Analysis/SplitCheck.h"
-#include "compiler/Analysis/Uniformity.h"
-#include "dialects/NN/IR/NNDialect.h"
+#include "compiler/Analysis/Entries.h"
 
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -19,8 +11,6 @@ using namespace muster;
 using Kind = CountTerm::Kind;
 
 namespace {
-
-using AxisSet = llvm::SmallDenseSet<unsigned, 4>;
 
 /// What a size says of rows, for errors: the unit and batch of the rows, where it is just that.
 std::optional<Countable> countableOf(const CountTerm *term) {
@@ -34,72 +24,6 @@ std::optional<Countable> countableOf(const CountTerm *term) {
 /// How the rows of a term are padded; null where they are not.
 const CountTerm *paddingOf(const CountTerm *term) { return findTerm(term, Kind::Pad); }
 
-class CountChecker {
-public:
-  explicit CountChecker(CountReport &report) : report(report) {}
-
-  void checkFunction(func::FuncOp function, MeshAttr mesh);
-
-private:
-  /// A function in one of its calls.
-  struct Frame {
-    CountInference &inference;
-    const Uniformity &uniformity;
-  };
-
-  void walk(Frame frame, Block &block);
-  void check(Frame frame, Operation &op);
-  /// An operation of the group `axes` that takes a dim of `tensor`, of which a rank has a part or the whole, by
-  /// `counts`.
-  void checkMoved(Frame frame, Operation &op, Value tensor, int64_t dim, Value counts, const AxisSet &group,
-                  bool isPart);
-  /// The same in equal parts: what is gathered must be of one size, what is handed out must divide.
-  void checkEqualParts(Frame frame, Operation &op, Value tensor, int64_t dim, ArrayAttr axes, bool isPart);
-  void checkRedistribute(Frame frame, RedistributeOp op);
-  /// A rank's rows of a dim, by counts that its group knows.
-  void checkOwn(Frame frame, Operation &op, Value tensor, uint64_t dim, TypedValue<CountsType> counts);
-  /// That `padded` are the padded counts of `live`. Where rows are added, room for them is enough.
-  void checkPadding(Frame frame, Operation &op, Value live, Value padded, bool isAdded);
-  /// That two children, in this order, have the rows `whole` of their parent.
-  void checkChildren(Frame frame, Operation &op, const CountTerm *whole, Value first, Value second);
-  /// That `first` is where the rank's rows in dim 0 of `table` begin.
-  void checkFirstRow(Frame frame, Operation &op, Value table, Value first);
-  void checkExchange(Frame frame, ExchangeCountsOp op);
-  /// What touches a state, by the batch of its rows.
-  void checkState(Frame frame, Operation &op);
-  void checkCarried(Operation &op);
-  /// That `needed` is at most what `room` has, where rows of unequal parts are in it.
-  void checkRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what);
-  /// The same of any rows.
-  void checkFits(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what);
-  void reportRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what,
-                  const CountDifference &difference);
-  void checkStructured(Frame frame, linalg::LinalgOp op);
-  void checkSlices(Frame frame, Operation &op);
-  void checkCapacity(Frame frame, CheckCountOp op);
-  /// That what a rank receives is what the others send it, and that there is room for as much as can come.
-  void checkRouted(Frame frame, AllToAllVOp op);
-  void checkHistogram(Frame frame, nn::HistogramOp op);
-  /// How many indices a histogram counts, at most.
-  const CountTerm *countedBy(Frame frame, nn::HistogramOp op);
-
-  bool isUndefined(Operation &op, const CountTerm *term, StringRef what);
-  void add(int number, Operation &op, const Twine &message, ArrayRef<LayoutMessage::Note> notes = {});
-
-  CountReport &report;
-  CountTerms *terms = nullptr;
-  llvm::DenseSet<std::pair<Operation *, int>> reported;
-  llvm::DenseSet<Operation *> counted;
-  llvm::StringSet<> epochs;
-  /// Who exchanged a field of a batch first.
-  std::map<std::pair<Countable, std::string>, SmallVector<ExchangeCountsOp>> exchanges;
-  /// Of the function that nobody calls.
-  CountBounds *bounds = nullptr;
-  func::FuncOp entry;
-  std::optional<BatchSplit> split;
-  StateOrder states;
-};
-
 } // namespace
 
 void CountChecker::add(int number, Operation &op, const Twine &message, ArrayRef<LayoutMessage::Note> notes) {
@@ -108,21 +32,39 @@ void CountChecker::add(int number, Operation &op, const Twine &message, ArrayRef
     report.findings.push_back({number, &op, message.str(), {notes.begin(), notes.end()}});
 }
 
+/// What is undefined in a term where `op` stands: behind a condition that holds, only what holds with it. `way` gets
+/// the branches on the way, outermost first.
+static const CountTerm *findUndefined(Operation &op, const CountTerm *term,
+                                      SmallVectorImpl<std::pair<const CountTerm *, bool>> &way) {
+  if (term->kind == Kind::Undefined)
+    return term;
+  std::optional<bool> known;
+  if (term->kind == Kind::Either)
+    for (Operation *inner = &op; Operation *parent = inner->getParentOp(); inner = parent)
+      if (auto branch = dyn_cast<scf::IfOp>(parent); branch && branch.getCondition() == term->value)
+        known = branch.getThenRegion().isAncestor(inner->getParentRegion());
+  for (auto [index, operand] : llvm::enumerate(term->operands)) {
+    if (known && *known != (index == 0))
+      continue;
+    if (term->kind == Kind::Either)
+      way.push_back({term, index == 0});
+    if (const CountTerm *found = findUndefined(op, operand, way))
+      return found;
+    if (term->kind == Kind::Either)
+      way.pop_back();
+  }
+  return nullptr;
+}
+
 bool CountChecker::isUndefined(Operation &op, const CountTerm *term, StringRef what) {
-  const CountTerm *undefined = findTerm(term, Kind::Undefined);
+  SmallVector<std::pair<const CountTerm *, bool>> way;
+  const CountTerm *undefined = findUndefined(op, term, way);
   if (!undefined)
     return false;
   SmallVector<LayoutMessage::Note> notes = {{undefined->value.getLoc(), "nothing is set here"}};
-  // From the outermost branch of which one side has nothing to the innermost.
-  for (const CountTerm *own = term; own != undefined;) {
-    const auto *next = llvm::find_if(
-        own->operands, [](const CountTerm *operand) { return findTerm(operand, Kind::Undefined) != nullptr; });
-    if (own->kind == Kind::Either)
-      notes.push_back({own->value.getLoc(), next == own->operands.begin()
-                                                ? "so it is where this condition holds"
-                                                : "so it is where this condition does not hold"});
-    own = *next;
-  }
+  for (auto [branch, holds] : way)
+    notes.push_back({branch->value.getLoc(),
+                     holds ? "so it is where this condition holds" : "so it is where this condition does not hold"});
   add(1201, op, what + " may be undefined", notes);
   return true;
 }
@@ -329,200 +271,6 @@ void CountChecker::checkFirstRow(Frame frame, Operation &op, Value table, Value 
 }
 
 //===----------------------------------------------------------------------===//
-// Once a step
-//===----------------------------------------------------------------------===//
-
-void CountChecker::checkExchange(Frame frame, ExchangeCountsOp op) {
-  if (Operation *loop = op->getParentOfType<LoopLikeOpInterface>()) {
-    add(1212, *op, "exchanges counts at every turn of a loop: a step has one record", {{loop->getLoc(), "this loop"}});
-  }
-  for (auto [index, input] : llvm::enumerate(op.getInputs())) {
-    auto type = cast<CountsType>(input.getType());
-    Countable what{type.getEpoch().getValue().str(), type.getUnit()};
-    epochs.insert(what.epoch);
-    std::string field;
-    if (auto local = input.getDefiningOp<LocalCountOp>())
-      field = local.getFieldName().str();
-    else if (auto step = input.getDefiningOp<StepFieldOp>())
-      field = step.getField().str();
-    // Both children together have no more rows than a record may say.
-    auto limits = entry->getAttrOfType<DictionaryAttr>(attribute::bounds);
-    auto limit = limits && split && what.epoch == split->parent ? limits.getAs<IntegerAttr>(field) : IntegerAttr();
-    if (limit && op->getParentOp() == entry)
-      bounds->ensure(terms->elementOf(Kind::Maximum, frame.inference.termOf(op.getResult(index))), limit.getInt());
-    SmallVector<ExchangeCountsOp> &others = exchanges[{what, field}];
-    for (ExchangeCountsOp other : others)
-      if (other != op && !areExclusive(other, op)) {
-        add(1212, *op, "expected one exchange of " + what.text() + " in a step but got two",
-            {{other.getLoc(), "the other is here"}});
-        break;
-      }
-    if (!llvm::is_contained(others, op))
-      others.push_back(op);
-  }
-}
-
-void CountChecker::checkCarried(Operation &op) {
-  for (Type type : op.getResultTypes())
-    if (isa<CountsType, OffsetsType>(type))
-      add(1212, op, "carries counts from turn to turn: the counts of a step do not change");
-}
-
-//===----------------------------------------------------------------------===//
-// Room for rows
-//===----------------------------------------------------------------------===//
-
-void CountChecker::reportRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what,
-                              const CountDifference &difference) {
-  add(1209, op, what + " has room for " + room->print() + " rows, but there are " + needed->print(),
-      {{op.getLoc(), difference.print() + ", there is room for " + std::to_string(difference.right) +
-                         " rows at position " + std::to_string(difference.position) + " and " +
-                         std::to_string(difference.left) + " come"}});
-}
-
-void CountChecker::checkFits(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what) {
-  if (needed->kind != Kind::Constant || room->kind != Kind::Constant)
-    return checkRoom(op, needed, room, what);
-  if (needed->number > room->number)
-    add(1209, op, what + " has room for " + room->print() + " rows, but " + needed->print() + " can come");
-}
-
-void CountChecker::checkRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what) {
-  if (needed == room || (!findTerm(needed, Kind::Rows) && !findTerm(room, Kind::Rows)))
-    return;
-  if (isUndefined(op, needed, "the number of rows") || isUndefined(op, room, "the size of the buffer"))
-    return;
-  std::optional<int64_t> most = bounds->greatest(needed);
-  if ((most && room->kind == Kind::Constant && *most <= room->number) || bounds->isAtMost(needed, room))
-    return;
-  auto difference = bounds->findGreater(needed, room);
-  if (difference)
-    return reportRoom(op, needed, room, what, *difference);
-  add(1220, op, "cannot prove that " + what + " has room: that " + needed->print() + " is at most " + room->print());
-}
-
-/// Dims that one loop walks have one size: another would be read or written beyond its end.
-void CountChecker::checkStructured(Frame frame, linalg::LinalgOp op) {
-  llvm::SmallDenseMap<unsigned, const CountTerm *> loops;
-  for (OpOperand &operand : op->getOpOperands()) {
-    if (!isa<RankedTensorType>(operand.get().getType()))
-      continue;
-    AffineMap map = op.getMatchingIndexingMap(&operand);
-    for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
-      auto loop = dyn_cast<AffineDimExpr>(expr);
-      if (!loop)
-        continue;
-      const CountTerm *size = frame.inference.sizeOf(operand.get(), static_cast<int64_t>(dim));
-      const CountTerm *&first = loops.try_emplace(loop.getPosition(), size).first->second;
-      if (first == size || (!findTerm(first, Kind::Rows) && !findTerm(size, Kind::Rows)) ||
-          isUndefined(*op, first, "the number of rows") || isUndefined(*op, size, "the number of rows"))
-        continue;
-      std::string what =
-          op.isDpsInit(&operand) ? "the buffer" : "operand " + std::to_string(operand.getOperandNumber());
-      if (auto difference = bounds->findGreater(first, size))
-        reportRoom(*op, first, size, what, *difference);
-      else if (auto reverse = bounds->findGreater(size, first))
-        reportRoom(*op, size, first, "operand 0", *reverse);
-      else
-        add(1220, *op,
-            "cannot prove that all operands have as many rows: that " + size->print() + " is " + first->print());
-    }
-  }
-}
-
-void CountChecker::checkSlices(Frame frame, Operation &op) {
-  auto end = [&](OpFoldResult offset, OpFoldResult size, OpFoldResult stride) -> const CountTerm * {
-    auto term = [&](OpFoldResult value) {
-      std::optional<int64_t> number = getConstantIntValue(value);
-      return number ? terms->constant(*number) : frame.inference.termOf(cast<Value>(value));
-    };
-    return isConstantIntValue(stride, 1) ? terms->binary(Kind::Add, term(size), term(offset)) : nullptr;
-  };
-  auto check = [&](auto slice, Value tensor, StringRef what) {
-    for (auto [dim, offset, size, stride] :
-         llvm::enumerate(slice.getMixedOffsets(), slice.getMixedSizes(), slice.getMixedStrides()))
-      if (const CountTerm *needed = end(offset, size, stride))
-        checkRoom(op, needed, frame.inference.sizeOf(tensor, static_cast<int64_t>(dim)), what);
-  };
-  if (auto extract = dyn_cast<tensor::ExtractSliceOp>(op))
-    check(extract, extract.getSource(), "what is read");
-  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
-    check(insert, insert.getDest(), "the buffer");
-}
-
-void CountChecker::checkCapacity(Frame frame, CheckCountOp op) {
-  const CountTerm *term = frame.inference.termOf(op.getCount());
-  std::optional<int64_t> most = bounds->greatest(term);
-  // On every path: not in a branch, nor in a function that may be called in one.
-  if (op->getParentOp() == entry)
-    bounds->ensure(term, static_cast<int64_t>(op.getBound()));
-  if (!most || *most > static_cast<int64_t>(op.getBound()))
-    report.checks.push_back({op.getLoc(), term->print() + " at most " + std::to_string(op.getBound())});
-}
-
-//===----------------------------------------------------------------------===//
-// Routed counts
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// Routed counts as the counts that they were made from, exchanged over a group or not.
-struct Exchanged {
-  Value root;
-  bool isOdd = false; ///< exchanged an odd number of times: twice is not at all
-};
-} // namespace
-
-static Exchanged exchangedOver(ArrayAttr axes, Value counts) {
-  for (Exchanged made{counts, false};;) {
-    Operation *op = made.root.getDefiningOp();
-    auto exchange = dyn_cast_or_null<ExchangeOp>(op);
-    auto all = dyn_cast_or_null<AllToAllOp>(op);
-    bool isExchange = (exchange && exchange.getAxes() == axes) ||
-                      (all && all.getAxes() == axes && all.getSplit() == 0 && all.getConcat() == 0 && !all.getCounts());
-    if (!isExchange && !isa_and_nonnull<AssertLayoutOp, tensor::CastOp>(op))
-      return made;
-    made = {op->getOperand(0), made.isOdd != isExchange};
-  }
-}
-
-void CountChecker::checkRouted(Frame frame, AllToAllVOp op) {
-  if (counted.insert(op).second)
-    ++report.operations;
-  MeshAttr mesh = frame.uniformity.getMesh();
-  int64_t group = getGroupSize(mesh, op.getAxes());
-  auto type = cast<RankedTensorType>(op.getSend().getType());
-  Exchanged sent = exchangedOver(op.getAxes(), op.getSend()), received = exchangedOver(op.getAxes(), op.getReceive());
-  if (sent.root == received.root && sent.isOdd == received.isOdd && group != 1)
-    add(1213, *op, "expected to receive what the others send but got the counts of what is sent",
-        {{op.getLoc(), "where position 0 sends 1 row to position 1, which sends it none, position 0 would take 1 row "
-                       "from position 1"},
-         {received.root.getLoc(), "the counts are made here; muster.exchange over the group makes of them what is "
-                                  "received"}});
-  else if (sent.root != received.root)
-    add(1220, *op,
-        "cannot prove that what is received is what is sent: that one is the other, exchanged over the group",
-        {{sent.root.getLoc(), "what is sent is counted here"}, {received.root.getLoc(), "what is received here"}});
-
-  // All that this rank has counted; of counts of other ranks, as many as can come from each position.
-  int64_t bound = cast<RoutedAttr>(type.getEncoding()).getBound();
-  auto mostOf = [&](Exchanged counts) {
-    auto histogram = counts.root.getDefiningOp<nn::HistogramOp>();
-    return histogram && !counts.isOdd ? countedBy(frame, histogram) : terms->constant(type.getDimSize(0) * bound);
-  };
-  checkFits(*op, mostOf(sent), frame.inference.sizeOf(op.getInput(), 0), "what is sent");
-  checkFits(*op, mostOf(received), frame.inference.sizeOf(op.getResult(), 0), "the buffer");
-}
-
-const CountTerm *CountChecker::countedBy(Frame frame, nn::HistogramOp op) {
-  return op.getValid() ? frame.inference.termOf(op.getValid()) : frame.inference.sizeOf(op.getIndices(), 0);
-}
-
-void CountChecker::checkHistogram(Frame frame, nn::HistogramOp op) {
-  auto routed = cast<RoutedAttr>(cast<RankedTensorType>(op.getType()).getEncoding());
-  checkFits(*op, countedBy(frame, op), terms->constant(routed.getBound()), "the bound of the counts");
-}
-
-//===----------------------------------------------------------------------===//
 // Walk
 //===----------------------------------------------------------------------===//
 
@@ -530,11 +278,7 @@ void CountChecker::walk(Frame frame, Block &block) {
   for (Operation &op : block) {
     check(frame, op);
     if (auto call = dyn_cast<func::CallOp>(op)) {
-      CountInference *inside = frame.inference.callee(call);
-      const Uniformity *uniformity = frame.uniformity.callee(call);
-      if (inside && uniformity)
-        for (Block &inner : inside->getFunction().getBody())
-          walk({*inside, *uniformity}, inner);
+      walkCall(frame, call);
       continue;
     }
     if (isa<linalg::LinalgOp>(op))
@@ -543,6 +287,32 @@ void CountChecker::walk(Frame frame, Block &block) {
       for (Block &inner : region)
         walk(frame, inner);
   }
+}
+
+void CountChecker::walkCall(Frame frame, func::CallOp call) {
+  CountInference *inside = frame.inference.callee(call);
+  const Uniformity *uniformity = frame.uniformity.callee(call);
+  if (!inside || !uniformity)
+    return;
+  chain.push_back(call);
+  auto [exchanged, isNew] = walked.try_emplace({inside, uniformity});
+  // In a split batch the order of what touches states is that of all calls.
+  if (isNew || split) {
+    size_t first = made.size();
+    for (Block &inner : inside->getFunction().getBody())
+      walk({*inside, *uniformity}, inner);
+    std::vector<Exchange> own(made.begin() + static_cast<ptrdiff_t>(first), made.end());
+    for (Exchange &exchange : own)
+      exchange.chain.erase(exchange.chain.begin(), exchange.chain.begin() + static_cast<ptrdiff_t>(chain.size()));
+    walked[{inside, uniformity}] = std::move(own);
+  } else {
+    // What it exchanges, this call exchanges again.
+    for (Exchange exchange : std::vector<Exchange>(exchanged->second)) {
+      exchange.chain.insert(exchange.chain.begin(), chain.begin(), chain.end());
+      addExchange(std::move(exchange));
+    }
+  }
+  chain.pop_back();
 }
 
 void CountChecker::checkState(Frame frame, Operation &op) {
@@ -612,7 +382,13 @@ void CountChecker::check(Frame frame, Operation &op) {
       .Case([&](CheckCountOp own) { checkCapacity(frame, own); })
       .Case<scf::ForOp, scf::WhileOp>([&](auto own) { checkCarried(*own); })
       .Case([&](linalg::LinalgOp own) { checkStructured(frame, own); })
-      .Default([&](Operation *) { checkSlices(frame, op); });
+      .Case([&](nn::IterationRuleOpInterface own) { checkIterated(frame, own); })
+      .Case([&](tensor::ExpandShapeOp own) { checkExpanded(frame, own); })
+      .Default([&](Operation *) {
+        if (op.hasTrait<OpTrait::Elementwise>())
+          checkElementwise(frame, op);
+        checkSlices(frame, op);
+      });
 }
 
 void CountChecker::checkFunction(func::FuncOp function, MeshAttr mesh) {
@@ -622,6 +398,8 @@ void CountChecker::checkFunction(func::FuncOp function, MeshAttr mesh) {
   bounds = &ownBounds;
   entry = function;
   exchanges.clear();
+  made.clear();
+  walked.clear();
   split = BatchSplit::of(function);
   states = {};
   if (split)
@@ -635,13 +413,8 @@ void CountChecker::checkFunction(func::FuncOp function, MeshAttr mesh) {
 
 CountReport muster::checkCounts(ModuleOp module) {
   CountReport report;
-  llvm::DenseSet<StringRef> called;
-  module.walk([&](func::CallOp call) { called.insert(call.getCallee()); });
   CountChecker checker(report);
-  for (auto function : module.getOps<func::FuncOp>()) {
-    MeshAttr mesh = getMesh(function);
-    if (mesh && !function.isExternal() && !called.contains(function.getSymName()))
-      checker.checkFunction(function, mesh);
-  }
+  for (func::FuncOp function : entriesOf(module))
+    checker.checkFunction(function, getMesh(function));
   return report;
 }

@@ -38,25 +38,53 @@ static SmallVector<std::string, 2> namesOf(const Axes &axes) {
   return names;
 }
 
+/// By function and the terms of all arguments.
+struct CountInference::Calls {
+  int64_t contexts = 0;
+  std::map<std::pair<Operation *, std::vector<const CountTerm *>>, std::unique_ptr<CountInference>> known;
+};
+
 CountInference::CountInference(func::FuncOp function, CountTerms &terms)
-    : function(function), terms(terms), contexts(&ownContexts) {}
+    : function(function), terms(terms), calls(std::make_shared<Calls>()) {}
 
 CountInference::CountInference(func::FuncOp function, CountInference &caller, func::CallOp call)
-    : function(function), terms(caller.terms), caller(&caller), call(call), context(++*caller.contexts),
-      contexts(caller.contexts) {}
+    : function(function), terms(caller.terms), caller(&caller), call(call), context(++caller.calls->contexts),
+      calls(caller.calls) {}
 
 CountInference *CountInference::callee(func::CallOp op) {
-  auto known = callees.find(op);
-  if (known != callees.end())
-    return known->second.get();
+  auto found = callees.find(op);
+  if (found != callees.end())
+    return found->second;
   auto called = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
   bool isRecursive = false;
   for (CountInference *outer = this; outer; outer = outer->caller)
     isRecursive |= outer->function == called;
-  std::unique_ptr<CountInference> inside;
-  if (called && !called.isExternal() && !isRecursive && called.getBody().hasOneBlock())
+  if (!called || called.isExternal() || isRecursive || !called.getBody().hasOneBlock())
+    return callees[op] = nullptr;
+  std::vector<const CountTerm *> arguments;
+  for (Value operand : op.getOperands())
+    if (auto type = dyn_cast<RankedTensorType>(operand.getType())) {
+      for (int64_t dim = 0; dim < type.getRank(); ++dim)
+        arguments.push_back(sizeOf(operand, dim));
+    } else {
+      arguments.push_back(termOf(operand));
+    }
+  std::unique_ptr<CountInference> &inside = calls->known[{called, std::move(arguments)}];
+  if (!inside)
     inside.reset(new CountInference(called, *this, op));
-  return (callees[op] = std::move(inside)).get();
+  return callees[op] = inside.get();
+}
+
+/// Whether a term says what is known of one run of a function only: a number, or which way a branch went.
+static bool isOfOneRun(const CountTerm *term) {
+  return (term->kind == Kind::Symbol && term->text.empty()) || term->kind == Kind::Either ||
+         llvm::any_of(term->operands, isOfOneRun);
+}
+
+const CountTerm *CountInference::returned(func::CallOp op, const CountTerm *term, Value result, int64_t dim) {
+  CountInference *inside = callee(op);
+  bool isFirst = inside->call == op && inside->caller == this;
+  return isFirst || !isOfOneRun(term) ? term : unknown(result, dim);
 }
 
 const CountTerm *CountInference::sizeOf(Value tensor, int64_t dim) {
@@ -298,7 +326,7 @@ const CountTerm *CountInference::inferSize(Value tensor, int64_t dim) {
         if (!inside)
           return unknown(tensor, dim);
         Operation *exit = inside->function.front().getTerminator();
-        return inside->sizeOf(exit->getOperand(result.getResultNumber()), dim);
+        return returned(op, inside->sizeOf(exit->getOperand(result.getResultNumber()), dim), tensor, dim);
       })
       .Case<scf::IfOp, scf::ForOp>([&](Operation *) {
         const CountTerm *term = ofRegion(result, [&](Value value) { return sizeOf(value, dim); });
@@ -324,8 +352,13 @@ const CountTerm *CountInference::inferSize(Value tensor, int64_t dim) {
 // Numbers and counts
 //===----------------------------------------------------------------------===//
 
+static bool isWide(Type type) { return type.isIndex() || type.getIntOrFloatBitWidth() >= 32; }
+
 const CountTerm *CountInference::termOfScalar(Operation *op, unsigned result) {
-  auto binary = [&](Kind kind) { return terms.binary(kind, termOf(op->getOperand(0)), termOf(op->getOperand(1))); };
+  auto binary = [&](Kind kind) {
+    return isWide(op->getResult(0).getType()) ? terms.binary(kind, termOf(op->getOperand(0)), termOf(op->getOperand(1)))
+                                              : unknown(op->getResult(result));
+  };
   return llvm::TypeSwitch<Operation *, const CountTerm *>(op)
       .Case([&](arith::AddIOp) { return binary(Kind::Add); })
       .Case([&](arith::SubIOp) { return binary(Kind::Subtract); })
@@ -333,7 +366,11 @@ const CountTerm *CountInference::termOfScalar(Operation *op, unsigned result) {
       .Case<arith::DivSIOp, arith::DivUIOp, arith::FloorDivSIOp>([&](auto) { return binary(Kind::Divide); })
       .Case<arith::MinSIOp, arith::MinUIOp>([&](auto) { return binary(Kind::Lesser); })
       .Case<arith::MaxSIOp, arith::MaxUIOp>([&](auto) { return binary(Kind::Greater); })
-      .Case<arith::IndexCastOp, arith::IndexCastUIOp>([&](auto cast) { return termOf(cast.getIn()); })
+      .Case<arith::IndexCastOp, arith::IndexCastUIOp>([&](auto cast) {
+        // Sizes fit in 32 bits; what is narrower may wrap.
+        return isWide(cast.getIn().getType()) && isWide(cast.getType()) ? termOf(cast.getIn())
+                                                                        : unknown(cast.getResult());
+      })
       .Case([&](arith::SelectOp select) {
         return select.getCondition().getType().isInteger(1)
                    ? terms.either(select.getCondition(), context, termOf(select.getTrueValue()),
@@ -397,9 +434,11 @@ const CountTerm *CountInference::inferTerm(Value value) {
         return index == 0 ? termOf(op.getFirst()) : terms.rest(termOf(op.getParent()), termOf(op.getFirst()));
       })
       .Case([&](SizeOp op) { return op.getDivisor() ? unknown(value) : terms.named(op.getDividend()); })
-      .Case([&](func::CallOp op) {
+      .Case([&](func::CallOp op) -> const CountTerm * {
         CountInference *inside = callee(op);
-        return inside ? inside->termOf(inside->function.front().getTerminator()->getOperand(index)) : unknown(value);
+        if (!inside)
+          return unknown(value);
+        return returned(op, inside->termOf(inside->function.front().getTerminator()->getOperand(index)), value, -1);
       })
       .Case<scf::IfOp, scf::ForOp>([&](Operation *) {
         const CountTerm *term = ofRegion(result, [&](Value own) { return termOf(own); });

@@ -15,6 +15,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include <memory>
+
 namespace muster {
 
 class CountInference {
@@ -26,14 +28,18 @@ public:
   const CountTerm *sizeOf(mlir::Value tensor, int64_t dim);
   /// A scalar's value, counts, or the counts of offsets.
   const CountTerm *termOf(mlir::Value value);
-  /// The function that is called, with the arguments of this call; null where it has no body or calls itself.
+  /// The function that is called, with the arguments of this call; null where it has no body or calls itself. Calls
+  /// with the same arguments share one.
   CountInference *callee(mlir::func::CallOp call);
 
   mlir::func::FuncOp getFunction() const { return function; }
   CountTerms &getTerms() const { return terms; }
 
 private:
+  struct Calls;
   CountInference(mlir::func::FuncOp function, CountInference &caller, mlir::func::CallOp call);
+  /// A term of the function that is called, at its caller: what only this call knows is not what another call knows.
+  const CountTerm *returned(mlir::func::CallOp call, const CountTerm *term, mlir::Value result, int64_t dim);
   const CountTerm *inferSize(mlir::Value tensor, int64_t dim);
   const CountTerm *inferTerm(mlir::Value value);
   /// The first ragged term of the signature that is wanted; null where there is none.
@@ -54,9 +60,9 @@ private:
   CountInference *caller = nullptr;
   mlir::func::CallOp call; ///< of the caller
   int64_t context = 0;
-  int64_t *contexts = nullptr, ownContexts = 0;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, const CountTerm *> known;
-  llvm::DenseMap<mlir::Operation *, std::unique_ptr<CountInference>> callees;
+  std::shared_ptr<Calls> calls;
+  llvm::DenseMap<mlir::Operation *, CountInference *> callees;
 };
 
 /// What a ragged term counts. The term's unit is one of CountUnit.

@@ -264,6 +264,9 @@ const CountTerm *CountTerms::binary(Kind kind, const CountTerm *left, const Coun
   if (kind == Kind::Divide && left->kind == Kind::Multiply && left->operands[1] == right &&
       right->kind == Kind::Constant && right->number > 0)
     return left->operands[0];
+  if (kind == Kind::Multiply && left->kind == Kind::Divide && left->operands[1] == right &&
+      right->kind == Kind::Constant && right->number > 0 && isMultipleOf(left->operands[0], right->number))
+    return left->operands[0];
   if ((kind == Kind::Lesser || kind == Kind::Greater) && left == right)
     return left;
   if (left->kind == Kind::Constant && right->kind == Kind::Constant) {
@@ -516,4 +519,30 @@ std::optional<CountDifference> CountTerms::findDifference(const CountTerm *left,
     }
   }
   return std::nullopt;
+}
+
+bool muster::isMultipleOf(const CountTerm *term, int64_t number) {
+  auto operand = [&](unsigned index) { return isMultipleOf(term->operands[index], number); };
+  switch (term->kind) {
+  case Kind::Constant:
+    return term->number % number == 0;
+  case Kind::Pad:
+    return term->number % number == 0;
+  case Kind::Own:
+  case Kind::Total:
+  case Kind::Maximum:
+  case Kind::OwnOffset:
+  case Kind::Exchanged:
+    return operand(0);
+  case Kind::Multiply:
+    return operand(0) || operand(1);
+  case Kind::Add:
+  case Kind::Subtract:
+  case Kind::Lesser:
+  case Kind::Greater:
+  case Kind::Either:
+    return operand(0) && operand(1);
+  default:
+    return number == 1;
+  }
 }

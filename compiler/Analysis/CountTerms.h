@@ -144,6 +144,9 @@ private:
 /// Whether `term` or one of its operands is of this kind; the first such.
 const CountTerm *findTerm(const CountTerm *term, CountTerm::Kind kind);
 
+/// That a term is a multiple of a number in every step, by its form.
+bool isMultipleOf(const CountTerm *term, int64_t number);
+
 } // namespace muster
 
 #endif // MUSTER_COMPILER_ANALYSIS_COUNTTERMS_H

@@ -2,6 +2,8 @@
 #include "compiler/Analysis/Uniformity.h"
 
 #include "dialects/NN/IR/NNDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -83,7 +85,13 @@ Varying Uniformity::ofLayout(LayoutAttr layout, Location location) const {
 // Functions
 //===----------------------------------------------------------------------===//
 
-Uniformity::Uniformity(func::FuncOp function, MeshAttr mesh) : function(function), mesh(mesh) {
+/// By function: the arguments, and what is known with them.
+struct Uniformity::Calls {
+  llvm::DenseMap<Operation *, std::vector<std::pair<SmallVector<Varying>, std::shared_ptr<Uniformity>>>> known;
+};
+
+Uniformity::Uniformity(func::FuncOp function, MeshAttr mesh)
+    : function(function), mesh(mesh), calls(std::make_shared<Calls>()) {
   SmallVector<Varying> arguments;
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {
     auto layout = function.getArgAttrOfType<LayoutAttr>(i, attribute::layout);
@@ -93,8 +101,8 @@ Uniformity::Uniformity(func::FuncOp function, MeshAttr mesh) : function(function
 }
 
 Uniformity::Uniformity(func::FuncOp function, MeshAttr mesh, ArrayRef<Varying> arguments,
-                       SmallVector<Operation *> callers)
-    : function(function), mesh(mesh), callers(std::move(callers)) {
+                       SmallVector<Operation *> callers, std::shared_ptr<Calls> calls)
+    : function(function), mesh(mesh), callers(std::move(callers)), calls(std::move(calls)) {
   run(arguments);
 }
 
@@ -153,6 +161,14 @@ Varying Uniformity::operandsOf(Operation &op) const {
 // Operations
 //===----------------------------------------------------------------------===//
 
+/// Counts of which every position has as many.
+static bool isLevel(Value counts) {
+  while (auto align = counts.getDefiningOp<AlignOp>())
+    counts = align.getCounts();
+  auto pad = counts.getDefiningOp<PadCountsOp>();
+  return pad && pad.getMode() == PaddingMode::Max;
+}
+
 /// Sizes of what is gathered or handed out by counts: of the dim that they count, and of the others as they were.
 void Uniformity::setCounted(Variation &sizes, Value input, TypedValue<CountsType> counts, bool isPart,
                             Location location) const {
@@ -160,7 +176,7 @@ void Uniformity::setCounted(Variation &sizes, Value input, TypedValue<CountsType
   if (cast<RankedTensorType>(input.getType()).getNumDynamicDims() == 1)
     sizes = Variation();
   sizes.add(of(counts).elements);
-  if (isPart)
+  if (isPart && !isLevel(counts))
     addGroup(sizes, axesOf(counts.getType().getAxes()), location);
 }
 
@@ -176,8 +192,13 @@ void Uniformity::visit(Operation &op) {
     return visitFor(loop);
   if (auto loop = dyn_cast<scf::WhileOp>(op))
     return visitWhile(loop);
+  if (auto choice = dyn_cast<scf::IndexSwitchOp>(op))
+    return visitSwitch(choice);
   if (auto call = dyn_cast<func::CallOp>(op))
     return visitCall(call);
+  // Bodies of arithmetic on elements have no collectives and no shapes.
+  if (op.getNumRegions() != 0 && !isa<linalg::LinalgOp, tensor::GenerateOp, tensor::PadOp>(op))
+    return visitUnknown(op);
   if (auto exit = dyn_cast<func::ReturnOp>(op)) {
     for (auto [result, operand] : llvm::zip(returned, exit.getOperands()))
       result.add(of(operand));
@@ -206,8 +227,10 @@ void Uniformity::visit(Operation &op) {
         }
       })
       .Case([&](OwnCountOp own) {
-        addGroup(varying.elements, axesOf(own.getCounts().getType().getAxes()), own.getLoc());
+        if (!isLevel(own.getCounts()))
+          addGroup(varying.elements, axesOf(own.getCounts().getType().getAxes()), own.getLoc());
       })
+      .Case([&](tensor::InsertSliceOp own) { varying.sizes = of(own.getDest()).sizes; })
       .Case([&](OwnOffsetOp own) {
         addGroup(varying.elements, axesOf(own.getOffsets().getType().getAxes()), own.getLoc());
       })
@@ -338,9 +361,37 @@ void Uniformity::visitWhile(scf::WhileOp op) {
     set(result, varying);
 }
 
+void Uniformity::visitSwitch(scf::IndexSwitchOp op) {
+  Varying selector = of(op.getArg());
+  selector.sizes = selector.elements;
+  SmallVector<Varying> results(op.getNumResults(), selector);
+  for (Region &region : op->getRegions()) {
+    visit(region.front());
+    for (auto [result, yielded] : llvm::zip_equal(results, region.front().getTerminator()->getOperands()))
+      result.add(of(yielded));
+  }
+  for (auto [result, varying] : llvm::zip_equal(op.getResults(), results))
+    set(result, varying);
+}
+
+void Uniformity::visitUnknown(Operation &op) {
+  Varying any;
+  addAll(any, op.getLoc());
+  for (Region &region : op.getRegions())
+    for (Block &block : region) {
+      for (BlockArgument argument : block.getArguments())
+        set(argument, any);
+      visit(block);
+    }
+  for (Value result : op.getResults())
+    set(result, any);
+}
+
 void Uniformity::visitCall(func::CallOp op) {
   auto called = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
-  if (!called || called.isExternal() || llvm::is_contained(callers, called.getOperation())) {
+  bool isRecursive = called && llvm::is_contained(callers, called.getOperation());
+  if (!called || called.isExternal() || isRecursive) {
+    isCut |= isRecursive;
     for (Value result : op.getResults()) {
       Varying any;
       addAll(any, op.getLoc());
@@ -349,7 +400,16 @@ void Uniformity::visitCall(func::CallOp op) {
     return;
   }
   SmallVector<Varying> arguments = llvm::map_to_vector(op.getOperands(), [&](Value operand) { return of(operand); });
-  std::unique_ptr<Uniformity> inside(new Uniformity(called, mesh, arguments, callers));
+  auto &others = calls->known[called];
+  auto other = llvm::find_if(others, [&](const auto &entry) { return entry.first == arguments; });
+  std::shared_ptr<Uniformity> inside = other == others.end() ? nullptr : other->second;
+  if (!inside) {
+    inside.reset(new Uniformity(called, mesh, arguments, callers, calls));
+    // What it calls may have moved the list.
+    if (!inside->isCut)
+      calls->known[called].push_back({arguments, inside});
+  }
+  isCut |= inside->isCut;
   for (auto [result, varying] : llvm::zip_equal(op.getResults(), inside->returned))
     set(result, varying);
   callees[op] = std::move(inside);

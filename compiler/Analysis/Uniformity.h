@@ -17,8 +17,11 @@
 //   | reduce_scatter, exchange, permute           |                                                                 |
 //   | what is gathered or handed out by counts    | its size: those of the counts; of a part the group's too        |
 //   | redistribute                                | axes of `to`, and those of the operand that `from` lacks        |
-//   | results of scf.if, scf.for, scf.while       | those of what is yielded, and of the condition or bounds        |
-//   | a call of a function without a body         | all axes                                                        |
+//   | own_count of counts padded to the maximum   | those of the counts: every rank has as many                     |
+//   | results of scf.if, scf.index_switch,        | those of what is yielded, and of the condition or bounds        |
+//   | scf.for, scf.while                          |                                                                 |
+//   | other operations with regions, a call of a  | all axes                                                        |
+//   | function without a body                     |                                                                 |
 //
 // Elements and sizes are kept apart: a shard differs in its elements and has the size of the others, a ragged part has
 // a size of its own. A part of an axis counts as the axis where it adds, and as nothing where it takes away.
@@ -31,6 +34,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
+
+#include <memory>
 
 namespace muster {
 
@@ -46,6 +51,7 @@ public:
   /// An axis that both have.
   std::optional<unsigned> common(const llvm::SmallDenseSet<unsigned, 4> &axes) const;
   mlir::Location originOf(unsigned axis) const { return origins.find(axis)->second; }
+  /// The same axes, from wherever on.
   friend bool operator==(const Variation &a, const Variation &b) {
     return a.origins.size() == b.origins.size() &&
            llvm::all_of(a.origins, [&](const auto &entry) { return b.contains(entry.first); });
@@ -62,6 +68,7 @@ struct Varying {
     bool isNew = elements.add(other.elements);
     return sizes.add(other.sizes) || isNew;
   }
+  friend bool operator==(const Varying &a, const Varying &b) { return a.elements == b.elements && a.sizes == b.sizes; }
 };
 
 /// One function with given arguments. Calls are followed; a recursive call counts as one without a body.
@@ -80,8 +87,9 @@ public:
   const Uniformity *callee(mlir::func::CallOp call) const;
 
 private:
+  struct Calls;
   Uniformity(mlir::func::FuncOp function, MeshAttr mesh, llvm::ArrayRef<Varying> arguments,
-             llvm::SmallVector<mlir::Operation *> callers);
+             llvm::SmallVector<mlir::Operation *> callers, std::shared_ptr<Calls> calls);
   void run(llvm::ArrayRef<Varying> arguments);
   void visit(mlir::Block &block);
   void visit(mlir::Operation &op);
@@ -89,6 +97,9 @@ private:
   void visitFor(mlir::scf::ForOp op);
   void visitWhile(mlir::scf::WhileOp op);
   void visitCall(mlir::func::CallOp op);
+  void visitSwitch(mlir::scf::IndexSwitchOp op);
+  /// Regions that are run in a way that is not known here.
+  void visitUnknown(mlir::Operation &op);
   void set(mlir::Value value, Varying varying);
   Varying operandsOf(mlir::Operation &op) const;
   Varying ofLayout(LayoutAttr layout, mlir::Location location) const;
@@ -104,8 +115,13 @@ private:
   MeshAttr mesh;
   llvm::SmallVector<mlir::Operation *> callers;
   llvm::DenseMap<mlir::Value, Varying> known;
-  llvm::DenseMap<mlir::Operation *, std::unique_ptr<Uniformity>> callees;
+  /// Bodies that were looked at already: calls with arguments that differ alike share one, so that functions that call
+  /// others twice are not looked at again and again.
+  std::shared_ptr<Calls> calls;
+  llvm::DenseMap<mlir::Operation *, std::shared_ptr<Uniformity>> callees;
   llvm::SmallVector<Varying> returned;
+  /// A call of a function that is being looked at stands for all that it might do.
+  bool isCut = false;
 };
 
 } // namespace muster

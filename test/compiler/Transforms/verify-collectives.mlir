@@ -8,7 +8,7 @@ func.func @negative_own_rows(%x: tensor<?x4xf32> {muster.layout = #muster.layout
   %n = tensor.dim %x, %c0 : tensor<?x4xf32>
   %busy = arith.cmpi ne, %n, %c0 : index
   // expected-error @+4 {{E1221 collectives differ between ranks that take different branches}}
-  // expected-note @+3 {{then: redistribute on "dp" of tensor<?x4xf32>}}
+  // expected-note @+3 {{then: redistribute on "dp" from [t/dp : tokens @step, i] to [t, i] of tensor<?x4xf32>}}
   // expected-note @+2 {{else: nothing}}
   // expected-note @+1 {{a condition of what all ranks of the group know}}
   %y = scf.if %busy -> (tensor<?x4xf32>) {
