@@ -312,7 +312,7 @@ TEST(LlamaGraph, RefusesOtherMeshes) {
   options.mesh = {{"dp", 3000000000}};
   EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("each of size 1 to 2147483647 but got dp=3000000000\n"));
   options.mesh = {};
-  EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("of size at least 1 but got no axis\n"));
+  EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("of size 1 to 2147483647 but got no axis\n"));
   options.mesh = {{"sp", 3}, {"sp", 3}};
   EXPECT_THAT(errorOf(smolLm2(), options), HasSubstr("but got sp=3, sp=3"));
   EXPECT_THAT(errorOf(smolLm2(), onMesh(0)), HasSubstr("but got tp=0"));
