@@ -3,7 +3,7 @@
 """Measures data-parallel attention beside two processes that know nothing of each other, on SmolLM2-135M.
 
 Two prompts on two cores: served by one plan for `dp=2` (one thread a rank), or each by its own process with a plan for one rank and one
-thread, started together. A round runs the one and then the other; a figure is the median over the rounds. Speed is tokens a second from
+thread, on CPUs of its own, started together. A round runs the one and then the other; a figure is the median over the rounds. Speed is tokens a second from
 the first step to the last, of both prompts together: for two processes the sum of what each says.
 
 Decode reads every weight once a step and rank: two processes read the feed-forward's twice that dp=2 divides. Before the figures count,
@@ -26,11 +26,13 @@ WORKLOADS = {
 }
 
 
-def start(runner, plan, prompts, tokens):
+def start(runner, plan, prompts, tokens, cpus=None):
+    """`cpus`: where the process may run; a plan's threads stay on the first of them."""
     command = [runner, plan, "--max-tokens", tokens, "--threads", 1, "--ignore-stop", "--json"]
     for prompt in prompts:
         command += ["--prompt", prompt]
-    return subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True,
+                            preexec_fn=cpus and (lambda: os.sched_setaffinity(0, cpus)))
 
 
 def finish(child):
@@ -60,12 +62,16 @@ def main():
     if os.getloadavg()[0] > 0.5:
         print(f"load average {os.getloadavg()[0]:.1f}: other programs are running, the figures mean little")
     runner = options.bin / "muster-run"
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise SystemExit(f"expected two CPUs but got {len(cpus)}")
+    halves = cpus[:len(cpus) // 2], cpus[len(cpus) // 2:]
     report = {}
     for name, (prompts, tokens) in WORKLOADS.items():
         together, apart, ratios = [], [], []
         for number in range(options.rounds + 1):
             texts, speed = finish(start(runner, plans["dp=2"], prompts, tokens))
-            children = [start(runner, plans["tp=1"], [prompt], tokens) for prompt in prompts]
+            children = [start(runner, plans["tp=1"], [prompt], tokens, part) for prompt, part in zip(prompts, halves)]
             alone = [finish(child) for child in children]
             if texts != [one for result, _ in alone for one in result]:
                 raise SystemExit(f"{name}: dp=2 computes something else: expected tokens {alone} but got {texts}")
