@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Structured operations, named or generic: every point of the iteration space in row-major order, the body at each.
-#include "compiler/Reference/ScalarOps.h"
+#include "compiler/Reference/ScalarBody.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Making, moving and reshaping tensors.
-#include "compiler/Reference/ScalarOps.h"
+#include "compiler/Reference/ScalarBody.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"
