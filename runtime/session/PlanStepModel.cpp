@@ -90,6 +90,20 @@ bool PlanStepModel::isOwn(uint32_t group) const {
   return false;
 }
 
+/// The most that a slot may be for some variant of the entry; `isSlot` tells which slots are it.
+template <typename IsSlot>
+static int64_t mostServed(const schema::EntryT &entry, IsSlot isSlot) {
+  int64_t most = -1;
+  for (const auto &variant : entry.variants) {
+    int64_t own = std::numeric_limits<int64_t>::max();
+    for (const schema::SlotBound &bound : variant->bounds)
+      if (isSlot(bound.slot()))
+        own = std::min(own, bound.maximum());
+    most = std::max(most, own);
+  }
+  return most;
+}
+
 /// The greatest sum of a field over all groups for which there is a variant and no check fails.
 int64_t PlanStepModel::boundOfSum(uint32_t field) const {
   const plan::LoadedPlan &plan = runner->plan();
@@ -99,18 +113,11 @@ int64_t PlanStepModel::boundOfSum(uint32_t field) const {
     return maker.op == schema::CountOp::Sum && counts.maker(maker.operands[0]).op == schema::CountOp::Input &&
            counts.maker(maker.operands[0]).operands[0] == field;
   };
-  int64_t most = std::numeric_limits<int64_t>::max(), ofVariants = -1;
+  int64_t most = std::numeric_limits<int64_t>::max();
   for (const count::Program::Check &check : counts.checks())
     if (isSum(check.slot))
       most = std::min(most, check.bound);
-  for (const auto &variant : plan.root().entries[ports.entry]->variants) {
-    int64_t own = std::numeric_limits<int64_t>::max();
-    for (const schema::SlotBound &bound : variant->bounds)
-      if (isSum(bound.slot()))
-        own = std::min(own, bound.maximum());
-    ofVariants = std::max(ofVariants, own);
-  }
-  return std::min(most, ofVariants);
+  return std::min(most, mostServed(*plan.root().entries[ports.entry], isSum));
 }
 
 /// A bound that no variant serves is not what the plan was compiled for, and memory for it might be without end.
@@ -125,14 +132,7 @@ Status PlanStepModel::checkBound(uint32_t field) const {
       maker = &counts.maker(maker->operands[0]);
     return maker->op == schema::CountOp::Input && maker->operands[0] == field;
   };
-  int64_t served = -1;
-  for (const auto &variant : plan.root().entries[ports.entry]->variants) {
-    int64_t own = std::numeric_limits<int64_t>::max();
-    for (const schema::SlotBound &limit : variant->bounds)
-      if (isField(limit.slot()))
-        own = std::min(own, limit.maximum());
-    served = std::max(served, own);
-  }
+  int64_t served = mostServed(*plan.root().entries[ports.entry], isField);
   const count::Program::Input &input = counts.inputs()[field];
   if (input.bound > served)
     return Status::error(2109,
