@@ -97,6 +97,7 @@ private:
   Trace walkBranches(Frame frame, Operation &op, Value condition, ArrayRef<Trace> branches);
   Trace walkLoop(Frame frame, Operation &op, ArrayRef<Value> deciding, ArrayRef<Block *> blocks);
   Trace walkCall(Frame frame, func::CallOp op);
+  bool issuesNothing(func::FuncOp function) const;
   void checkSizes(Frame frame, Operation &op, const AxisSet &group);
   void add(StepFinding finding) {
     // Once an operation, though its function is called more than once.
@@ -256,13 +257,34 @@ Trace OrderCheck::walk(Frame frame, Operation &op) {
   return trace;
 }
 
+/// Neither a function nor those that it calls have collectives.
+bool OrderCheck::issuesNothing(func::FuncOp function) const {
+  llvm::SetVector<Operation *> reached;
+  reached.insert(function);
+  for (size_t next = 0; next < reached.size(); ++next)
+    if (reached[next]
+            ->walk([&](Operation *op) {
+              if (groupOf(*op))
+                return WalkResult::interrupt();
+              if (auto call = dyn_cast<func::CallOp>(op))
+                if (Operation *callee = SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr()))
+                  reached.insert(callee);
+              return WalkResult::advance();
+            })
+            .wasInterrupted())
+      return false;
+  return true;
+}
+
 Trace OrderCheck::walkCall(Frame frame, func::CallOp op) {
   CountInference *inside = frame.inference.callee(op);
   const Uniformity *uniformity = frame.uniformity.callee(op);
   auto called = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
-  if (!uniformity || !called)
+  if (!called || called.isExternal())
     return {};
-  if (!inside) {
+  if (!inside || !uniformity) {
+    if (issuesNothing(called))
+      return {};
     add({1220,
          op,
          "cannot prove that all ranks issue the same collectives: '" + op.getCallee().str() +

@@ -377,3 +377,42 @@ func.func @step(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : toke
   %a = func.call @f20(%x, %c) : (tensor<?x6xf32>, !muster.counts<[dp], tokens, @step>) -> tensor<?x6xf32>
   return %a : tensor<?x6xf32>
 }
+
+// -----
+
+// What calls itself is not followed: where it issues nothing, that is no matter.
+muster.mesh @mesh <["dp" = 2]>
+func.func private @count_down(%n: index) -> index attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %isDone = arith.cmpi eq, %n, %c0 : index
+  %r = scf.if %isDone -> index {
+    scf.yield %n : index
+  } else {
+    %less = arith.subi %n, %c1 : index
+    %rest = func.call @count_down(%less) : (index) -> index
+    scf.yield %rest : index
+  }
+  return %r : index
+}
+func.func private @reduce_down(%x: tensor<4xf32>, %n: index) -> tensor<4xf32> attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %isDone = arith.cmpi eq, %n, %c0 : index
+  %r = scf.if %isDone -> tensor<4xf32> {
+    scf.yield %x : tensor<4xf32>
+  } else {
+    %less = arith.subi %n, %c1 : index
+    %sum = muster.all_reduce %x sum on "dp" : tensor<4xf32>
+    // expected-error @+1 {{E1220 cannot prove that all ranks issue the same collectives: 'reduce_down', which calls itself or has more than one block, is not followed}}
+    %rest = func.call @reduce_down(%sum, %less) : (tensor<4xf32>, index) -> tensor<4xf32>
+    scf.yield %rest : tensor<4xf32>
+  }
+  return %r : tensor<4xf32>
+}
+func.func @step(%x: tensor<4xf32> {muster.layout = #muster.layout<[i], partial(sum: dp)>}) -> (index, tensor<4xf32>) attributes {muster.mesh = @mesh} {
+  %c3 = arith.constant 3 : index
+  %n = func.call @count_down(%c3) : (index) -> index
+  %y = func.call @reduce_down(%x, %c3) : (tensor<4xf32>, index) -> tensor<4xf32>
+  return %n, %y : index, tensor<4xf32>
+}
