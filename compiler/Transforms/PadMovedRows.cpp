@@ -9,7 +9,6 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/ADT/EquivalenceClasses.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -137,7 +136,11 @@ bool Padder::worksByRow(Operation &op) {
           [&](Operation *own) { return keepsRows(*own); })
       .Case([&](linalg::LinalgOp own) { return worksByRow(own); })
       .Case([&](nn::IterationRuleOpInterface own) { return worksByRow(own); })
-      .Default([](Operation *own) { return own->hasTrait<OpTrait::Elementwise>(); });
+      .Default([](Operation *own) {
+        // How many rows there are is no element of one.
+        return own->hasTrait<OpTrait::Elementwise>() &&
+               llvm::none_of(own->getOperandTypes(), [](Type type) { return type.isIndex(); });
+      });
 }
 
 void Padder::visit(Operation &op) {
@@ -174,6 +177,13 @@ void Padder::visit(Operation &op) {
       classes.unionSets(input.getAsOpaquePointer(), result.getAsOpaquePointer());
     return;
   }
+  // What a body computes with how many rows there are.
+  if (isa<linalg::LinalgOp>(op))
+    op.walk([&](Operation *inner) {
+      for (Value value : inner->getOperands())
+        if (value.getType().isIndex() && isOfRows(value))
+          exact.push_back(value.getAsOpaquePointer());
+    });
   SmallVector<Value> touched;
   for (ValueRange values : {ValueRange(op.getOperands()), ValueRange(op.getResults())})
     llvm::copy_if(values, std::back_inserter(touched), [&](Value value) { return isOfRows(value); });

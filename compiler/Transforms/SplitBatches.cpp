@@ -250,7 +250,7 @@ void BatchSplitter::findHead() {
   for (Operation &op : block.without_terminator()) {
     auto gather = dyn_cast<nn::GatherRowsOp>(op);
     auto asked = gather ? dyn_cast<BlockArgument>(gather.getIndices()) : BlockArgument();
-    if (asked && dependent.contains(asked))
+    if (asked && dependent.contains(asked) && !inHead.contains(gather.getTable()))
       if (std::optional<Join> rows =
               findRagged(function.getArgAttrOfType<LayoutAttr>(asked.getArgNumber(), attribute::layout));
           rows && symbolizeCountUnit(rows->term.getUnit()) == CountUnit::Rows) {

@@ -102,3 +102,49 @@ func.func @negative_in_a_branch(%x: tensor<?x6xf32> {muster.layout = #muster.lay
   %y = muster.redistribute %b from <[t, i]> to <[t/dp : tokens @step, i]> : tensor<?x6xf32> -> tensor<?x6xf32>
   return %y : tensor<?x6xf32>
 }
+
+// -----
+
+// How many rows there are is computed with: padding would change it. So it is outside of a body,
+// CHECK-LABEL: func.func @mean
+// CHECK-NOT: muster.pad
+muster.mesh @mesh <["dp" = 2]>
+func.func @mean(%x: tensor<?x5xf32> {muster.name = "x", muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
+    -> (tensor<?x5xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %g = muster.redistribute %x from <[t/dp : tokens @step, i]> to <[t, i]> : tensor<?x5xf32> -> tensor<?x5xf32>
+  %n = tensor.dim %g, %c0 : tensor<?x5xf32>
+  %i = arith.index_cast %n : index to i32
+  %f = arith.sitofp %i : i32 to f32
+  %e = tensor.empty(%n) : tensor<?x5xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(a, b) -> (a, b)>, affine_map<(a, b) -> (a, b)>], iterator_types = ["parallel", "parallel"]} ins(%g : tensor<?x5xf32>) outs(%e : tensor<?x5xf32>) {
+  ^bb0(%u: f32, %v: f32):
+    %m = arith.mulf %u, %f : f32
+    linalg.yield %m : f32
+  } -> tensor<?x5xf32>
+  %r = muster.redistribute %y from <[t, i]> to <[t/dp : tokens @step, i]> : tensor<?x5xf32> -> tensor<?x5xf32>
+  return %r : tensor<?x5xf32>
+}
+
+// -----
+
+// and in one.
+// CHECK-LABEL: func.func @mean_in_body
+// CHECK-NOT: muster.pad
+muster.mesh @mesh <["dp" = 2]>
+func.func @mean_in_body(%x: tensor<?x5xf32> {muster.name = "x", muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
+    -> (tensor<?x5xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %g = muster.redistribute %x from <[t/dp : tokens @step, i]> to <[t, i]> : tensor<?x5xf32> -> tensor<?x5xf32>
+  %n = tensor.dim %g, %c0 : tensor<?x5xf32>
+  %e = tensor.empty(%n) : tensor<?x5xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(a, b) -> (a, b)>, affine_map<(a, b) -> (a, b)>], iterator_types = ["parallel", "parallel"]} ins(%g : tensor<?x5xf32>) outs(%e : tensor<?x5xf32>) {
+  ^bb0(%u: f32, %v: f32):
+    %i = arith.index_cast %n : index to i32
+    %f = arith.sitofp %i : i32 to f32
+    %m = arith.mulf %u, %f : f32
+    linalg.yield %m : f32
+  } -> tensor<?x5xf32>
+  %r = muster.redistribute %y from <[t, i]> to <[t/dp : tokens @step, i]> : tensor<?x5xf32> -> tensor<?x5xf32>
+  return %r : tensor<?x5xf32>
+}

@@ -154,3 +154,22 @@ func.func @starts_and_dropped(
     -> (tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) {
   return %x : tensor<?x6xf32>
 }
+
+// -----
+
+// Rows that are asked for among asked rows: the children meet where nobody looks up any more.
+// CHECK-LABEL: func.func @asked_twice
+// CHECK-COUNT-4: nn.gather_rows
+// CHECK: muster.join_rows
+// COUNTED-LABEL: func.func @asked_twice
+muster.mesh @mesh <["dp" = 2]>
+muster.weight @w : tensor<5xf32> layout <[i]>
+func.func @asked_twice(%x: tensor<?x5xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>},
+                %r: tensor<?xi32> {muster.layout = #muster.layout<[r/dp : rows @step]>})
+    -> (tensor<?x5xf32> {muster.layout = #muster.layout<[r/dp : rows @step, i]>}) attributes {muster.mesh = @mesh} {
+  %w = muster.load @w : tensor<5xf32>
+  %a = nn.gather_rows %x[%r] : tensor<?x5xf32>, tensor<?xi32> -> tensor<?x5xf32>
+  %b = nn.rms_norm %a, %w epsilon 1.0e-5 : tensor<?x5xf32>, tensor<5xf32>
+  %c = nn.gather_rows %b[%r] : tensor<?x5xf32>, tensor<?xi32> -> tensor<?x5xf32>
+  return %c : tensor<?x5xf32>
+}
