@@ -18,10 +18,15 @@ void CountChecker::reportRoom(Operation &op, const CountTerm *needed, const Coun
 }
 
 void CountChecker::checkFits(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what) {
-  if (needed->kind != Kind::Constant || room->kind != Kind::Constant)
+  if (findTerm(needed, Kind::Rows) || findTerm(room, Kind::Rows))
     return checkRoom(op, needed, room, what);
-  if (needed->number > room->number)
+  std::optional<int64_t> most = bounds->greatest(needed);
+  if ((most && room->kind == Kind::Constant && *most <= room->number) || bounds->isAtMost(needed, room))
+    return;
+  if (needed->kind == Kind::Constant && room->kind == Kind::Constant)
     add(1209, op, what + " has room for " + room->print() + " rows, but " + needed->print() + " can come");
+  else
+    add(1220, op, "cannot prove that " + what + " has room: that " + needed->print() + " is at most " + room->print());
 }
 
 void CountChecker::checkRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what) {
@@ -122,6 +127,20 @@ void CountChecker::checkElementwise(Frame frame, Operation &op) {
   }
 }
 
+/// What is multiplied, in whatever order.
+static SmallVector<const CountTerm *> factorsOf(const CountTerm *term) {
+  SmallVector<const CountTerm *> open = {term}, factors;
+  while (!open.empty()) {
+    const CountTerm *next = open.pop_back_val();
+    if (next->kind == Kind::Multiply)
+      open.append(next->operands.begin(), next->operands.end());
+    else
+      factors.push_back(next);
+  }
+  llvm::sort(factors);
+  return factors;
+}
+
 /// A dim in several: their product is what it was.
 void CountChecker::checkExpanded(Frame frame, tensor::ExpandShapeOp op) {
   for (auto [dim, group] : llvm::enumerate(op.getReassociationIndices())) {
@@ -129,8 +148,7 @@ void CountChecker::checkExpanded(Frame frame, tensor::ExpandShapeOp op) {
                     *size = frame.inference.sizeOf(op.getSrc(), static_cast<int64_t>(dim));
     for (int64_t part : group)
       product = terms->binary(Kind::Multiply, product, frame.inference.sizeOf(op.getResult(), part));
-    // In whatever order sizes are multiplied, a product of the very parts is right.
-    if (size->kind == Kind::Multiply && product->kind == Kind::Multiply)
+    if (factorsOf(size) == factorsOf(product))
       continue;
     checkSame(*op, size, product, "what is reshaped");
   }

@@ -57,7 +57,8 @@ void CountChecker::checkRouted(Frame frame, AllToAllVOp op) {
 }
 
 const CountTerm *CountChecker::countedBy(Frame frame, nn::HistogramOp op) {
-  return op.getValid() ? frame.inference.termOf(op.getValid()) : frame.inference.sizeOf(op.getIndices(), 0);
+  const CountTerm *indices = frame.inference.sizeOf(op.getIndices(), 0);
+  return op.getValid() ? terms->binary(Kind::Lesser, frame.inference.termOf(op.getValid()), indices) : indices;
 }
 
 void CountChecker::checkHistogram(Frame frame, nn::HistogramOp op) {

@@ -9,7 +9,6 @@
 #include "llvm/ADT/Hashing.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/xxhash.h"
 
@@ -50,6 +49,11 @@ public:
     addGroups(other);
   }
   void addGroups(const Trace &other) { groups.insert(other.groups.begin(), other.groups.end()); }
+  /// In the place of a call: sizes of which nothing is known are those of this call alone.
+  void setCall(Operation *call) {
+    if (!areSizesKnown)
+      amounts = llvm::hash_combine(amounts, call);
+  }
   bool empty() const { return length == 0; }
   bool issuesAs(const Trace &other) const { return length == other.length && names == other.names; }
   bool movesAs(const Trace &other) const { return issuesAs(other) && amounts == other.amounts; }
@@ -144,11 +148,6 @@ ArrayAttr OrderCheck::groupOf(Operation &op) const {
   return collectiveAxesOf(&op);
 }
 
-/// Whether nothing but its place is known of a size.
-static bool isUnknown(const CountTerm *term) {
-  return (term->kind == CountTerm::Kind::Symbol && term->text.empty()) || llvm::any_of(term->operands, isUnknown);
-}
-
 /// "all_reduce sum on "tp" of f32": what must be the same for two ranks to meet in it.
 std::string OrderCheck::describe(Operation &op, ArrayAttr axes) const {
   std::string text;
@@ -163,7 +162,7 @@ std::string OrderCheck::describe(Operation &op, ArrayAttr axes) const {
   for (StringRef name : {"dim", "split", "concat", "root", "sources", "ragged"})
     if (Attribute attr = op.getAttr(name)) {
       os << " " << name << " ";
-      if (auto number = dyn_cast<IntegerAttr>(attr); number && name != "ragged")
+      if (auto number = dyn_cast<IntegerAttr>(attr); number)
         os << number.getInt();
       else if (auto side = dyn_cast<RaggedSideAttr>(attr))
         os << stringifyRaggedSide(side.getValue());
@@ -190,7 +189,7 @@ void OrderCheck::addEntry(Frame frame, Operation &op, ArrayAttr axes, Trace &tra
   bool isKnown = true;
   auto take = [&](const CountTerm *term) {
     sizes = llvm::hash_combine(sizes, term);
-    isKnown &= !isUnknown(term);
+    isKnown &= !isOfOneRun(term);
   };
   for (Value operand : op.getOperands()) {
     if (isa<CountsType>(operand.getType()))
@@ -199,6 +198,11 @@ void OrderCheck::addEntry(Frame frame, Operation &op, ArrayAttr axes, Trace &tra
     for (int64_t dim = 0; type && dim < type.getRank(); ++dim)
       if (type.isDynamicDim(dim))
         take(frame.inference.sizeOf(operand, dim));
+    // Counts that the device makes: nothing is known of them but where they come from.
+    if (type && isa_and_nonnull<RoutedAttr>(type.getEncoding())) {
+      sizes = llvm::hash_combine(sizes, operand.getAsOpaquePointer());
+      isKnown = false;
+    }
   }
   trace.add(describe(op, axes), /*inside=*/0, sizes, isKnown);
 }
@@ -294,10 +298,12 @@ Trace OrderCheck::walkCall(Frame frame, func::CallOp op) {
   }
   auto [known, isNew] = walked.try_emplace({inside, uniformity});
   if (isNew) {
-    Trace trace = walkBody({*inside, *uniformity}, called);
-    return walked[{inside, uniformity}] = std::move(trace);
+    Trace body = walkBody({*inside, *uniformity}, called);
+    known = walked.insert_or_assign({inside, uniformity}, std::move(body)).first;
   }
-  return known->second;
+  Trace trace = known->second;
+  trace.setCall(op);
+  return trace;
 }
 
 Trace OrderCheck::walkBody(Frame frame, func::FuncOp function) {
@@ -375,11 +381,15 @@ Trace OrderCheck::walkLoop(Frame frame, Operation &op, ArrayRef<Value> deciding,
   }
   // How often it runs belongs to what is issued.
   uint64_t sizes = body.hashOfSizes();
-  for (Value value : deciding)
-    sizes = llvm::hash_combine(sizes, frame.inference.termOf(value));
+  bool isKnown = body.areSizesKnown;
+  for (Value value : deciding) {
+    const CountTerm *term = frame.inference.termOf(value);
+    sizes = llvm::hash_combine(sizes, term);
+    isKnown &= !isOfOneRun(term);
+  }
   Trace loop;
   loop.addGroups(body);
-  loop.add("repeatedly (" + body.text() + ")", body.hash(), sizes, body.areSizesKnown);
+  loop.add("repeatedly (" + body.text() + ")", body.hash(), sizes, isKnown);
   return loop;
 }
 

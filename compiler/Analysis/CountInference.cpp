@@ -69,16 +69,20 @@ CountInference *CountInference::callee(func::CallOp op) {
     } else {
       arguments.push_back(termOf(operand));
     }
-  std::unique_ptr<CountInference> &inside = calls->known[{called, std::move(arguments)}];
-  if (!inside)
+  std::unique_ptr<CountInference> &inside = calls->known[{called, arguments}];
+  if (!inside) {
     inside.reset(new CountInference(called, *this, op));
+    // What it is shared by is what it starts from.
+    auto next = arguments.begin();
+    for (BlockArgument argument : called.getArguments())
+      if (auto type = dyn_cast<RankedTensorType>(argument.getType())) {
+        for (int64_t dim = 0; dim < type.getRank(); ++dim)
+          inside->known[{argument, dim}] = *next++;
+      } else {
+        inside->known[{argument, -1}] = *next++;
+      }
+  }
   return callees[op] = inside.get();
-}
-
-/// Whether a term says what is known of one run of a function only: a number, or which way a branch went.
-static bool isOfOneRun(const CountTerm *term) {
-  return (term->kind == Kind::Symbol && term->text.empty()) || term->kind == Kind::Either ||
-         llvm::any_of(term->operands, isOfOneRun);
 }
 
 const CountTerm *CountInference::returned(func::CallOp op, const CountTerm *term, Value result, int64_t dim) {
@@ -249,10 +253,12 @@ const CountTerm *CountInference::inferSize(Value tensor, int64_t dim) {
       const CountTerm *initial = sizeOf(loop.getInitArgs()[result.getResultNumber()], dim);
       // Taken for granted while the body is looked at; where it does not come true, nothing that followed is kept.
       auto before = known;
+      auto calledBefore = callees;
       known[{tensor, dim}] = initial;
       if (sizeOf(loop.getYieldedValues()[result.getResultNumber()], dim) == initial)
         return initial;
       known = std::move(before);
+      callees = std::move(calledBefore);
       return unknown(tensor, dim);
     }
     return sizeOfArgument(argument, dim);

@@ -546,3 +546,8 @@ bool muster::isMultipleOf(const CountTerm *term, int64_t number) {
     return number == 1;
   }
 }
+
+bool muster::isOfOneRun(const CountTerm *term) {
+  return (term->kind == Kind::Symbol && term->text.empty()) || term->kind == Kind::Either ||
+         llvm::any_of(term->operands, isOfOneRun);
+}

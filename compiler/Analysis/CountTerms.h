@@ -144,6 +144,9 @@ private:
 /// Whether `term` or one of its operands is of this kind; the first such.
 const CountTerm *findTerm(const CountTerm *term, CountTerm::Kind kind);
 
+/// Whether a term says what is known of one run of a function only: a number, or which way a branch went.
+bool isOfOneRun(const CountTerm *term);
+
 /// That a term is a multiple of a number in every step, by its form.
 bool isMultipleOf(const CountTerm *term, int64_t number);
 

@@ -16,6 +16,7 @@
 // is assumed here.
 #include "compiler/Analysis/FunctionInference.h"
 
+#include "dialects/Muster/IR/BatchSplit.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -269,7 +270,7 @@ bool FunctionInference::areChildren(Operation *op, mlir::Value first, mlir::Valu
       children.try_emplace(batchOf(split.getParent()),
                            std::pair(batchOf(split.getFirst()), batchOf(split->getResult(1))));
     });
-    auto said = entry->getAttrOfType<DictionaryAttr>("muster.split");
+    auto said = entry->getAttrOfType<DictionaryAttr>(attribute::split);
     auto nameOf = [&](StringRef key) {
       auto name = said ? said.getAs<FlatSymbolRefAttr>(key) : FlatSymbolRefAttr();
       return name ? name.getValue().str() : "";

@@ -416,3 +416,63 @@ func.func @step(%x: tensor<4xf32> {muster.layout = #muster.layout<[i], partial(s
   %y = func.call @reduce_down(%x, %c3) : (tensor<4xf32>, index) -> tensor<4xf32>
   return %n, %y : index, tensor<4xf32>
 }
+
+// -----
+
+// Rows to other ranks by counts of one router or of another: what one rank sends by one, another would take by the other.
+#counts = #muster.routed<rows, @route, 8>
+muster.mesh @mesh <["ep" = 4]>
+func.func @other_routes(%x: tensor<8x6xf32> {muster.layout = #muster.layout<[t/ep, i]>}, %a: tensor<8xi32> {muster.layout = #muster.layout<[t/ep]>},
+                        %b: tensor<8xi32> {muster.layout = #muster.layout<[t/ep]>}) -> tensor<32x6xf32> attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  // expected-note @+1 {{the condition differs over 'ep' from here on}}
+  %me = muster.coordinate "ep"
+  %isFirst = arith.cmpi eq, %me, %c0 : index
+  %s = nn.histogram %a : tensor<8xi32> -> tensor<4xi32, #counts>
+  %r = muster.exchange %s on "ep" : tensor<4xi32, #counts>
+  %t = nn.histogram %b : tensor<8xi32> -> tensor<4xi32, #counts>
+  %u = muster.exchange %t on "ep" : tensor<4xi32, #counts>
+  // expected-error @+4 {{E1220 cannot prove that collectives move the same sizes on ranks that take different branches}}
+  // expected-note @+3 {{then: all_to_all_v}}
+  // expected-note @+2 {{else: all_to_all_v}}
+  // expected-note @+1 {{a condition of what all ranks of the group know}}
+  %y = scf.if %isFirst -> tensor<32x6xf32> {
+    %v = muster.all_to_all_v %x on "ep" send(%s : tensor<4xi32, #counts>) receive(%r : tensor<4xi32, #counts>) : tensor<8x6xf32> -> tensor<32x6xf32>
+    scf.yield %v : tensor<32x6xf32>
+  } else {
+    %v = muster.all_to_all_v %x on "ep" send(%t : tensor<4xi32, #counts>) receive(%u : tensor<4xi32, #counts>) : tensor<8x6xf32> -> tensor<32x6xf32>
+    scf.yield %v : tensor<32x6xf32>
+  }
+  return %y : tensor<32x6xf32>
+}
+
+// -----
+
+// One function in both branches, whose sizes come out of what it is given.
+muster.mesh @mesh <["dp" = 2]>
+func.func private @sum_of(%n: tensor<1xindex>, %x: tensor<8xf32>) -> tensor<?xf32> attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  %size = tensor.extract %n[%c0] : tensor<1xindex>
+  %part = tensor.extract_slice %x[0] [%size] [1] : tensor<8xf32> to tensor<?xf32>
+  %sum = muster.all_reduce %part sum on "dp" : tensor<?xf32>
+  return %sum : tensor<?xf32>
+}
+func.func @other_sizes(%a: tensor<1xindex> {muster.layout = #muster.layout<[i]>}, %b: tensor<1xindex> {muster.layout = #muster.layout<[i]>},
+                       %x: tensor<8xf32> {muster.layout = #muster.layout<[k]>}) -> tensor<?xf32> attributes {muster.mesh = @mesh} {
+  %c0 = arith.constant 0 : index
+  // expected-note @+1 {{the condition differs over 'dp' from here on}}
+  %me = muster.coordinate "dp"
+  %isFirst = arith.cmpi eq, %me, %c0 : index
+  // expected-error @+4 {{E1220 cannot prove that collectives move the same sizes on ranks that take different branches}}
+  // expected-note @+3 {{then: all_reduce}}
+  // expected-note @+2 {{else: all_reduce}}
+  // expected-note @+1 {{a condition of what all ranks of the group know}}
+  %y = scf.if %isFirst -> tensor<?xf32> {
+    %v = func.call @sum_of(%a, %x) : (tensor<1xindex>, tensor<8xf32>) -> tensor<?xf32>
+    scf.yield %v : tensor<?xf32>
+  } else {
+    %v = func.call @sum_of(%b, %x) : (tensor<1xindex>, tensor<8xf32>) -> tensor<?xf32>
+    scf.yield %v : tensor<?xf32>
+  }
+  return %y : tensor<?xf32>
+}

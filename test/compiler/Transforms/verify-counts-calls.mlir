@@ -280,3 +280,19 @@ func.func @step(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : toke
   %s = tensor.extract_slice %g[%b, 0] [%t, 6] [1, 1] : tensor<?x6xf32> to tensor<?x6xf32>
   return %s : tensor<?x6xf32>
 }
+
+// -----
+
+// A product of other numbers is another product.
+muster.mesh @mesh <["dp" = 2]>
+func.func @products(%x: tensor<?x8xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>},
+                    %s: tensor<?xi32> {muster.layout = #muster.layout<[s/dp : requests @step]>}) -> tensor<?x6xf32>
+    attributes {muster.mesh = @mesh, muster.bounds = {t = 8, s = 8}} {
+  %c0 = arith.constant 0 : index
+  %r = tensor.dim %s, %c0 : tensor<?xi32>
+  %flat = tensor.collapse_shape %x [[0, 1]] : tensor<?x8xf32> into tensor<?xf32>
+  // expected-error @+2 {{E1209 what is reshaped has room for}}
+  // expected-note @+1 {{where the}}
+  %e = tensor.expand_shape %flat [[0, 1]] output_shape [%r, 6] : tensor<?xf32> into tensor<?x6xf32>
+  return %e : tensor<?x6xf32>
+}

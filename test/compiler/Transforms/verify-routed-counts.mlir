@@ -149,3 +149,14 @@ func.func @skipped(%x: tensor<8x6xf32> {muster.layout = #muster.layout<[t/ep, i]
   }
   return %y : tensor<32x6xf32>
 }
+
+// -----
+
+// As many indices as the program computes: whether the bound holds is not known.
+#counts = #muster.routed<rows, @route, 8>
+muster.mesh @node <["ep" = 4]>
+func.func @bound_of_unknown(%to: tensor<?xi32>, %n: index) -> tensor<4xi32, #counts> {
+  // expected-error @+1 {{E1220 cannot prove that the bound of the counts has room}}
+  %s = nn.histogram %to valid %n : tensor<?xi32> -> tensor<4xi32, #counts>
+  return %s : tensor<4xi32, #counts>
+}
