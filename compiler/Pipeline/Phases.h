@@ -4,14 +4,15 @@
 //
 // What holds at the end of a phase, and the passes that see to it:
 // - model: nn, muster and upstream tensor and linalg, nothing of plan (importers, builders, people);
-// - counted: rows in unequal numbers have counts, every reduction is a collective (materialize-token-counts,
-//   expand-redistribute);
+// - counted: rows in unequal numbers have counts, every reduction is a collective (split-mesh-axes,
+//   split-batches where asked for, materialize-token-counts, expand-redistribute);
 // - proved: nothing is rewritten (proofs, before any canonicalisation);
 // - transferred: sizes are counts, transfers stand in the place of collectives (resolve-sizes, lower-collectives);
 // - formed: functions hold transfers, library calls and launches only (select-library-calls, lower-rows, lower-nn,
 //   form-kernels);
 // - buffered: no tensor outside kernels, entries work on spans (assign-spans);
-// - planned: every span has an offset, every step its waits (plan-memory, schedule-steps).
+// - planned: every span has an offset, every step its waits (assign-streams, plan-memory,
+//   schedule-steps).
 //
 // Library calls are chosen before nn is lowered, because a product that has become loops is not found again. Kernels
 // are formed before memory is assigned, because what stays inside a kernel needs no span. Collectives are lowered

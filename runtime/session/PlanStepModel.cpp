@@ -2,6 +2,7 @@
 #include "runtime/session/PlanStepModel.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -90,6 +91,11 @@ bool PlanStepModel::isOwn(uint32_t group) const {
   return false;
 }
 
+/// What a batch gives to the inputs of a step, by StepInput.
+static std::array<const std::vector<int32_t> *, stepInputs> valuesOf(const StepBatch &batch) {
+  return {&batch.tokens, &batch.positions, &batch.queryStarts, &batch.blockTable, &batch.writeSlots, &batch.logitRows};
+}
+
 /// The most that a slot may be for some variant of the entry; `isSlot` tells which slots are it.
 template <typename IsSlot>
 static int64_t mostServed(const schema::EntryT &entry, IsSlot isSlot) {
@@ -157,7 +163,10 @@ void PlanStepModel::limitHalves() {
   for (const StepPorts::Part &half : ports.parts)
     stepLimits.sequences = std::min(stepLimits.sequences, boundOf(half.sequences));
   stepLimits.logitRows = std::min(stepLimits.logitRows, boundOf(ports.parts[0].rows));
-  while (greatestHalf(stepLimits.stepTokens) > boundOf(ports.parts[0].tokens))
+  // A half has at least half of the tokens, so that a few steps down are enough.
+  uint64_t most = boundOf(ports.parts[0].tokens);
+  stepLimits.stepTokens = static_cast<uint32_t>(std::min<uint64_t>(stepLimits.stepTokens, 2 * most));
+  while (greatestHalf(stepLimits.stepTokens) > most)
     --stepLimits.stepTokens;
 }
 
@@ -307,8 +316,7 @@ const StepBatch &PlanStepModel::partOf(std::span<const StepBatch *const> batches
 }
 
 Status PlanStepModel::setInputs(uint32_t rank, const StepPorts::Part &part, const StepBatch &batch) {
-  const std::vector<int32_t> *values[stepInputs] = {&batch.tokens,     &batch.positions,  &batch.queryStarts,
-                                                    &batch.blockTable, &batch.writeSlots, &batch.logitRows};
+  auto values = valuesOf(batch);
   for (size_t i = 0; i != stepInputs; ++i)
     MUSTER_RETURN_IF_ERROR(
         runner->setInputPart(part.inputs[i], rank, values[i]->data(), values[i]->size() * sizeof(int32_t)));
@@ -359,8 +367,7 @@ Status PlanStepModel::agreeLoads(std::span<GroupLoad> loads) const {
 
 /// A step of a plan without groups: inputs are whole, and divided among the ranks by the executor, as the record says.
 Status PlanStepModel::runAlone(const StepBatch &batch) {
-  const std::vector<int32_t> *values[6] = {&batch.tokens,     &batch.positions,  &batch.queryStarts,
-                                           &batch.blockTable, &batch.writeSlots, &batch.logitRows};
+  auto values = valuesOf(batch);
   size_t rows = (batch.tokens.size() + rowMultiple - 1) / rowMultiple * rowMultiple;
   auto pad = [&](size_t input, std::vector<int32_t> &padded, int32_t filler) {
     padded.assign(values[input]->begin(), values[input]->end());

@@ -7,7 +7,7 @@ thread, on CPUs of its own, started together. A round runs the one and then the 
 the first step to the last, of both prompts together: for two processes the sum of what each says.
 
 Decode reads every weight once a step and rank: two processes read the feed-forward's twice that dp=2 divides. Before the figures count,
-all contenders have to give the same tokens. tools/bench.sh sets up what this needs."""
+all contenders have to give the same tokens. tools/quickstart.sh fetches the model and builds the tools."""
 import argparse
 import json
 import os

@@ -54,8 +54,8 @@ Status finishRun(const LoadedModel &model, const RunOptions &options, const RunC
   executor::ExecutorStats stats = model.executor->stats();
   const executor::ExecutorOptions &runner = model.executor->options();
   constexpr double mebi = 1 << 20;
-  fmt::print(stderr, "ranks          {} x {} workers{}\n", model.plan->ranks(), runner.workersPerRank,
-             stats.pinned ? ", pinned" : "");
+  fmt::print(stderr, "ranks          {} x {} workers{}{}\n", model.plan->ranks(), runner.workersPerRank,
+             stats.transferThreads ? " + transfers" : "", stats.pinned ? ", pinned" : "");
   fmt::print(stderr, "load           {:.1f} ms\n", model.loadMs);
   if (counts.steps) {
     fmt::print(stderr, "tokens         {} computed of prompts, {} generated in {} steps\n", counts.promptTokens,
