@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Pipeline/Phases.h"
 
+#include "compiler/Analysis/AxisDigits.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/MusterDialect.h"
 #include "dialects/NN/IR/NNDialect.h"
@@ -114,11 +115,6 @@ void muster::addPhases(PassManager &manager, Phase from, Phase to, const Lowerin
 
 namespace {
 
-bool isCollective(Operation *op) {
-  return isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, AllToAllVOp, ExchangeOp, SliceOp, BroadcastOp,
-             PermuteOp>(op);
-}
-
 /// Why `op` must not be there at the end of `phase`; empty where it may.
 StringRef getViolation(Operation *op, Phase phase) {
   bool isPlan = op->getDialect() && isa<plan::PlanDialect>(op->getDialect());
@@ -140,7 +136,7 @@ StringRef getViolation(Operation *op, Phase phase) {
     if (phase >= Phase::Counted && redistribute.getCounts().size() != redistribute.getRaggedDims().size())
       return "expected counts of the parts of unequal length that change";
   }
-  if (phase >= Phase::Transferred && (isCollective(op) || isa<AssertLayoutOp>(op)))
+  if (phase >= Phase::Transferred && (collectiveAxesOf(op) || isa<AssertLayoutOp>(op)))
     return "expected collectives to be transfers";
   if (phase >= Phase::Transferred && isa<tensor::DimOp>(op) && !op->getParentOfType<plan::KernelOp>())
     return "expected sizes to be counts";

@@ -46,8 +46,7 @@ public:
 
   /// Position of a rank among the axes of a counts type.
   size_t positionOf(int64_t rank, ArrayRef<StringAttr> axes) const {
-    SmallVector<int64_t> group = getGroup(execution.getMesh(), rank, axesOf(axes, op->getContext()));
-    return static_cast<size_t>(llvm::find(group, rank) - group.begin());
+    return static_cast<size_t>(getGroupPosition(execution.getMesh(), rank, axes));
   }
 
   GlobalResults run();

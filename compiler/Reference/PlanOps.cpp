@@ -43,15 +43,9 @@ private:
 
   /// Position of a rank on the axes of counts or offsets.
   size_t positionOf(int64_t rank, Type type) {
-    MeshAttr mesh = execution.getMesh();
     auto offsets = dyn_cast<OffsetsType>(type);
-    size_t position = 0;
-    for (StringAttr axis : offsets ? offsets.getAxes() : cast<CountsType>(type).getAxes()) {
-      int64_t index = mesh.findAxis(axis.getValue());
-      position = position * static_cast<size_t>(mesh.getAxes()[index].getSize()) +
-                 static_cast<size_t>(mesh.getCoordinates(rank)[static_cast<size_t>(index)]);
-    }
-    return position;
+    ArrayRef<StringAttr> axes = offsets ? offsets.getAxes() : cast<CountsType>(type).getAxes();
+    return static_cast<size_t>(getGroupPosition(execution.getMesh(), rank, axes));
   }
 
   SmallVector<int64_t> evaluate(AffineMap map, int64_t rank, int64_t peer, ArrayRef<int64_t> columns) {
@@ -188,10 +182,7 @@ static llvm::Expected<SmallVector<int64_t>> readRecord(plan::RecordOp op, Execut
       return failAt(op, "expected a value of field '" + op.getName() + "' for each rank but got " +
                             Twine(field->second.size()));
     for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
-      size_t position = 0;
-      for (StringRef axis : op.getAxes().getAsValueRange<StringAttr>())
-        position = position * static_cast<size_t>(mesh.getAxisSize(axis)) +
-                   static_cast<size_t>(mesh.getCoordinates(rank)[static_cast<size_t>(mesh.findAxis(axis))]);
+      auto position = static_cast<size_t>(getGroupPosition(mesh, rank, type.getAxes()));
       int64_t value = field->second[static_cast<size_t>(rank)];
       if (values[position] && *values[position] != value)
         return failAt(op, "expected '" + op.getName() + "' to be equal on ranks of one position but got " +

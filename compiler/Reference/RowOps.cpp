@@ -27,10 +27,7 @@ private:
 
   /// The element of counts at the rank's position.
   int64_t own(TypedValue<CountsType> counts) const {
-    ArrayRef<StringAttr> names = counts.getType().getAxes();
-    ArrayAttr axes = ArrayAttr::get(op->getContext(), SmallVector<Attribute>(names.begin(), names.end()));
-    SmallVector<int64_t> group = getGroup(execution.getMesh(), rank, axes);
-    return get(counts).integer({llvm::find(group, rank) - group.begin()});
+    return get(counts).integer({getGroupPosition(execution.getMesh(), rank, counts.getType().getAxes())});
   }
 
   llvm::Error checkRows(const Tensor &tensor, int64_t dim, int64_t rows) const {

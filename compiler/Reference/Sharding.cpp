@@ -40,6 +40,16 @@ int64_t muster::reference::getGroupPosition(MeshAttr mesh, int64_t rank, llvm::A
   return position;
 }
 
+int64_t muster::reference::getGroupPosition(MeshAttr mesh, int64_t rank, llvm::ArrayRef<mlir::StringAttr> axes) {
+  llvm::SmallVector<int64_t> coordinates = mesh.getCoordinates(rank);
+  int64_t position = 0;
+  for (mlir::StringAttr axis : axes) {
+    AxisPart part = *findAxisPart(mesh, axis.getValue());
+    position = position * part.size + coordinates[static_cast<size_t>(part.index)] / part.weight % part.size;
+  }
+  return position;
+}
+
 llvm::SmallVector<int64_t> muster::reference::getGroup(MeshAttr mesh, int64_t rank, ArrayAttr axes) {
   llvm::SmallVector<int64_t> sizes;
   llvm::SmallVector<AxisPart> parts;

@@ -37,6 +37,7 @@ struct LogicalSizes {
 /// Position of a rank in the group that `axes` span (first axis slowest), and the ranks of its group in the order of
 /// position.
 int64_t getGroupPosition(MeshAttr mesh, int64_t rank, llvm::ArrayRef<AxisRefAttr> axes);
+int64_t getGroupPosition(MeshAttr mesh, int64_t rank, llvm::ArrayRef<mlir::StringAttr> axes);
 llvm::SmallVector<int64_t> getGroup(MeshAttr mesh, int64_t rank, mlir::ArrayAttr axes);
 
 /// Logical positions that `rank` holds of every dim of a tensor of shape `logical`, in local order.

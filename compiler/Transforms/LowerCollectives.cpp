@@ -3,6 +3,7 @@
 // Collectives become transfers. A collective is read as two layouts of its operand's dims, between which the layout
 // algebra derives the boxes (compiler/Layout/TransferForm.h); a neighbouring transposition only permutes their strides,
 // a neighbouring slice only shifts and shortens them.
+#include "compiler/Analysis/AxisDigits.h"
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/RedistributedDims.h"
 #include "compiler/Transforms/ResolveSizes.h"
@@ -259,8 +260,7 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       SizeResolver resolver(function);
       SmallVector<Operation *> collectives;
       function.walk([&](Operation *op) {
-        if (isa<AllGatherOp, ReduceScatterOp, AllReduceOp, AllToAllOp, AllToAllVOp, ExchangeOp, SliceOp, BroadcastOp,
-                PermuteOp, RedistributeOp>(op))
+        if (isa<RedistributeOp>(op) || collectiveAxesOf(op))
           collectives.push_back(op);
         if (auto claim = dyn_cast<AssertLayoutOp>(op)) {
           claim.replaceAllUsesWith(claim.getInput());
