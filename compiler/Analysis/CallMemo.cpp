@@ -63,25 +63,27 @@ static bool isSameOperand(const CallValue &a, const CallValue &b) {
   // What is known place by place only leads back through the operations of one call.
   bool isPlain = a.known.kind != Known::Kind::Waiting && a.known.kind != Known::Kind::Pulled;
   return isPlain && a.known.kind == b.known.kind && a.known.isZero == b.known.isZero &&
-         a.known.isUnwritten == b.known.isUnwritten && a.divergence == b.divergence &&
+         a.known.isUnwritten == b.known.isUnwritten && a.divergence == b.divergence && a.origin == b.origin &&
          isSameValue(a.known.value, b.known.value);
 }
 
-const std::vector<CallValue> *CallMemo::find(mlir::func::FuncOp callee, llvm::ArrayRef<CallValue> operands) const {
+const std::vector<CallValue> *CallMemo::find(mlir::func::FuncOp callee, llvm::ArrayRef<CallValue> operands,
+                                             const Uniformity *variation) const {
   auto known = calls.find(callee);
   if (known == calls.end())
     return nullptr;
   for (const Call &call : known->second)
-    if (isEach(llvm::ArrayRef<CallValue>(call.operands), operands, isSameOperand))
+    if (call.variation == variation && isEach(llvm::ArrayRef<CallValue>(call.operands), operands, isSameOperand))
       return &call.results;
   return nullptr;
 }
 
-void CallMemo::add(mlir::func::FuncOp callee, std::vector<CallValue> operands, std::vector<CallValue> results) {
+void CallMemo::add(mlir::func::FuncOp callee, std::vector<CallValue> operands, const Uniformity *variation,
+                   std::vector<CallValue> results) {
   // A function whose calls all differ costs no more for those that came before.
   constexpr size_t most = 32;
   std::deque<Call> &known = calls[callee];
   if (known.size() == most)
     known.pop_front();
-  known.push_back({std::move(operands), std::move(results)});
+  known.push_back({std::move(operands), variation, std::move(results)});
 }

@@ -15,11 +15,15 @@
 
 namespace muster {
 
+class Uniformity;
+
 /// What is known of an operand or result of a call.
 struct CallValue {
   Known known;
   /// Of a scalar: the operation from which on it may differ between ranks.
   mlir::Operation *divergence = nullptr;
+  /// Of counts, and of where rows begin: what they are.
+  mlir::Value origin = {};
 };
 
 /// Whether two values of the same digits hold the same on one rank, too, as far as their movements tell.
@@ -27,13 +31,18 @@ bool isArrangedAlike(const layout::Value &a, const layout::Value &b);
 
 class CallMemo {
 public:
-  /// The results of an earlier call with the same operands; null where there was none. Valid until the next `add`.
-  const std::vector<CallValue> *find(mlir::func::FuncOp callee, llvm::ArrayRef<CallValue> operands) const;
-  void add(mlir::func::FuncOp callee, std::vector<CallValue> operands, std::vector<CallValue> results);
+  /// The results of an earlier call with the same operands, which differ over the same axes (`variation`, if that was
+  /// asked); null where there was none. Valid until the next `add`.
+  const std::vector<CallValue> *find(mlir::func::FuncOp callee, llvm::ArrayRef<CallValue> operands,
+                                     const Uniformity *variation) const;
+  void add(mlir::func::FuncOp callee, std::vector<CallValue> operands, const Uniformity *variation,
+           std::vector<CallValue> results);
 
 private:
   struct Call {
-    std::vector<CallValue> operands, results;
+    std::vector<CallValue> operands;
+    const Uniformity *variation;
+    std::vector<CallValue> results;
   };
   llvm::DenseMap<mlir::Operation *, std::deque<Call>> calls;
 };

@@ -206,8 +206,39 @@ private:
                     llvm::ArrayRef<const layout::Value *> states);
   /// In how many dims there were such rows.
   size_t putSegmentsBack(layout::Value &value);
-  /// Over which axes a value may differ; nullptr in functions that are called.
-  const Uniformity *uniformityAt(mlir::Operation *op);
+  /// Over which axes a value may differ, in functions that are called as this call has it; nullptr where that is not
+  /// known.
+  const Uniformity *uniformityAt(mlir::Operation *op) {
+    return uniformityOf(op->getParentOfType<mlir::func::FuncOp>());
+  }
+  const Uniformity *uniformityOf(mlir::func::FuncOp function);
+
+  // InferCounts.cpp
+  /// Counts, offsets of counts, and numbers that say where rows begin.
+  bool isCountLike(mlir::Value value) const;
+  /// What such a value is the same as, where it was passed to a function or returned by one.
+  mlir::Value originOf(mlir::Value value) const;
+  template <typename Op>
+  Op makerOf(mlir::Value value) const {
+    return originOf(value).getDefiningOp<Op>();
+  }
+  void passOrigin(mlir::Value from, mlir::Value to);
+  /// The same of what a call returns.
+  void returnOrigin(mlir::Value origin, mlir::func::CallOp call, mlir::Value result);
+  /// Whether a value stands for one thing, however often functions are called and loops run.
+  bool isSteady(mlir::Value value) const;
+  /// Whether one call of a function is made in a run of the entry.
+  bool isRunOnce(mlir::func::FuncOp function);
+  /// What counts are the same as under another name: those of a first child as they were exchanged.
+  mlir::Value plainCounts(mlir::Value counts) const;
+  /// Equal for counts that are the same by what they are made of.
+  std::string keyOfCounts(mlir::Value counts) const;
+  /// The counts that were padded, through all operations that only pad.
+  mlir::Value beforePadding(mlir::Value counts) const;
+  /// Whether counts are padded so that some step has more than without.
+  bool mayPad(mlir::Value counts) const;
+  /// The own counts behind an exchange, or the operation that made them.
+  LocalCountOp localOf(mlir::Value counts) const;
 
   // InferRowOps.cpp
   /// muster.pad, unpad, split_rows and join_rows; false for others.
@@ -362,6 +393,11 @@ private:
   std::unordered_map<mlir::Value, Known, HashOfValue> knowns;
   llvm::DenseSet<mlir::Operation *> live;
   llvm::SmallVector<mlir::Operation *, 4> callStack;
+  /// By function on it: the call, and a number for this look at the body.
+  llvm::SmallVector<std::pair<mlir::func::CallOp, uint64_t>, 4> frames;
+  uint64_t looks = 0;
+  /// What originOf answers, of arguments and results.
+  llvm::DenseMap<mlir::Value, mlir::Value> origins;
   /// Scalars that may differ between ranks, each with the operation where that begins.
   llvm::DenseMap<mlir::Value, mlir::Operation *> divergent;
   CallMemo calls;
@@ -407,22 +443,13 @@ private:
   llvm::StringMap<std::pair<std::string, std::string>> children;
   bool hasChildren = false;
   /// Counts that were taken for rows because a step's record says so, by unit and batch.
-  llvm::StringMap<mlir::Value> countsOfRows;
+  llvm::StringMap<std::string> countsOfRows;
   std::unique_ptr<Uniformity> uniformity; ///< of the entry, where rows are divided by counts
   /// Spaces of which all elements are alike (padding).
   llvm::DenseSet<layout::SpaceId> constantSpaces;
 };
 
 layout::Reduction reductionOf(ReductionKind kind);
-
-/// What counts are the same as under another name: those of a first child as they were exchanged.
-mlir::Value plainCounts(mlir::Value counts);
-
-/// Equal for counts that are the same by what they are made of.
-std::string keyOfCounts(mlir::Value counts);
-
-/// Whether counts are padded so that some step has more than without.
-bool mayPad(mlir::Value counts);
 
 /// Part i of `dim`, of one part for each position of the group, goes to position i; part j is that of position j.
 layout::Outcome<layout::Value> exchangeParts(const layout::Universe &universe, const layout::Value &value,

@@ -28,22 +28,38 @@ void FunctionInference::inferCall(func::CallOp op) {
   auto describe = [&](mlir::ValueRange values) {
     std::vector<CallValue> described;
     for (mlir::Value value : values)
-      described.push_back({get(value), divergenceOf(value)});
+      described.push_back({get(value), divergenceOf(value), isCountLike(value) ? originOf(value) : mlir::Value()});
     return described;
   };
   std::vector<CallValue> operands = describe(op.getOperands());
-  // A certificate follows every call.
-  const std::vector<CallValue> *results = certificate ? nullptr : calls.find(callee, operands);
+  const Uniformity *caller = scope.hasRows() ? uniformityAt(op) : nullptr,
+                   *variation = caller ? caller->callee(op) : nullptr;
+  // A certificate follows every call. Counts that are others in each turn of a loop, or in each call of the function
+  // that makes them, have one name.
+  bool isShared = !certificate && llvm::all_of(operands, [&](const CallValue &operand) {
+    return !operand.origin || isSteady(operand.origin);
+  });
+  const std::vector<CallValue> *results = isShared ? calls.find(callee, operands, variation) : nullptr;
+  std::vector<CallValue> own;
   if (!results) {
     callStack.push_back(callee);
-    for (auto [argument, operand] : llvm::zip(callee.getArguments(), op.getOperands()))
+    frames.push_back({op, ++looks});
+    for (auto [argument, operand] : llvm::zip(callee.getArguments(), op.getOperands())) {
       pass(operand, argument);
+      passOrigin(operand, argument);
+    }
     inferBlock(callee.getBody().front());
     auto returns = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
+    own = describe(returns.getOperands());
+    frames.pop_back();
     callStack.pop_back();
-    calls.add(callee, operands, describe(returns.getOperands()));
-    results = calls.find(callee, operands);
+    if (isShared) {
+      calls.add(callee, operands, variation, own);
+      results = calls.find(callee, operands, variation);
+    }
   }
+  for (auto [index, result] : llvm::enumerate(op.getResults()))
+    returnOrigin((results ? *results : own)[index].origin, op, result);
   if (!results) { // what is known place by place is known of this call only
     auto returns = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
     for (auto [result, value] : llvm::zip(op.getResults(), returns.getOperands()))
@@ -225,7 +241,7 @@ bool FunctionInference::followLoop(scf::ForOp op, int64_t lower, int64_t step, i
     std::vector<CallValue> next;
     SmallVector<uint64_t, 4> nextTensors;
     for (mlir::Value value : yield.getOperands()) {
-      next.push_back({get(value), divergenceOf(value)});
+      next.push_back({get(value), divergenceOf(value), {}});
       nextTensors.push_back(tensorOf(value));
     }
     tensors.clear();

@@ -37,57 +37,6 @@ static std::string textOf(const Rows &rows) { return rows.unit + " of batch @" +
 // Counts
 //===----------------------------------------------------------------------===//
 
-mlir::Value muster::plainCounts(mlir::Value counts) {
-  while (auto split = counts.getDefiningOp<SplitCountsOp>()) {
-    if (cast<OpResult>(counts).getResultNumber() != 0)
-      break;
-    counts = split.getFirst();
-  }
-  return counts;
-}
-
-std::string muster::keyOfCounts(mlir::Value counts) {
-  counts = plainCounts(counts);
-  if (auto align = counts.getDefiningOp<AlignOp>())
-    return "pad " + std::to_string(align.getMultiple()) + " sum (" + keyOfCounts(align.getCounts()) + ")";
-  if (auto pad = counts.getDefiningOp<PadCountsOp>())
-    return "pad " + std::to_string(pad.getMultiple()) + " " + stringifyPaddingMode(pad.getMode()).str() + " (" +
-           keyOfCounts(pad.getCounts()) + (pad.getUnless() ? ", " + keyOfCounts(pad.getUnless()) : "") + ")";
-  return std::to_string(reinterpret_cast<uintptr_t>(counts.getAsOpaquePointer()));
-}
-
-/// The counts that were padded, through all operations that only pad.
-static mlir::Value beforePadding(mlir::Value counts) {
-  while (Operation *op = counts.getDefiningOp()) {
-    if (!isa<AlignOp, PadCountsOp>(op))
-      break;
-    counts = op->getOperand(0);
-  }
-  return counts;
-}
-
-bool muster::mayPad(mlir::Value counts) {
-  for (Operation *op = counts.getDefiningOp(); isa_and_nonnull<AlignOp, PadCountsOp>(op);
-       op = op->getOperand(0).getDefiningOp()) {
-    if (auto align = dyn_cast<AlignOp>(op); align && align.getMultiple() > 1)
-      return true;
-    auto pad = dyn_cast<PadCountsOp>(op);
-    if (!pad)
-      continue;
-    // Of ranks that are levelled some have less than the most, if there is more than one.
-    MeshAttr mesh = getMesh(op);
-    int64_t ranks = 1;
-    for (StringAttr axis : pad.getResult().getType().getAxes()) {
-      int64_t index = mesh ? mesh.findAxis(axis.getValue()) : -1;
-      int64_t size = index < 0 ? ShapedType::kDynamic : mesh.getAxes()[static_cast<size_t>(index)].getSize();
-      ranks = ShapedType::isDynamic(size) ? 0 : ranks * size;
-    }
-    if (pad.getMultiple() > 1 || (pad.getMode() != PaddingMode::Sum && ranks > 1))
-      return true;
-  }
-  return false;
-}
-
 std::optional<SpaceId> FunctionInference::spaceOfCounts(mlir::Value counts) {
   auto type = cast<CountsType>(counts.getType());
   SmallVector<Attribute> names(type.getAxes().begin(), type.getAxes().end());
@@ -115,8 +64,8 @@ bool FunctionInference::areCountsOf(Operation *op, mlir::Value counts, SpaceId s
     return false;
   }
   // Rows of a graph may be joined before anybody counts them; that they are counted is what verify-counts asks.
-  if (isSame && counts.getDefiningOp<ub::PoisonOp>() && isa<SplitRowsOp, JoinRowsOp>(op)) {
-    assume(counts.getDefiningOp(), "counts that are still to be made count " + textOf(rows));
+  if (isSame && makerOf<ub::PoisonOp>(counts) && isa<SplitRowsOp, JoinRowsOp>(op)) {
+    assume(makerOf<ub::PoisonOp>(counts), "counts that are still to be made count " + textOf(rows));
     return true;
   }
   std::optional<Refusal> refusal = refuseCounts(op, counts, space, axes, /*isOwn=*/true);
@@ -152,8 +101,8 @@ std::optional<SpaceId> FunctionInference::countedRows(Operation *op, const layou
 
 std::optional<Refusal> FunctionInference::refusePadding(PadRowsOp op, SpaceId space) {
   mlir::Value live = beforePadding(op.getTo());
-  if (live == op.getTo()) {
-    if (!countsOfRows.try_emplace("at least " + keyOfCounts(live), live).second)
+  if (live == originOf(op.getTo())) {
+    if (!countsOfRows.try_emplace("at least " + keyOfCounts(live)).second)
       return std::nullopt;
     Operation *maker = live.getDefiningOp();
     assume(maker ? maker : entry.getOperation(),
@@ -289,10 +238,10 @@ bool FunctionInference::areChildren(Operation *op, mlir::Value first, mlir::Valu
                   1108);
     return false;
   }
-  auto rest = second.getDefiningOp<SplitCountsOp>();
-  bool isWhole = rest && rest->getResult(1) == second && keyOfCounts(rest.getFirst()) == keyOfCounts(first) &&
+  auto rest = makerOf<SplitCountsOp>(second);
+  bool isWhole = rest && rest->getResult(1) == originOf(second) && keyOfCounts(rest.getFirst()) == keyOfCounts(first) &&
                  (!parent || keyOfCounts(rest.getParent()) == keyOfCounts(parent));
-  if (!isWhole && countsOfRows.try_emplace("children of " + batch.str() + keyOfCounts(first), first).second)
+  if (!isWhole && countsOfRows.try_emplace("children of " + batch.str() + keyOfCounts(first)).second)
     assume(op,
            "the rows of batch @" + batch.str() + " are those of @" + own.first + " and then those of @" + own.second);
   return true;
@@ -340,7 +289,7 @@ void FunctionInference::inferSplitRows(SplitRowsOp op) {
     return reportRefusal(op, refusal, 1108);
   }
   const Rows rows = *universe.spaces[*space].rows;
-  auto rest = op.getSecond().getDefiningOp<SplitCountsOp>();
+  auto rest = makerOf<SplitCountsOp>(op.getSecond());
   if (rest && !areCountsOf(op, rest.getParent(), *space))
     return;
   if (!areChildren(op, op.getFirst(), op.getSecond(), {}, rows.batch))

@@ -59,12 +59,14 @@ static bool leadsWithRows(const layout::Universe &universe, const Dim &dim) {
   return false;
 }
 
-const Uniformity *FunctionInference::uniformityAt(Operation *op) {
-  if (op->getParentOfType<func::FuncOp>() != entry)
-    return nullptr;
+const Uniformity *FunctionInference::uniformityOf(func::FuncOp function) {
   if (!uniformity)
     uniformity = std::make_unique<Uniformity>(entry, mesh);
-  return uniformity.get();
+  const Uniformity *found = uniformity.get();
+  size_t depth = 0;
+  for (; found && depth < frames.size() && found->getFunction() != function; ++depth)
+    found = found->callee(frames[depth].first);
+  return found && found->getFunction() == function ? found : nullptr;
 }
 
 static bool isPadded(const layout::Universe &universe, const Dim &dim) {
@@ -89,10 +91,7 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
                : std::optional(unknownRows("these are not the counts by which the rows were padded",
                                            "that both pad alike (one muster.pad_counts for both)"));
   counts = plainCounts(counts);
-  auto exchange = counts.getDefiningOp<ExchangeCountsOp>();
-  if (exchange)
-    counts = exchange.getInputs()[cast<OpResult>(counts).getResultNumber()];
-  if (auto local = counts.getDefiningOp<LocalCountOp>()) {
+  if (LocalCountOp local = localOf(counts)) {
     if (auto sum = local.getSize().getDefiningOp<arith::AddIOp>(); sum && isSumOfChildren(sum, space))
       return std::nullopt;
     auto dim = local.getSize().getDefiningOp<tensor::DimOp>();
@@ -108,6 +107,8 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
       return open("the counts are of the size of a dim of other rows");
     return std::nullopt;
   }
+  if (auto exchange = counts.getDefiningOp<ExchangeCountsOp>())
+    counts = originOf(exchange.getInputs()[cast<OpResult>(counts).getResultNumber()]);
   // The parts of arguments are as long as the step's record of their unit and batch says (resolve-sizes).
   if (auto record = counts.getDefiningOp<plan::RecordOp>()) {
     for (auto other : entry.getBody().front().getOps<plan::RecordOp>())
@@ -117,11 +118,6 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
   }
   // What the first child leaves of the rows of both is the second's.
   if (auto split = counts.getDefiningOp<SplitCountsOp>(); split && counts == split.getSecondChild()) {
-    auto localOf = [](mlir::Value own) {
-      if (auto made = own.getDefiningOp<ExchangeCountsOp>())
-        own = made.getInputs()[cast<OpResult>(own).getResultNumber()];
-      return own.getDefiningOp<LocalCountOp>();
-    };
     LocalCountOp whole = localOf(split.getParent()), first = localOf(split.getFirst());
     auto sum = whole ? whole.getSize().getDefiningOp<arith::AddIOp>() : arith::AddIOp();
     auto dim =
@@ -136,7 +132,7 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
         return std::nullopt;
     }
     // Of a record, as above: ports of the second child are as long as this says, where nothing else does.
-    if (split.getParent().getDefiningOp<plan::RecordOp>() && split.getFirst().getDefiningOp<plan::RecordOp>() &&
+    if (makerOf<plan::RecordOp>(split.getParent()) && makerOf<plan::RecordOp>(split.getFirst()) &&
         llvm::none_of(entry.getBody().front(), [&](Operation &other) {
           return &other != split && llvm::is_contained(other.getResultTypes(), counts.getType());
         }))
@@ -150,8 +146,9 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
   if (auto scale = counts.getDefiningOp<ScaleOp>();
       scale && scale.getCounts().getType().getUnit() == scale.getResult().getType().getUnit())
     return open("the counts are a multiple of counts of their own unit");
-  auto [maker, isNew] = countsOfRows.try_emplace(rows.unit + "@" + rows.batch, counts);
-  if (maker->second != counts)
+  std::string key = keyOfCounts(counts);
+  auto [maker, isNew] = countsOfRows.try_emplace(rows.unit + "@" + rows.batch, key);
+  if (maker->second != key)
     return open("other counts were taken for " + rowsText(rows) + " before");
   if (isNew)
     assume(isArgument ? entry.getOperation() : counts.getDefiningOp(),
@@ -191,25 +188,25 @@ std::optional<Refusal> FunctionInference::refuseCounts(Operation *op, mlir::Valu
       return refuseSource(counts, space);
     return wrongCounts(1204, moves + textOf(type) + ", but they are divided over " + names);
   }
-  if (const Uniformity *varying = uniformityAt(op)) {
-    SmallVector<Attribute> names;
-    for (layout::AxisId axis : over)
-      names.push_back(StringAttr::get(op->getContext(), universe.axes[axis].whole.empty() ? universe.axes[axis].name
-                                                                                          : universe.axes[axis].whole));
-    if (std::optional<unsigned> axis =
-            varying->of(counts).elements.common(varying->axesOf(ArrayAttr::get(op->getContext(), names))))
-      return unknownRows(moves + "which each rank along '" + mesh.getAxes()[*axis].getName().str() +
-                             "' may have others",
-                         "counts that are the same on all ranks of the group (E1205 of verify-counts)");
-  }
+  const Uniformity *varying = uniformityOf(counts.getParentRegion()->getParentOfType<func::FuncOp>());
+  if (!varying)
+    return unknownRows(moves + "which it is not known whether ranks agree on", "counts of the function that is called");
+  SmallVector<Attribute> names;
+  for (layout::AxisId axis : over)
+    names.push_back(StringAttr::get(op->getContext(), universe.axes[axis].whole.empty() ? universe.axes[axis].name
+                                                                                        : universe.axes[axis].whole));
+  if (std::optional<unsigned> axis =
+          varying->of(counts).elements.common(varying->axesOf(ArrayAttr::get(op->getContext(), names))))
+    return unknownRows(moves + "which each rank along '" + mesh.getAxes()[*axis].getName().str() + "' may have others",
+                       "counts that are the same on all ranks of the group (E1205 of verify-counts)");
   return refuseSource(counts, space);
 }
 
 void FunctionInference::noteMakers(Operation *op, LayoutFinding &finding) {
   for (mlir::Value operand : op->getOperands()) {
     if (isa<CountsType>(operand.getType()))
-      finding.notes.push_back(
-          {makerOf(operand).getLoc(), textOf(cast<CountsType>(operand.getType())) + " are counted here"});
+      finding.notes.push_back({muster::makerOf(originOf(operand)).getLoc(),
+                               textOf(cast<CountsType>(operand.getType())) + " are counted here"});
     const Known &known = get(operand);
     if (!isa<RankedTensorType>(operand.getType()) || known.kind != Known::Kind::Digits)
       continue;
@@ -387,9 +384,9 @@ bool FunctionInference::checkFirstOfRows(nn::GatherRowsOp op, SpaceId space) {
     return false;
   };
   std::string wanted = "the first row is not where the rank's " + rowsText(rows) + " begin: ";
-  mlir::Value first = op.getFirst();
+  mlir::Value first = originOf(op.getFirst());
   while (auto cast = first.getDefiningOp<arith::IndexCastOp>())
-    first = cast.getIn();
+    first = originOf(cast.getIn());
   if (auto declared = first.getDefiningOp<FirstRowOp>()) {
     LayoutTermAttr term = declared.getRows();
     if (term.getEpoch() == rows.batch && term.getUnit() == rows.unit && scope.groupOf(term.getAxes()) == rows.axes)
@@ -397,7 +394,7 @@ bool FunctionInference::checkFirstOfRows(nn::GatherRowsOp op, SpaceId space) {
     return refuse(Refusal::wrong(wanted + "it is of " + declared.getLayout().getText()));
   }
   auto own = first.getDefiningOp<OwnOffsetOp>();
-  auto offsets = own ? own.getOffsets().getDefiningOp<OffsetsOp>() : OffsetsOp();
+  auto offsets = own ? makerOf<OffsetsOp>(own.getOffsets()) : OffsetsOp();
   if (!offsets) {
     auto isOwnSize = [&](tensor::DimOp dim) {
       std::optional<int64_t> index = dim.getConstantIndex();

@@ -79,6 +79,7 @@ public:
 
   Varying of(mlir::Value value) const { return known.lookup(value); }
   MeshAttr getMesh() const { return mesh; }
+  mlir::func::FuncOp getFunction() const { return function; }
   /// Axes of a mesh that an operation names in `axes`, those of more than one rank.
   llvm::SmallDenseSet<unsigned, 4> axesOf(mlir::ArrayAttr axes) const;
   llvm::SmallDenseSet<unsigned, 4> axesOf(llvm::ArrayRef<mlir::StringAttr> axes) const;
