@@ -7,6 +7,7 @@
 #include "dialects/NN/IR/NNDialect.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -68,6 +69,7 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
     // Proved again, box by box, before reshapes that undo each other are gone: they say what belongs together.
     VerifyLayoutsPassOptions transferred;
     transferred.allowUnknown = true;
+    manager.addPass(createInlineCallsPass());
     manager.addPass(createResolveSizesPass());
     manager.addPass(createLowerCollectivesPass());
     manager.addPass(createVerifyLayoutsPass(transferred));
@@ -78,6 +80,7 @@ static void addPasses(PassManager &manager, Phase phase, const LoweringOptions &
   case Phase::Formed: {
     SelectLibraryCallsPassOptions selection;
     selection.packWeights = options.packWeights;
+    manager.addPass(createConvertElementwiseToLinalgPass());
     manager.addPass(createSelectLibraryCallsPass(selection));
     manager.addPass(createLowerRowsPass());
     manager.addPass(createLowerNNPass());
@@ -138,6 +141,8 @@ StringRef getViolation(Operation *op, Phase phase) {
   }
   if (phase >= Phase::Transferred && (collectiveAxesOf(op) || isa<AssertLayoutOp>(op)))
     return "expected collectives to be transfers";
+  if (phase >= Phase::Transferred && isa<func::CallOp>(op))
+    return "expected the bodies of functions where they are called";
   if (phase >= Phase::Transferred && isa<tensor::DimOp>(op) && !op->getParentOfType<plan::KernelOp>())
     return "expected sizes to be counts";
   if (phase >= Phase::Formed && isa<func::FuncOp>(op->getParentOp()) && !isPlan && !isa<LoadOp, func::ReturnOp>(op) &&

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Analysis/CountInference.h"
+#include "compiler/Transforms/NeededCounts.h"
 #include "compiler/Transforms/PadMovedRows.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/BatchSplit.h"
@@ -10,7 +11,6 @@
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace muster;
@@ -39,8 +39,9 @@ struct Counted {
 /// Counts of one function: what its arguments say that there is to count, and one value for each.
 class Counting {
 public:
-  explicit Counting(func::FuncOp function)
-      : function(function), mesh(getMesh(function)), split(BatchSplit::of(function)) {}
+  Counting(func::FuncOp function, const NeededCounts &needed)
+      : function(function), needed(needed), mesh(getMesh(function)), split(BatchSplit::of(function)),
+        handWritten(needed.countedIn(function)) {}
 
   LogicalResult run();
   /// Pads the tokens that are gathered and handed out; counts what moves padded rows.
@@ -53,7 +54,7 @@ public:
   int64_t padded = 0, made = 0, given = 0, checks = 0;
 
 private:
-  void findHandWritten();
+  void takeArguments();
   LogicalResult readArguments();
   /// Names of the axes of a dim.
   SmallVector<StringAttr> axesOf(const RaggedDim &dim) const;
@@ -69,28 +70,24 @@ private:
   LogicalResult attach(RedistributeOp op);
   void fillJoins();
   LogicalResult placeFirstRow(FirstRowOp op);
+  LogicalResult passCounts(func::CallOp call);
 
   func::FuncOp function;
+  const NeededCounts &needed;
   MeshAttr mesh;
   std::optional<BatchSplit> split;
   /// Batches that the function counts itself.
-  llvm::StringSet<> handWritten;
+  const std::set<std::string> &handWritten;
   std::map<Countable, RaggedDim> dims;
   std::map<Countable, Counted> counts;
   std::map<Countable, Value> offsets;
 };
 
-void Counting::findHandWritten() {
-  auto note = [&](Type type) {
-    if (auto counted = dyn_cast<CountsType>(type))
-      handWritten.insert(counted.getEpoch().getValue());
-  };
-  llvm::for_each(function.getArgumentTypes(), note);
-  function.walk([&](Operation *op) {
-    // Joins of a batch that was split wait for their counts.
-    if (!split || !isa<ub::PoisonOp>(op))
-      llvm::for_each(op->getResultTypes(), note);
-  });
+/// Of a function that is called: the last arguments are what it needs.
+void Counting::takeArguments() {
+  const auto &own = needed.of(function);
+  for (auto [need, argument] : llvm::zip_equal(own, function.getArguments().take_back(own.size())))
+    counts[need.first] = {argument, "", need.second.axes};
 }
 
 LogicalResult Counting::readArguments() {
@@ -98,7 +95,7 @@ LogicalResult Counting::readArguments() {
     auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout);
     for (auto [dim, terms] : llvm::enumerate(layout ? layout.getDims() : ArrayRef<LayoutDimAttr>())) {
       LayoutTermAttr term = raggedTermOf(terms);
-      if (!term || handWritten.contains(term.getEpoch()))
+      if (!term || handWritten.count(term.getEpoch().str()))
         continue;
       RaggedDim ragged{index, static_cast<int64_t>(dim), term};
       const RaggedDim &first = dims.insert({countableOf(term), ragged}).first->second;
@@ -249,7 +246,7 @@ LogicalResult Counting::attach(RedistributeOp op) {
     if (from == to || (!before && !after))
       continue;
     LayoutTermAttr term = before ? before : after;
-    if (handWritten.contains(term.getEpoch()))
+    if (handWritten.count(term.getEpoch().str()))
       return success();
     auto value = counts.find(countableOf(term));
     if (value == counts.end())
@@ -288,7 +285,7 @@ LogicalResult Counting::placeFirstRow(FirstRowOp op) {
   auto value = counts.find(countableOf(term));
   if (value == counts.end())
     return op.emitOpError() << "E1201 names rows of " << countableOf(term).text()
-                            << (handWritten.contains(term.getEpoch())
+                            << (handWritten.count(term.getEpoch().str())
                                     ? ", which the function counts itself: expected muster.own_offset of their counts"
                                     : ", which no argument of the function has: there is nothing to count them by");
   Value own = value->second.value;
@@ -298,8 +295,7 @@ LogicalResult Counting::placeFirstRow(FirstRowOp op) {
     OpBuilder builder(op.getContext());
     builder.setInsertionPointAfterValue(own);
     starts = OffsetsOp::create(builder, own.getLoc(),
-                               OffsetsType::get(op.getContext(), type.getAxes(), type.getUnit(), type.getEpoch()),
-                               own);
+                               OffsetsType::get(op.getContext(), type.getAxes(), type.getUnit(), type.getEpoch()), own);
   }
   OpBuilder builder(op);
   op.replaceAllUsesWith(OwnOffsetOp::create(builder, op.getLoc(), starts).getResult());
@@ -308,22 +304,61 @@ LogicalResult Counting::placeFirstRow(FirstRowOp op) {
   return success();
 }
 
+/// Hands on what a function that is called needs.
+LogicalResult Counting::passCounts(func::CallOp call) {
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
+  if (!callee)
+    return success();
+  for (const auto &[what, need] : needed.of(callee)) {
+    auto value = counts.find(what);
+    auto refuse = [&](StringRef number, const Twine &why) {
+      InFlightDiagnostic error = need.op->emitOpError() << number << " moves rows of " << what.text() << why;
+      error.attachNote(call.getLoc()) << "in this call";
+      return error;
+    };
+    if (value == counts.end())
+      return refuse("E1201", handWritten.count(what.epoch)
+                                 ? ", which the caller counts itself: expected their counts as an argument of the call"
+                                 : ", which no argument of the caller has: there is nothing to count them by");
+    if (value->second.axes != need.axes)
+      return refuse("E1204", ", which the caller divides by other axes");
+    call.getOperandsMutable().append(value->second.value);
+    ++given;
+  }
+  return success();
+}
+
 LogicalResult Counting::run() {
-  findHandWritten();
-  if (failed(readArguments()))
-    return failure();
-  if (!dims.empty())
-    exchange();
-  checkTotals();
-  if (split)
-    fillJoins();
+  if (needed.isEntry(function)) {
+    if (failed(readArguments()))
+      return failure();
+    if (!dims.empty())
+      exchange();
+    checkTotals();
+    if (split)
+      fillJoins();
+  } else {
+    takeArguments();
+  }
   WalkResult result = function.walk([&](Operation *op) {
     auto redistribute = dyn_cast<RedistributeOp>(op);
     auto first = dyn_cast<FirstRowOp>(op);
-    bool isFailed = (redistribute && failed(attach(redistribute))) || (first && failed(placeFirstRow(first)));
+    auto call = dyn_cast<func::CallOp>(op);
+    bool isFailed = (redistribute && failed(attach(redistribute))) || (first && failed(placeFirstRow(first))) ||
+                    (call && failed(passCounts(call)));
     return isFailed ? WalkResult::interrupt() : WalkResult::advance();
   });
   return failure(result.wasInterrupted());
+}
+
+/// An argument for each of the counts that a function needs of its callers.
+void addArguments(func::FuncOp function, const NeededCounts &needed) {
+  MLIRContext *context = function.getContext();
+  for (const auto &[what, need] : needed.of(function))
+    (void)function.insertArgument(
+        function.getNumArguments(),
+        CountsType::get(context, need.axes, what.unit, FlatSymbolRefAttr::get(context, what.epoch)), {},
+        function.getLoc());
 }
 
 struct MaterializeTokenCounts : muster::impl::MaterializeTokenCountsPassBase<MaterializeTokenCounts> {
@@ -334,10 +369,13 @@ struct MaterializeTokenCounts : muster::impl::MaterializeTokenCountsPassBase<Mat
       getOperation().emitError() << "expected option 'align' to be at least 1 but got " << align.getValue();
       return signalPassFailure();
     }
+    const NeededCounts needed(getOperation());
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      addArguments(function, needed);
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (function.isExternal() || !getMesh(function))
         continue;
-      Counting counting(function);
+      Counting counting(function, needed);
       if (failed(counting.run()))
         return signalPassFailure();
       if (padding != PaddingMode::Sum || align > 1)

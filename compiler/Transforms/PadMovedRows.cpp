@@ -40,6 +40,8 @@ private:
   SmallVector<int64_t, 1> rowDims(Value tensor);
   /// Whether a tensor has all rows, or a number is how many there are.
   bool isOfRows(Value value);
+  /// Whether a tensor may have all rows though that is not known: an argument of a function that is called.
+  bool mayHaveRows(Value tensor);
   /// The one dim of all rows; -1 where there are none or several.
   int64_t rowDim(Value tensor);
   bool worksByRow(Operation &op);
@@ -76,6 +78,15 @@ int64_t Padder::rowDim(Value tensor) {
 
 bool Padder::isOfRows(Value value) {
   return value.getType().isIndex() ? inference.termOf(value) == total : !rowDims(value).empty();
+}
+
+bool Padder::mayHaveRows(Value tensor) {
+  auto type = dyn_cast<RankedTensorType>(tensor.getType());
+  for (int64_t dim = 0; type && dim < type.getRank(); ++dim)
+    if (const CountTerm *size = inference.sizeOf(tensor, dim);
+        size->kind == CountTerm::Kind::Symbol && size->text.empty())
+      return true;
+  return false;
 }
 
 bool Padder::worksByRow(linalg::LinalgOp op) {
@@ -191,7 +202,7 @@ void Padder::visit(Operation &op) {
     return;
   for (Value value : touched)
     classes.unionSets(touched.front().getAsOpaquePointer(), value.getAsOpaquePointer());
-  if (!worksByRow(op))
+  if (!worksByRow(op) || llvm::any_of(op.getOperands(), [&](Value value) { return mayHaveRows(value); }))
     exact.push_back(touched.front().getAsOpaquePointer());
 }
 

@@ -154,7 +154,12 @@ def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir
     those of each rank: `muster.pad_counts` says how many, once a batch, and `muster.pad` and `muster.unpad` stand where they begin and end. What
     does not work row by row between the two keeps the exact rows.
 
-    A batch that the function counts itself is left alone: what is missing there is a fault to be found, not a gap to be filled.
+    A function that is called makes no exchange: it gets the counts of what moves in it, and in what it calls, as arguments, behind its own. So
+    layers stay one function however often they are called, and a step has one exchange. A function that is public and has layouts is an entry
+    also where it is called, and counts its own step.
+
+    A batch that the function, or one that it calls, counts itself is left alone: what is missing there is a fault to be found, not a gap to be
+    filled.
 
     ```mlir
     func.func @step(%tokens: tensor<?xi32> {muster.layout = #muster.layout<[t/dp : tokens @step]>}) -> ... {
@@ -212,6 +217,18 @@ def ExpandRedistributePass : Pass<"muster-expand-redistribute", "::mlir::ModuleO
   let dependentDialects = ["::muster::MusterDialect", "::mlir::tensor::TensorDialect"];
   let statistics = [Statistic<"expanded", "expanded", "redistributions replaced">,
                     Statistic<"collectives", "collectives", "collectives made">];
+}
+
+def InlineCallsPass : Pass<"muster-inline-calls", "::mlir::ModuleOp"> {
+  let summary = "Put the bodies of called functions where they are called";
+  let description = [{
+    What a rank executes is one list of steps: calls are replaced by what they call, innermost last, and functions that are no entries are gone
+    afterwards. What a call made has its name in front of its own (`layers.3` and `gate` are `layers.3.gate`).
+
+    *Requires*: every function that is called has a body of one block, and none calls itself (E4043).
+    *Guarantees*: no calls, and the same operations in the order in which they were run.
+  }];
+  let statistics = [Statistic<"inlined", "inlined", "calls replaced">];
 }
 
 def ResolveSizesPass : Pass<"muster-resolve-sizes", "::mlir::ModuleOp"> {

@@ -297,6 +297,10 @@ FailureOr<OpFoldResult> SizeResolver::getSize(Value tensor, int64_t dim) {
     } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
       // Reified as an affine product: multiplied here, so that a group of one keeps its size's identity.
       size = multiplySizes(collapse.getSrc(), collapse.getReassociationIndices()[dim], builder, op->getLoc());
+    } else if (auto same = llvm::find_if(op->getOperands(),
+                                         [](Value operand) { return isa<RankedTensorType>(operand.getType()); });
+               op->hasTrait<OpTrait::Elementwise>() && same != op->operand_end()) {
+      size = getSize(*same, dim);
     } else if (succeeded(reifyResultShapes(builder, op, shapes))) {
       size = resolve(shapes[index][dim]);
       // What was made for other dims, and dims of operands that led on to counts.

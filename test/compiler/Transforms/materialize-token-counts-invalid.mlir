@@ -61,3 +61,51 @@ func.func @first_row_beside_counts(%x: tensor<?xi32> {muster.layout = #muster.la
   %f = muster.first_row of <[t/dp : tokens @step]>
   return %f : index
 }
+
+// -----
+
+// What a called function moves, and its caller has no rows of.
+muster.mesh @mesh <["dp" = 2]>
+func.func private @layer(%x: tensor<?xi32>) -> tensor<?xi32> {
+  // expected-error @+1 {{E1201 moves rows of tokens @step, which no argument of the caller has: there is nothing to count them by}}
+  %all = muster.redistribute %x from <[t/dp : tokens @step]> to <[t]> : tensor<?xi32> -> tensor<?xi32>
+  return %all : tensor<?xi32>
+}
+func.func @step(%x: tensor<?xi32> {muster.layout = #muster.layout<[t/dp : tokens @other]>}) -> tensor<?xi32> {
+  // expected-note @+1 {{in this call}}
+  %y = func.call @layer(%x) : (tensor<?xi32>) -> tensor<?xi32>
+  return %y : tensor<?xi32>
+}
+
+// -----
+
+// A caller that counts by hand is not mended.
+muster.mesh @mesh <["dp" = 2]>
+func.func private @layer(%x: tensor<?xi32>) -> tensor<?xi32> {
+  // expected-error @+1 {{E1201 moves rows of tokens @step, which the caller counts itself: expected their counts as an argument of the call}}
+  %all = muster.redistribute %x from <[t/dp : tokens @step]> to <[t]> : tensor<?xi32> -> tensor<?xi32>
+  return %all : tensor<?xi32>
+}
+func.func @step(%x: tensor<?xi32> {muster.layout = #muster.layout<[t/dp : tokens @step]>}) -> tensor<?xi32> {
+  %c0 = arith.constant 0 : index
+  %t = tensor.dim %x, %c0 : tensor<?xi32>
+  %n = muster.local_count %t : !muster.counts<[], tokens, @step>
+  %c = muster.exchange_counts %n : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
+  // expected-note @+1 {{in this call}}
+  %y = func.call @layer(%x) : (tensor<?xi32>) -> tensor<?xi32>
+  return %y : tensor<?xi32>
+}
+
+// -----
+
+muster.mesh @mesh <["dp" = 2, "ep" = 2]>
+func.func private @layer(%x: tensor<?xi32>) -> tensor<?xi32> {
+  // expected-error @+1 {{E1204 moves rows of tokens @step, which the caller divides by other axes}}
+  %all = muster.redistribute %x from <[t/ep : tokens @step]> to <[t]> : tensor<?xi32> -> tensor<?xi32>
+  return %all : tensor<?xi32>
+}
+func.func @step(%x: tensor<?xi32> {muster.layout = #muster.layout<[t/dp : tokens @step]>}) -> tensor<?xi32> {
+  // expected-note @+1 {{in this call}}
+  %y = func.call @layer(%x) : (tensor<?xi32>) -> tensor<?xi32>
+  return %y : tensor<?xi32>
+}

@@ -130,3 +130,19 @@ func.func @negative_size_from_an_element(%x: tensor<3xindex>) -> index {
   %0 = tensor.dim %empty, %c0 : tensor<?xf32>
   return %0 : index
 }
+
+// -----
+
+// Arithmetic on tensors has the sizes of its operands.
+// CHECK-LABEL: func.func @elementwise
+// CHECK: %[[T:.*]] = plan.count "t"
+// CHECK: tensor.empty(%[[T]])
+muster.mesh @mesh <["dp" = 2]>
+func.func @elementwise(%x: tensor<?x4xf32> {muster.layout = #muster.layout<[t, i]>}) -> tensor<?x4xf32> attributes {muster.bounds = {t = 8 : i64}} {
+  %c0 = arith.constant 0 : index
+  %y = arith.addf %x, %x : tensor<?x4xf32>
+  %n = tensor.dim %y, %c0 : tensor<?x4xf32>
+  %e = tensor.empty(%n) : tensor<?x4xf32>
+  %z = linalg.exp ins(%y : tensor<?x4xf32>) outs(%e : tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %z : tensor<?x4xf32>
+}
