@@ -105,6 +105,9 @@ Value verify::toJson(const Answer &answer, llvm::ArrayRef<std::string> replay) {
     object["fixes"] = Array();
     findings.push_back(std::move(object));
   }
+  Array unchecked;
+  for (const LayoutMessage &message : answer.unchecked)
+    unchecked.push_back(Object{{"message", message.text}, {"location", ::toJson(message.location)}});
   Object object{{"file", answer.file},
                 {"verdict", answer.verdict()},
                 {"for_all_sizes", answer.report.isSymbolic},
@@ -115,6 +118,7 @@ Value verify::toJson(const Answer &answer, llvm::ArrayRef<std::string> replay) {
                 {"operations", answer.report.operations},
                 {"counted", answer.counted},
                 {"milliseconds", answer.milliseconds},
+                {"unchecked", std::move(unchecked)},
                 {"findings", std::move(findings)}};
   if (!replay.empty())
     object["replay"] = Array(replay);

@@ -8,6 +8,7 @@
 #include "compiler/Analysis/CountCheck.h"
 #include "compiler/Analysis/LayoutCertificate.h"
 #include "compiler/Analysis/LayoutExplanation.h"
+#include "compiler/Analysis/UncheckedResults.h"
 #include "compiler/Import/ProgramText.h"
 #include "compiler/Sampling/DecideByRunning.h"
 #include "compiler/Transforms/Passes.h"
@@ -152,6 +153,8 @@ void printSummary(const Answer &answer) {
     llvm::outs() << ", " << answer.counted << " with counts";
   if (int64_t assumed = count(LayoutFinding::Kind::Assumed))
     llvm::outs() << ", " << assumed << " assumed";
+  if (!answer.unchecked.empty())
+    llvm::outs() << ", " << answer.unchecked.size() << " unchecked";
   llvm::outs() << " in " << llvm::format("%.1f", answer.milliseconds) << " ms\n";
 }
 
@@ -246,6 +249,10 @@ int run(const Options &options) {
   if (!options.json)
     for (const StepFinding &finding : answer.stepFindings)
       emitMessage(renderFinding(finding, options.allowUnknown));
+  answer.unchecked = findUnchecked(*module);
+  if (!options.json)
+    for (const LayoutMessage &message : answer.unchecked)
+      emitMessage(message);
   std::vector<std::string> replayed;
   for (const LayoutFinding &finding : answer.report.findings) {
     if (!options.replay || !finding.counterexample)

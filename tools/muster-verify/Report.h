@@ -16,6 +16,8 @@ struct Answer {
   LayoutReport report;
   /// Of counts and of the order of collectives.
   std::vector<StepFinding> stepFindings;
+  /// Results that the verdict says nothing of.
+  std::vector<LayoutMessage> unchecked;
   int64_t counted = 0; ///< operations that move rows by counts
   /// Divisibilities that the proof takes for granted ("sp | s"), of symbolic programs.
   std::vector<std::string> facts;

@@ -28,9 +28,13 @@ constexpr Rule rules[] = {
     {1204, "OtherAxes", "counts or rows over other axes"},
     {1205, "NotAgreed", "counts that ranks do not agree on"},
     {1206, "OtherRows", "counts that do not count these rows"},
+    {1207, "OtherFirstRow", "rows that begin elsewhere"},
     {1208, "NotAligned", "unaligned rows in equal parts"},
     {1209, "NoRoom", "no room for the rows of a step"},
+    {1210, "DeadRows", "rows that nobody gave a value"},
+    {1211, "NotTheChildren", "children that are not their batch"},
     {1212, "CountedTwice", "a batch that is counted more than once"},
+    {1213, "NotSent", "rows received that nobody sends"},
     {1214, "PaddedTwice", "a batch that is padded in two ways"},
     {1220, "CountsNotProved", "counts that cannot be proved"},
     {1221, "BranchesDiffer", "branches with different collectives"},
@@ -137,6 +141,12 @@ Value verify::toSarif(const Answer &answer, llvm::StringRef source) {
     results.push_back(::toSarif(finding, answer.allowUnknown, source));
   for (const StepFinding &finding : answer.stepFindings)
     results.push_back(::toSarif(renderFinding(finding, answer.allowUnknown), finding.number));
+  for (const LayoutMessage &message : answer.unchecked) {
+    Object result = ::toSarif(message, 0);
+    result["kind"] = "notApplicable";
+    result["level"] = "none";
+    results.push_back(std::move(result));
+  }
   Object driver{{"name", "muster-verify"}, {"version", MUSTER_VERSION}, {"rules", std::move(descriptors)}};
   Object run{{"tool", Object{{"driver", std::move(driver)}}},
              {"columnKind", "utf16CodeUnits"},
