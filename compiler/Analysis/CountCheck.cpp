@@ -214,33 +214,6 @@ void CountChecker::checkPadding(Frame frame, Operation &op, Value live, Value pa
        {live.getLoc(), "the counts are made here"}});
 }
 
-void CountChecker::checkChildren(Frame frame, Operation &op, const CountTerm *whole, Value first, Value second) {
-  const CountTerm *front = frame.inference.termOf(first), *behind = frame.inference.termOf(second);
-  if (isUndefined(op, front, "the counts of the first child") ||
-      isUndefined(op, behind, "the counts of the second child") || isUndefined(op, whole, "the number of rows"))
-    return;
-  if (front->kind == Kind::Rest && front->operands[1] == behind) {
-    add(1211, op, "expected the rows of the first child in front but got those of the second",
-        {{first.getLoc(), "the children are made here"}});
-    return;
-  }
-  const CountTerm *together =
-      terms->binary(Kind::Add, terms->elementOf(Kind::Own, front), terms->elementOf(Kind::Own, behind));
-  if (together == whole)
-    return;
-  auto difference = bounds->findUnequal(whole, together);
-  if (!difference) {
-    add(1220, op,
-        "cannot prove that the children have the rows of their batch: that " + together->print() + " is " +
-            whole->print());
-    return;
-  }
-  add(1211, op, "expected children of " + whole->print() + " together but got " + together->print(),
-      {{op.getLoc(), difference->print() + ", the batch has " + std::to_string(difference->left) +
-                         " rows at position " + std::to_string(difference->position) + " and its children have " +
-                         std::to_string(difference->right)}});
-}
-
 /// Whether a number is in a term of which nothing is known, not even that it is the same on all ranks.
 static bool dependsOnUnknown(const CountTerm *term) {
   return (term->kind == Kind::Symbol && term->text.empty()) || llvm::any_of(term->operands, dependsOnUnknown);
@@ -315,20 +288,6 @@ void CountChecker::walkCall(Frame frame, func::CallOp call) {
   chain.pop_back();
 }
 
-void CountChecker::checkState(Frame frame, Operation &op) {
-  for (Value operand : op.getOperands()) {
-    if (!isa<RankedTensorType>(operand.getType()))
-      continue;
-    const CountTerm *rows = findTerm(frame.inference.sizeOf(operand, 0), Kind::Rows);
-    if (!rows)
-      continue;
-    if (std::optional<StepFinding> finding = states.visit(op, rows->what.epoch, *split);
-        finding && reported.insert({&op, finding->number}).second)
-      report.findings.push_back(std::move(*finding));
-    return;
-  }
-}
-
 void CountChecker::check(Frame frame, Operation &op) {
   if (split)
     checkState(frame, op);
@@ -372,6 +331,9 @@ void CountChecker::check(Frame frame, Operation &op) {
         checkChildren(frame, op, terms->elementOf(Kind::Own, frame.inference.termOf(own.getTo())), own.getFirst(),
                       own.getSecond());
       })
+      .Case([&](SplitCountsOp own) {
+        areInOrder(op, own.getParent().getType().getEpoch().getValue(), own.getFirstChild(), own.getSecondChild());
+      })
       .Case([&](nn::GatherRowsOp own) {
         if (own.getFirst())
           checkFirstRow(frame, op, own.getTable(), own.getFirst());
@@ -400,10 +362,7 @@ void CountChecker::checkFunction(func::FuncOp function, MeshAttr mesh) {
   exchanges.clear();
   made.clear();
   walked.clear();
-  split = BatchSplit::of(function);
-  states = {};
-  if (split)
-    llvm::append_range(report.findings, checkFields(function, *split));
+  startChildren(function);
   CountInference inference(function, own);
   Uniformity uniformity(function, mesh);
   for (Block &block : function.getBody())

@@ -51,6 +51,9 @@ private:
   void checkPadding(Frame frame, mlir::Operation &op, mlir::Value live, mlir::Value padded, bool isAdded);
   /// That two children, in this order, have the rows `whole` of their parent.
   void checkChildren(Frame frame, mlir::Operation &op, const CountTerm *whole, mlir::Value first, mlir::Value second);
+  /// Notes who the children of a batch are, in order. False where it was said otherwise before: that is reported.
+  bool areInOrder(mlir::Operation &op, llvm::StringRef parent, mlir::Value first, mlir::Value second);
+  void startChildren(mlir::func::FuncOp function);
   /// That `first` is where the rank's rows in dim 0 of `table` begin.
   void checkFirstRow(Frame frame, mlir::Operation &op, mlir::Value table, mlir::Value first);
   void checkExchange(Frame frame, ExchangeCountsOp op);
@@ -103,7 +106,14 @@ private:
   /// Of the function that nobody calls.
   CountBounds *bounds = nullptr;
   mlir::func::FuncOp entry;
+  /// Two children of a batch: as the function says, where a sequence may be cut, or as its operations take them.
   std::optional<BatchSplit> split;
+  bool isSplitSaid = false;
+  struct Children {
+    std::string first, second;
+    mlir::Operation *op; ///< that says so
+  };
+  std::map<std::string, Children> children; ///< by batch
   StateOrder states;
 };
 
