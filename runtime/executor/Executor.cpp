@@ -109,6 +109,7 @@ private:
   uint64_t activity() const;
   Status poison(const Status &cause);
   Status describe(const Failure &failure) const;
+  Status describe(const RowFault &fault) const;
   uint32_t rankFurthestBehind() const;
 
   std::shared_ptr<const plan::LoadedPlan> loaded;
@@ -552,6 +553,16 @@ Status PlanExecutor::describe(const Failure &failure) const {
                        rankFurthestBehind(), chosen.deadlineMs, failure.rank, failure.awaitedRank, step);
 }
 
+/// The same on all ranks: it says nothing of who found it.
+Status PlanExecutor::describe(const RowFault &fault) const {
+  std::string step = plan::stepName(loaded->root(), currentVariant(), fault.step);
+  if (fault.kind == RowFault::negative)
+    return Status::error(2445, "expected counts of at least 0 rows of rank {} in {} but got {}", fault.rank, step,
+                         fault.number);
+  return Status::error(2445, "expected rank {} to {} at most {} rows in {} but got {}", fault.rank,
+                       fault.kind == RowFault::sent ? "send" : "receive", fault.limit, step, fault.number);
+}
+
 Status PlanExecutor::poison(const Status &cause) {
   core->control->abort(cause);
   core->run.stop.store(1, std::memory_order_seq_cst);
@@ -607,6 +618,7 @@ Status PlanExecutor::run() {
     return Status::error(2414, "expected a step with all of its {} inputs set but got less", inputs);
   RunState &state = core->run;
   state.steps = static_cast<uint32_t>(currentVariant().steps.size());
+  state.rowFault.reset();
   uint32_t number = static_cast<uint32_t>(++facts.runs);
   state.stillRunning.store(threadCount(), std::memory_order_relaxed);
   comm::publish(state.go, number);
@@ -617,8 +629,8 @@ Status PlanExecutor::run() {
     return poison(status);
   state.base += state.steps + 2;
   hasBegun = false;
-  hasResults = true;
-  return Status::ok();
+  hasResults = !state.rowFault;
+  return state.rowFault ? describe(*state.rowFault) : Status::ok();
 }
 
 // ---- results

@@ -54,6 +54,7 @@ private:
   Status addMatmul(const schema::MatmulT &matmul);
   void addTransfer(const schema::TransferT &transfer);
   void addPull(const schema::TransferT &transfer, const plan::Pull &peer);
+  PreparedRouted addRouted(const schema::TransferT &transfer);
   std::vector<Awaited> awaitedOf(uint32_t step);
 
   const plan::LoadedPlan &plan;
@@ -167,6 +168,22 @@ void Preparation::addPull(const schema::TransferT &transfer, const plan::Pull &p
   out.pulls.push_back(pull);
 }
 
+PreparedRouted Preparation::addRouted(const schema::TransferT &transfer) {
+  const schema::RoutedRowsT &routed = *transfer.routed;
+  std::vector<uint32_t> group = plan::groupOf(plan, transfer, view.rank);
+  PreparedRouted prepared;
+  prepared.firstCounts = static_cast<uint32_t>(out.counts.size());
+  for (uint32_t rank : group)
+    out.counts.push_back({pointer(*routed.counts, rank), rank});
+  prepared.ownPosition = static_cast<uint32_t>(std::find(group.begin(), group.end(), view.rank) - group.begin());
+  prepared.parts = routed.parts;
+  prepared.areWide = routed.element == schema::ElementType::I64;
+  prepared.sourceRows = static_cast<int64_t>(routed.source_rows);
+  prepared.room = transfer.box[0]->extent->constant;
+  prepared.rowElements = transfer.box[1]->extent->constant;
+  return prepared;
+}
+
 void Preparation::addTransfer(const schema::TransferT &transfer) {
   PreparedTransfer prepared;
   prepared.destination = pointer(*transfer.destination, view.rank);
@@ -178,6 +195,8 @@ void Preparation::addTransfer(const schema::TransferT &transfer) {
   prepared.element = transfer.element;
   prepared.elementBytes = static_cast<uint32_t>(schema::elementBytes(transfer.element));
   prepared.reduction = transfer.reduction;
+  if (transfer.routed)
+    prepared.routed = addRouted(transfer);
   out.mostPulls = std::max(out.mostPulls, prepared.pullCount);
   out.transfers.push_back(prepared);
 }

@@ -25,6 +25,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace muster::executor {
@@ -85,6 +86,16 @@ struct Pull {
   uint32_t firstAmount;
 };
 
+/// Of a transfer of rows that the device has counted.
+struct PreparedRouted {
+  uint32_t firstCounts; // into PreparedVariant.counts: one for each position of the group
+  uint32_t ownPosition;
+  uint32_t parts;           // numbers of each position
+  bool areWide;             // of 8 bytes, else of 4
+  int64_t sourceRows, room; // of each rank
+  int64_t rowElements;
+};
+
 struct PreparedTransfer {
   std::byte *destination;
   uint32_t firstPull; // in the order of position
@@ -93,6 +104,13 @@ struct PreparedTransfer {
   uint32_t elementBytes;
   schema::ElementType element;
   schema::Reduction reduction;
+  std::optional<PreparedRouted> routed;
+};
+
+/// The counts of a rank.
+struct SentCounts {
+  const std::byte *numbers;
+  uint32_t rank;
 };
 
 struct PreparedVariant {
@@ -103,6 +121,7 @@ struct PreparedVariant {
   std::vector<PreparedMatmul> matmuls;
   std::vector<PreparedTransfer> transfers;
   std::vector<Pull> pulls;
+  std::vector<SentCounts> counts;
   std::vector<Amount> amounts;
   std::vector<AmountTerm> terms;
   uint32_t mostPulls = 0;

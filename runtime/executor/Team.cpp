@@ -6,6 +6,7 @@
 #include "runtime/executor/Share.h"
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 
 namespace muster::executor {
@@ -17,6 +18,12 @@ void RunState::fail(const Failure &why) {
     failing.store(written, std::memory_order_release);
   }
   stop.store(1, std::memory_order_seq_cst);
+}
+
+void RunState::note(const RowFault &fault) {
+  std::lock_guard<std::mutex> lock(noting);
+  if (!rowFault || fault.step < rowFault->step)
+    rowFault = fault;
 }
 
 Team::Team(uint32_t rank, uint32_t stream, uint32_t workerCount, RunState &state)
@@ -175,7 +182,7 @@ bool Team::runOp(Worker &worker, const PreparedVariant &variant, const Op &op) {
     return false;
   }
   case OpKind::transfer:
-    runTransfer(worker, variant, variant.transfers[op.index]);
+    runTransfer(worker, variant, op);
     return true;
   }
   return true;
@@ -260,10 +267,108 @@ void Team::fillSizes(uint32_t entry, uint32_t variant, std::span<const int64_t> 
     lists.values[i] = slots[lists.slots[i]];
 }
 
-void Team::runTransfer(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer) {
+namespace {
+
+using Wide = __int128;
+
+/// The matrix of how many rows each rank of a group sends to each, in the memory of the ranks.
+class RowMatrix {
+public:
+  RowMatrix(const PreparedVariant &variant, const PreparedRouted &routed, uint32_t positions)
+      : rows(&variant.counts[routed.firstCounts]), routed(routed), positions(positions) {}
+
+  /// Nothing where all numbers are right: then no sum of a row or column is greater than 2^62.
+  std::optional<RowFault> check() const {
+    for (uint32_t sender = 0; sender != positions; ++sender) {
+      Wide sum = 0;
+      for (uint64_t i = 0; i != uint64_t(positions) * routed.parts; ++i) {
+        int64_t number = numberAt(sender, i);
+        if (number < 0)
+          return fault(RowFault::negative, sender, number, 0);
+        sum += number;
+      }
+      if (sum > routed.sourceRows)
+        return fault(RowFault::sent, sender, sum, routed.sourceRows);
+    }
+    for (uint32_t receiver = 0; receiver != positions; ++receiver) {
+      Wide sum = 0;
+      for (uint32_t sender = 0; sender != positions; ++sender)
+        sum += at(sender, receiver);
+      if (sum > routed.room)
+        return fault(RowFault::received, receiver, sum, routed.room);
+    }
+    return std::nullopt;
+  }
+
+  /// Of checked numbers.
+  int64_t at(uint32_t sender, uint32_t receiver) const {
+    int64_t sum = 0;
+    for (uint32_t part = 0; part != routed.parts; ++part)
+      sum += numberAt(sender, uint64_t(receiver) * routed.parts + part);
+    return sum;
+  }
+
+private:
+  int64_t numberAt(uint32_t sender, uint64_t index) const {
+    const std::byte *numbers = rows[sender].numbers;
+    if (routed.areWide) {
+      int64_t number;
+      std::memcpy(&number, numbers + index * sizeof(number), sizeof(number));
+      return number;
+    }
+    int32_t number;
+    std::memcpy(&number, numbers + index * sizeof(number), sizeof(number));
+    return number;
+  }
+  RowFault fault(RowFault::Kind kind, uint32_t position, Wide number, int64_t limit) const {
+    return {kind, 0, rows[position].rank, static_cast<int64_t>(std::min<Wide>(number, Wide(1) << 62)), limit};
+  }
+
+  const SentCounts *rows;
+  const PreparedRouted &routed;
+  uint32_t positions;
+};
+
+} // namespace
+
+void Team::exchangeRows(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer,
+                        uint32_t step) {
+  const PreparedRouted &routed = *transfer.routed;
+  uint32_t positions = transfer.pullCount, own = routed.ownPosition;
+  RowMatrix matrix(variant, routed, positions);
+  if (std::optional<RowFault> fault = matrix.check()) {
+    fault->step = step;
+    if (worker.index == 0)
+      state.note(*fault);
+    return;
+  }
+  int64_t received = 0;
+  for (uint32_t sender = 0; sender != positions; ++sender)
+    received += matrix.at(sender, own);
+  int64_t rowBytes = routed.rowElements * transfer.elementBytes;
+  Stores stores = storesFor(static_cast<uint64_t>(received * rowBytes));
+  std::byte *to = transfer.destination;
+  for (uint32_t sender = 0; sender != positions; ++sender) {
+    int64_t first = 0, count = matrix.at(sender, own);
+    for (uint32_t before = 0; before != own; ++before)
+      first += matrix.at(sender, before);
+    const std::byte *from = variant.pulls[transfer.firstPull + sender].source + first * rowBytes;
+    BoxDim rows{count * routed.rowElements, 1, 1};
+    if (count * rowBytes > wholeBytes)
+      copyBox(from, to, std::span(&rows, 1), transfer.elementBytes, worker.index, workerCount, stores);
+    else if (count * rowBytes > 0 && sender % workerCount == worker.index)
+      copyBox(from, to, std::span(&rows, 1), transfer.elementBytes, 0, 1);
+    to += count * rowBytes;
+  }
+}
+
+void Team::runTransfer(Worker &worker, const PreparedVariant &variant, const Op &op) {
+  const PreparedTransfer &transfer = variant.transfers[op.index];
   if (transfer.pullCount == 0)
     return;
-  if (transfer.reduction == schema::Reduction::None)
+  if (transfer.routed)
+    exchangeRows(worker, variant, transfer, op.step);
+  else if (transfer.reduction == schema::Reduction::None)
     copy(worker, variant, transfer);
   else
     reduce(worker, variant, transfer);

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -27,6 +28,16 @@ struct Failure {
   uint32_t rank = 0;        // that waited, or whose kernel failed
   uint32_t awaitedRank = 0; // equal to rank where a worker waited for its fellows
   uint32_t step = 0;
+};
+
+/// What is wrong with the numbers of rows that the device has counted. All ranks find the same.
+struct RowFault {
+  enum Kind : uint32_t { negative, sent, received };
+  Kind kind = negative;
+  uint32_t step = 0;
+  uint32_t rank = 0;  // that sends or receives
+  int64_t number = 0; // of rows; 2^62 where there are more
+  int64_t limit = 0;
 };
 
 /// What every thread of this process reads during a run. Written by the caller's thread between runs.
@@ -58,7 +69,13 @@ struct RunState {
   bool hasFailed() const { return failing.load(std::memory_order_acquire) == written; }
   Failure failure;
 
+  /// Keeps the fault of the earliest step: the step goes on, and has no results. Workers.
+  void note(const RowFault &fault);
+  /// Caller's thread, between runs.
+  std::optional<RowFault> rowFault;
+
 private:
+  std::mutex noting;
   enum : uint32_t { none, claimed, written };
   std::atomic<uint32_t> failing{none};
 };
@@ -106,7 +123,9 @@ private:
   bool runOp(Worker &worker, const PreparedVariant &variant, const Op &op);
   bool meet(Worker &worker, const Op &op);
   bool awaitOthers(const PreparedVariant &variant, const Op &op);
-  void runTransfer(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);
+  void runTransfer(Worker &worker, const PreparedVariant &variant, const Op &op);
+  /// Moves rows by the counts of all ranks of the group, or none.
+  void exchangeRows(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer, uint32_t step);
   /// Bytes of all boxes of a transfer on this rank.
   int64_t pulledBytes(const PreparedVariant &variant, const PreparedTransfer &transfer) const;
   void copy(Worker &worker, const PreparedVariant &variant, const PreparedTransfer &transfer);

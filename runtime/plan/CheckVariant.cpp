@@ -64,6 +64,7 @@ private:
   /// For one row of the sources.
   Status checkBoxAt(const schema::TransferT &transfer, std::span<const int32_t> row) const;
   Status checkReduction(const schema::TransferT &transfer) const;
+  Status checkRouted(const schema::TransferT &transfer) const;
   Status checkApart(const schema::Binding &written, const schema::Binding &other, bool mayBeEqual) const;
   Status checkMemory();
 
@@ -409,6 +410,65 @@ Status VariantCheck::checkReduction(const schema::TransferT &transfer) const {
   return Status::ok();
 }
 
+/// How many rows move is read while the step runs, and held against numbers that are checked here: how many the source
+/// has and the destination has room for. All ranks are of one group: each then reads the counts of all.
+Status VariantCheck::checkRouted(const schema::TransferT &transfer) const {
+  const schema::RoutedRowsT &routed = *transfer.routed;
+  MUSTER_RETURN_IF_ERROR(checkBinding(*routed.counts));
+  auto isConstant = [](const schema::AmountT &amount) { return amount.terms.empty(); };
+  auto isZero = [&](const schema::AmountT &amount) { return isConstant(amount) && amount.constant == 0; };
+  if (transfer.reduction != schema::Reduction::None || !transfer.sources.empty() || transfer.columns != 0 ||
+      !isZero(*transfer.source_offset) || !isZero(*transfer.destination_offset))
+    return Status::error(2117, "expected routed rows without offsets, sources or a reduction in {} but got some",
+                         place());
+  uint64_t positions = 1;
+  for (uint8_t axis : transfer.group)
+    positions *= plan.mesh->axes[axis]->size;
+  for (size_t axis = 0; axis != plan.mesh->axes.size(); ++axis)
+    if (plan.mesh->axes[axis]->size > 1 &&
+        std::find(transfer.group.begin(), transfer.group.end(), axis) == transfer.group.end())
+      return Status::error(2117, "expected routed rows over all axes of the mesh in {} but axis {} is missing", place(),
+                           plan.mesh->axes[axis]->name);
+  if (transfer.group.empty())
+    return Status::error(2117, "expected routed rows over at least one axis in {} but got none", place());
+  if (transfer.box.size() != 2)
+    return Status::error(2117, "expected a box of rows and their elements in {} but got {} dimensions", place(),
+                         transfer.box.size());
+  for (const auto &dim : transfer.box)
+    for (const auto *amount : {&dim->extent, &dim->source_stride, &dim->destination_stride})
+      if (!isConstant(**amount) || (*amount)->constant < 0 || (*amount)->constant > count::greatestCount)
+        return Status::error(2117, "expected constants of at least 0 in the box of routed rows of {} but got others",
+                             place());
+  int64_t width = transfer.box[1]->extent->constant, room = transfer.box[0]->extent->constant;
+  if (transfer.box[1]->source_stride->constant != 1 || transfer.box[1]->destination_stride->constant != 1 ||
+      transfer.box[0]->source_stride->constant != width || transfer.box[0]->destination_stride->constant != width)
+    return Status::error(2117, "expected routed rows of {} elements one behind the other in {} but got others", width,
+                         place());
+  if (routed.element != schema::ElementType::I32 && routed.element != schema::ElementType::I64)
+    return Status::error(2117, "expected counts of element type {} or {} in {} but got {}",
+                         int(schema::ElementType::I32), int(schema::ElementType::I64), place(), int(routed.element));
+  if (routed.counts->memory() != Memory::Arena)
+    return Status::error(2117, "expected the arena as counts of {}, which peers read, but got memory {}", place(),
+                         int(routed.counts->memory()));
+  if (routed.parts == 0)
+    return Status::error(2117, "expected at least 1 count for each position of {} but got 0", place());
+  auto checkRoom = [&](Wide elements, uint64_t bytes, const schema::Binding &binding, const char *what) {
+    if (elements * bytes <= Wide(lengthOf(binding)))
+      return Status::ok();
+    return Status::error(2116, "expected {} {} of {} bytes each in {} but its span has {} bytes",
+                         static_cast<uint64_t>(std::min<Wide>(elements, count::greatestCount)), what, bytes, place(),
+                         lengthOf(binding));
+  };
+  uint64_t bytes = schema::elementBytes(transfer.element);
+  if (routed.source_rows > static_cast<uint64_t>(count::greatestCount))
+    return Status::error(2117, "expected at most 2^62 rows to send in {} but got {}", place(), routed.source_rows);
+  MUSTER_RETURN_IF_ERROR(
+      checkRoom(Wide(positions) * routed.parts, schema::elementBytes(routed.element), *routed.counts, "counts"));
+  MUSTER_RETURN_IF_ERROR(checkRoom(Wide(routed.source_rows) * width, bytes, *transfer.source, "elements to send"));
+  MUSTER_RETURN_IF_ERROR(checkRoom(Wide(room) * width, bytes, *transfer.destination, "elements to receive"));
+  return checkApart(*transfer.destination, *routed.counts, false);
+}
+
 Status VariantCheck::checkTransfer(const schema::TransferT &transfer) {
   MUSTER_RETURN_IF_ERROR(checkBinding(*transfer.source));
   MUSTER_RETURN_IF_ERROR(checkBinding(*transfer.destination));
@@ -427,8 +487,12 @@ Status VariantCheck::checkTransfer(const schema::TransferT &transfer) {
     return Status::error(2117, "expected the arena as source of {}, which peers read, but got memory {}", place(),
                          int(transfer.source->memory()));
   MUSTER_RETURN_IF_ERROR(checkGroup(transfer));
-  MUSTER_RETURN_IF_ERROR(checkBox(transfer));
-  MUSTER_RETURN_IF_ERROR(checkReduction(transfer));
+  if (transfer.routed) {
+    MUSTER_RETURN_IF_ERROR(checkRouted(transfer));
+  } else {
+    MUSTER_RETURN_IF_ERROR(checkBox(transfer));
+    MUSTER_RETURN_IF_ERROR(checkReduction(transfer));
+  }
   return checkApart(*transfer.destination, *transfer.source, false);
 }
 
@@ -473,6 +537,8 @@ Status VariantCheck::checkMemory() {
     const schema::TransferT *transfer = step.action.AsTransfer();
     if (transfer) {
       reads.push_back(accessOf(*transfer->source));
+      if (transfer->routed)
+        reads.push_back(accessOf(*transfer->routed->counts));
       writes.push_back(accessOf(*transfer->destination));
     }
     bool readByPeers = peerTransfer(step) != nullptr;

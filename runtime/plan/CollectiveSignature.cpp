@@ -44,6 +44,12 @@ public:
     for (int32_t source : transfer.sources)
       add(source);
     add(transfer.columns);
+    if (const auto &routed = transfer.routed) {
+      add(*routed->counts);
+      add(static_cast<int64_t>(routed->source_rows));
+      add(routed->parts);
+      add(int(routed->element));
+    }
     text += '\n';
   }
   std::string text;

@@ -17,7 +17,7 @@
 namespace muster::schema {
 
 /// Raised when an older loader would misread a newer file; a loader accepts its own version only.
-inline constexpr uint32_t planVersion = 3;
+inline constexpr uint32_t planVersion = 4;
 inline constexpr uint32_t weightsVersion = 2;
 /// Alignment of sections in both files: mappable on every machine that has pages of 4 to 64 KiB.
 inline constexpr uint64_t pageBytes = 65536;

@@ -224,6 +224,8 @@ uint64_t Describe::transferBytes(const schema::StepT &step, const schema::Varian
   for (uint8_t axis : transfer->group)
     positions *= plan.mesh->axes[axis]->size;
   std::span<const int32_t> sources = transfer->sources;
+  if (transfer->routed) // as many as there is room for, whoever sends them
+    return boxBytes({});
   if (sources.empty())
     return positions * boxBytes({});
   // The position that pulls most.

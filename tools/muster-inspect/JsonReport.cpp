@@ -39,6 +39,11 @@ Json stepOf(const Describe &describe, const schema::StepT &step, const schema::V
     json["reduction"] = schema::EnumNameReduction(transfer->reduction);
     json["group"] = transfer->group;
     operands = {bindingOf(describe, "pull", *transfer->source), bindingOf(describe, "write", *transfer->destination)};
+    if (const auto &routed = transfer->routed) {
+      json["source_rows"] = routed->source_rows;
+      json["room"] = transfer->box[0]->extent->constant;
+      operands.insert(operands.begin() + 1, bindingOf(describe, "count", *routed->counts));
+    }
   }
   json["operands"] = std::move(operands);
   return json;

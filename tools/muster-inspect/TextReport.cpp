@@ -281,6 +281,8 @@ void TextReport::stepList(const schema::VariantT &variant) {
       operand("write", *matmul->result);
     } else if (const schema::TransferT *transfer = step.action.AsTransfer()) {
       operand("pull", *transfer->source);
+      if (transfer->routed)
+        operand("count", *transfer->routed->counts);
       operand("write", *transfer->destination);
     }
   }

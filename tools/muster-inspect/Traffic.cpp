@@ -195,6 +195,17 @@ std::vector<TransferTraffic> transfersOf(const plan::LoadedPlan &plan, const sch
       continue;
     TransferTraffic traffic{step, transfer->name, describe.location(*variant.steps[step]),
                             std::vector<uint64_t>(plan.ranks())};
+    if (transfer->routed) {
+      // How many rows come is counted on the device.
+      uint64_t others = (plan.ranks() - 1) * transfer->routed->source_rows,
+               rows = std::min(others, static_cast<uint64_t>(transfer->box[0]->extent->constant)),
+               rowBytes =
+                   static_cast<uint64_t>(transfer->box[1]->extent->constant) * schema::elementBytes(transfer->element);
+      traffic.kind += " (at most)";
+      traffic.received.assign(plan.ranks(), rows * rowBytes);
+      transfers.push_back(std::move(traffic));
+      continue;
+    }
     for (uint32_t rank = 0; rank != plan.ranks(); ++rank)
       for (const plan::Pull &pull : plan::pullsOf(plan, *transfer, rank))
         if (pull.rank != rank)

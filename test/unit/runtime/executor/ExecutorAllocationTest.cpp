@@ -4,6 +4,7 @@
 // own in every call (counted apart, and nothing is left of them).
 #include "runtime/kernels/Matmul.h"
 #include "test/unit/runtime/builder/RaggedPlan.h"
+#include "test/unit/runtime/builder/RoutedPlan.h"
 #include "test/unit/runtime/executor/SmallPlans.h"
 
 #include <atomic>
@@ -127,6 +128,32 @@ TEST(Allocation, NoneInRaggedSteps) {
   for (int64_t step = 0; step != 300; ++step)
     records.push_back({step % 41, step % 7, step % 11 == 0 ? 0 : step % 40});
   expectNoAllocations(*executor, records, x, y);
+}
+
+/// Rows in numbers that a tensor says, right and wrong ones.
+TEST(Allocation, NoneInRoutedSteps) {
+  PlanBuilder builder({{"ep", 3}});
+  buildRouted(builder, 40, 60, 1);
+  executor::ExecutorOptions options;
+  options.workersPerRank = 2;
+  auto executor = create(load(builder.write(scratchFolder(), "routed")), options);
+  ASSERT_NE(executor, nullptr);
+  std::vector<float> x = randomValues(3 * 40 * routedWidth, 1), y(3 * 60 * routedWidth);
+  std::vector<int32_t> counts(9);
+  bool isFine = true;
+  isCounting = true;
+  for (int32_t step = 0; step != 300; ++step) {
+    for (int32_t i = 0; i != 9; ++i)
+      counts[static_cast<size_t>(i)] = (step * (i + 3)) % 14;
+    isFine &= executor->begin(0, {}).isOk();
+    isFine &= executor->setInput(0, x.data(), executor->inputBytes(0)).isOk();
+    isFine &= executor->setInput(1, counts.data(), executor->inputBytes(1)).isOk();
+    isFine &= executor->run().isOk();
+    isFine &= executor->readResult(0, y.data(), executor->resultBytes(0)).isOk();
+  }
+  isCounting = false;
+  EXPECT_TRUE(isFine);
+  EXPECT_EQ(ours, 0);
 }
 
 // The hook works: what allocates is counted.

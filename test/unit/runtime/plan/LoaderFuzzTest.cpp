@@ -5,6 +5,7 @@
 #include "runtime/plan/LoadedPlan.h"
 
 #include "test/unit/runtime/builder/RaggedPlan.h"
+#include "test/unit/runtime/builder/RoutedPlan.h"
 #include "test/unit/runtime/plan/SoundPlan.h"
 
 #include <cstring>
@@ -71,6 +72,15 @@ TEST(LoaderFuzz, TenThousandMutationsOfVectors) {
   EXPECT_GT(numbers[0], 100);
   EXPECT_GT(numbers[2126], 10);
   EXPECT_GT(numbers.size(), 15u);
+}
+
+TEST(LoaderFuzz, TenThousandMutationsOfRoutedRows) {
+  PlanBuilder builder({{"ep", 3}});
+  buildRouted(builder, 5, 9, 2);
+  std::map<int, int> numbers = mutate(std::move(builder));
+  EXPECT_GT(numbers[0], 100);
+  EXPECT_GT(numbers[2117], 50);
+  EXPECT_GT(numbers.size(), 10u);
 }
 
 } // namespace
