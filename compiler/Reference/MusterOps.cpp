@@ -189,7 +189,7 @@ static GlobalResults runRouted(AllToAllVOp op, Collective &collective, const Fra
   const RankValues &sent = frame.find(op.getSend())->second, &received = frame.find(op.getReceive())->second;
   return collective.run([&](ArrayRef<const Tensor *> group, int64_t position) {
     auto counts = llvm::map_to_vector(collective.getRanks(), [&](int64_t rank) { return sent[rank].get(); });
-    return reference::runRouted(op, group, counts, *received[collective.getRanks()[position]], position);
+    return reference::runRouted(op, group, counts, received[collective.getRanks()[position]].get(), position);
   });
 }
 

@@ -3,6 +3,7 @@
 // The plan dialect on tensors: transfers between ranks, library calls, and kernels with their bodies.
 #include "compiler/Reference/Execution.h"
 #include "compiler/Reference/PagedMemory.h"
+#include "compiler/Reference/RaggedOps.h"
 #include "compiler/Reference/ScalarOps.h"
 #include "dialects/Plan/IR/PlanDialect.h"
 
@@ -344,7 +345,26 @@ static llvm::Expected<Tensor> computeLocally(Operation *operation, const RankVie
       });
 }
 
+/// Each rank by what the members of its group send it.
+static GlobalResults exchangeRows(plan::ExchangeRowsOp op, const Frame &frame, Execution &execution) {
+  const RankValues &source = frame.find(op.getSource())->second, &sent = frame.find(op.getSend())->second;
+  RankValues results;
+  for (int64_t rank = 0; rank < execution.getRankCount(); ++rank) {
+    SmallVector<int64_t> ranks = getGroup(execution.getMesh(), rank, op.getAxes());
+    auto of = [&](const RankValues &values) {
+      return llvm::map_to_vector(ranks, [&](int64_t member) { return values[member].get(); });
+    };
+    auto result = runRouted(op, of(source), of(sent), /*received=*/nullptr, llvm::find(ranks, rank) - ranks.begin());
+    if (!result)
+      return result.takeError();
+    results.push_back(share(std::move(*result)));
+  }
+  return SmallVector<RankValues, 1>{std::move(results)};
+}
+
 GlobalResults muster::reference::interpretPlanOp(Operation *operation, Frame &frame, Execution &execution) {
+  if (auto op = dyn_cast<plan::ExchangeRowsOp>(operation))
+    return exchangeRows(op, frame, execution);
   if (auto op = dyn_cast<plan::TransferOp>(operation))
     return Transfer(op, frame, execution).run();
   if (auto op = dyn_cast<plan::LaunchOp>(operation))

@@ -126,15 +126,19 @@ static llvm::Expected<SmallVector<int64_t>> rowsOf(Operation *op, const Tensor &
   return rows;
 }
 
-Result muster::reference::runRouted(AllToAllVOp op, ArrayRef<const Tensor *> group, ArrayRef<const Tensor *> sent,
-                                    const Tensor &received, int64_t position) {
+Result muster::reference::runRouted(Operation *op, ArrayRef<const Tensor *> group, ArrayRef<const Tensor *> sent,
+                                    const Tensor *received, int64_t position) {
   if (llvm::Error error = checkShapes(op, group, 0))
     return error;
-  auto expected = rowsOf(op, received);
-  if (!expected)
-    return expected.takeError();
+  SmallVector<int64_t> expected;
+  if (received) {
+    auto told = rowsOf(op, *received);
+    if (!told)
+      return told.takeError();
+    expected = std::move(*told);
+  }
   SmallVector<int64_t> shape(group[position]->getShape());
-  shape[0] = cast<RankedTensorType>(op.getType()).getDimSize(0);
+  shape[0] = cast<RankedTensorType>(op->getResult(0).getType()).getDimSize(0);
   Tensor result(shape, group[position]->getElementType(), getUndefined(group[position]->getElementType()));
   int64_t room = shape[0], next = 0;
   for (auto [source, rows] : llvm::enumerate(group)) {
@@ -146,9 +150,9 @@ Result muster::reference::runRouted(AllToAllVOp op, ArrayRef<const Tensor *> gro
     if (first + count > rows->getDimSize(0))
       return failAt(op, "expected at least " + Twine(first + count) + " rows to send at position " + Twine(source) +
                             " but got " + Twine(rows->getDimSize(0)));
-    if (count != (*expected)[source])
+    if (received && count != expected[source])
       return failAt(op, "expected counts of " + Twine(count) + " rows to receive from position " + Twine(source) +
-                            ", as are sent, but got " + Twine((*expected)[source]));
+                            ", as are sent, but got " + Twine(expected[source]));
     if (next + count > room)
       return failAt(op, "expected at most " + Twine(room) + " rows to receive but got " + Twine(next + count));
     Tensor part = takeRows(*rows, 0, first, count);

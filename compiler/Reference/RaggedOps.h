@@ -16,9 +16,9 @@ llvm::Expected<Tensor> runRagged(mlir::Operation *op, llvm::ArrayRef<const Tenso
                                  llvm::ArrayRef<int64_t> counts, int64_t position, bool exact);
 
 /// What the rank at `position` gets by routed counts: of the rows of a group, of what each of them sends, and of what
-/// this one receives. Fails with both numbers where it is told to receive other rows than are sent, or has no room for
-/// them.
-llvm::Expected<Tensor> runRouted(AllToAllVOp op, llvm::ArrayRef<const Tensor *> group,
-                                 llvm::ArrayRef<const Tensor *> sent, const Tensor &received, int64_t position);
+/// this one is told to receive, where it is (else what is sent). Fails with both numbers where that is not what is
+/// sent, or there is no room for it.
+llvm::Expected<Tensor> runRouted(mlir::Operation *op, llvm::ArrayRef<const Tensor *> group,
+                                 llvm::ArrayRef<const Tensor *> sent, const Tensor *received, int64_t position);
 
 } // namespace muster::reference

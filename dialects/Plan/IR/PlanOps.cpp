@@ -186,6 +186,48 @@ LogicalResult TransferOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedSha
 }
 
 //===----------------------------------------------------------------------===//
+// exchange_rows
+//===----------------------------------------------------------------------===//
+
+template <typename Op>
+static LogicalResult verifyExchange(Op op, RankedTensorType source, RankedTensorType send, RankedTensorType result) {
+  MeshAttr mesh = getMesh(op);
+  if (!mesh)
+    return op.emitOpError() << "cannot be checked without a mesh";
+  llvm::StringSet<> seen;
+  for (StringRef axis : op.getAxes().template getAsValueRange<StringAttr>())
+    if (mesh.findAxis(axis) < 0 || !seen.insert(axis).second) // (C1)
+      return op.emitOpError() << "expected distinct axes of the mesh but got '" << axis << "'";
+  if (op.getAxes().empty()) // (C1)
+    return op.emitOpError() << "expected at least one axis but got none";
+  int64_t positions = getGroupSize(mesh, op.getAxes());
+  bool isCount = send.getElementType().isInteger(32) || send.getElementType().isInteger(64);
+  if (!isCount || send.getRank() < 1 || send.getRank() > 2 || !send.hasStaticShape() ||
+      send.getDimSize(0) != positions) // (C2)
+    return op.emitOpError() << "expected i32 or i64 counts in " << positions << " parts but got " << send;
+  if (source.getRank() == 0 || source.getRank() != result.getRank() || !source.hasStaticShape() ||
+      !result.hasStaticShape() || source.getElementType() != result.getElementType() ||
+      source.getShape().drop_front() != result.getShape().drop_front()) // (C3)
+    return op.emitOpError() << "expected static types that are equal but for dim 0 but got " << source << " and "
+                            << result;
+  return success();
+}
+
+LogicalResult ExchangeRowsOp::verify() {
+  return verifyExchange(*this, typeOf(getSource()), typeOf(getSend()), typeOf(getResult()));
+}
+
+LogicalResult ExchangeRowsStepOp::verify() {
+  return verifyExchange(*this, getSource().getType().getTensor(), getSend().getType().getTensor(),
+                        getDestination().getType().getTensor());
+}
+
+LogicalResult ExchangeRowsOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, getAsIndexOpFoldResult(builder.getContext(), typeOf(getResult()).getShape()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // matmul, packed_view
 //===----------------------------------------------------------------------===//
 

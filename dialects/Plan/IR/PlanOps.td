@@ -119,6 +119,36 @@ def Plan_TransferOp : Plan_Op<"transfer", [Pure, AttrSizedOperandSegments, Plan_
   let hasVerifier = 1;
 }
 
+def Plan_ExchangeRowsOp : Plan_Op<"exchange_rows", [Pure, Plan_Reify]> {
+  let summary = "Pull the rows that each peer of a group has counted for this rank";
+  let description = [{
+    What `muster.all_to_all_v` is once it is lowered. Every rank pulls from the ranks that differ from it on `axes` only (itself included): from
+    the peer at position p as many rows as part `own position` of that peer's `send` says (its element, or the sum of its row). They begin
+    there behind the rows for the positions before this one, and here behind those from the positions before p. Rows of the result behind
+    the last keep what the memory held.
+
+    How many rows come from whom is read from the peers' counts while the step runs. Numbers that are negative, that are of more rows than
+    `source` has or that bring a rank more than `result` has room for end the step on all ranks, and nothing is moved.
+
+    Constraints:
+    - (C1) `axes` are distinct axes of the mesh, at least one.
+    - (C2) `send` has one or two static dims of i32 or i64, and a part for each position of the group in dim 0.
+    - (C3) source and result have static types that are equal but for dim 0.
+
+    Created by `lower-collectives`.
+
+    ```mlir
+    %y = plan.exchange_rows %x send %s on ["ep"] : tensor<8x16xf32>, tensor<4xi32> -> tensor<32x16xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$source, AnyRankedTensor:$send, StrArrayAttr:$axes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $source `send` $send `on` $axes attr-dict `:` type($source) `,` type($send) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Plan_MatmulOp : Plan_Op<"matmul", [Pure, Plan_Reify]> {
   let summary = "A matrix product by the runtime's library";
   let description = [{
@@ -346,6 +376,19 @@ def Plan_TransferStepOp : Plan_Step<"transfer_step", [AttrSizedOperandSegments]>
     `from` $source_offset $source_strides `to` $destination_offset $destination_strides (`sources` $sources^)?
     (`waits` $waits^)? (`acknowledgements` $acknowledgements^)? (`stream` $stream^)? attr-dict
     `:` type($source) `->` type($destination)
+  }];
+  let hasVerifier = 1;
+}
+def Plan_ExchangeRowsStepOp : Plan_Step<"exchange_rows_step"> {
+  let summary = "A step that exchanges rows of spans, as `plan.exchange_rows`";
+  let description = [{
+    (C1) to (C3) as there, of the tensors of the spans.
+  }];
+  let arguments = (ins Plan_SpanType:$source, Plan_SpanType:$send, Plan_SpanType:$destination, StrArrayAttr:$axes,
+                       OptionalAttr<DenseI64ArrayAttr>:$waits, OptionalAttr<DenseI64ArrayAttr>:$acknowledgements);
+  let assemblyFormat = [{
+    $source `send` $send `->` $destination `on` $axes (`waits` $waits^)? (`acknowledgements` $acknowledgements^)? attr-dict
+    `:` type($source) `,` type($send) `->` type($destination)
   }];
   let hasVerifier = 1;
 }

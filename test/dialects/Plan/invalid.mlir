@@ -201,3 +201,63 @@ func.func @record_c2_bounds() {
   %0 = plan.record "t" on ["tp"] bound 8 total -1 : !muster.counts<[tp], tokens, @step>
   return
 }
+
+// -----
+muster.mesh @mesh <["ep" = 2]>
+func.func @exchange_rows_c1_an_axis_of_the_mesh(%x: tensor<8x3xf32>, %s: tensor<2xi32>) {
+  // expected-error @+1 {{expected distinct axes of the mesh but got 'tp'}}
+  %0 = plan.exchange_rows %x send %s on ["tp"] : tensor<8x3xf32>, tensor<2xi32> -> tensor<16x3xf32>
+  return
+}
+
+// -----
+muster.mesh @mesh <["ep" = 2]>
+func.func @exchange_rows_c1_at_least_one_axis(%x: tensor<8x3xf32>, %s: tensor<1xi32>) {
+  // expected-error @+1 {{expected at least one axis but got none}}
+  %0 = plan.exchange_rows %x send %s on [] : tensor<8x3xf32>, tensor<1xi32> -> tensor<16x3xf32>
+  return
+}
+
+// -----
+muster.mesh @mesh <["ep" = 2]>
+func.func @exchange_rows_c2_a_part_for_each_position(%x: tensor<8x3xf32>, %s: tensor<3xi32>) {
+  // expected-error @+1 {{expected i32 or i64 counts in 2 parts but got 'tensor<3xi32>'}}
+  %0 = plan.exchange_rows %x send %s on ["ep"] : tensor<8x3xf32>, tensor<3xi32> -> tensor<16x3xf32>
+  return
+}
+
+// -----
+muster.mesh @mesh <["ep" = 2]>
+func.func @exchange_rows_c2_integers(%x: tensor<8x3xf32>, %s: tensor<2xi16>) {
+  // expected-error @+1 {{expected i32 or i64 counts in 2 parts but got 'tensor<2xi16>'}}
+  %0 = plan.exchange_rows %x send %s on ["ep"] : tensor<8x3xf32>, tensor<2xi16> -> tensor<16x3xf32>
+  return
+}
+
+// -----
+muster.mesh @mesh <["ep" = 2]>
+func.func @exchange_rows_c3_equal_rows(%x: tensor<8x3xf32>, %s: tensor<2xi32>) {
+  // expected-error @+1 {{expected static types that are equal but for dim 0 but got 'tensor<8x3xf32>' and 'tensor<16x4xf32>'}}
+  %0 = plan.exchange_rows %x send %s on ["ep"] : tensor<8x3xf32>, tensor<2xi32> -> tensor<16x4xf32>
+  return
+}
+
+// -----
+muster.mesh @mesh <["ep" = 2]>
+func.func @exchange_rows_c3_static(%x: tensor<?x3xf32>, %s: tensor<2xi32>) {
+  // expected-error @+1 {{expected static types that are equal but for dim 0 but got 'tensor<?x3xf32>' and 'tensor<16x3xf32>'}}
+  %0 = plan.exchange_rows %x send %s on ["ep"] : tensor<?x3xf32>, tensor<2xi32> -> tensor<16x3xf32>
+  return
+}
+
+// -----
+muster.mesh @mesh <["ep" = 2]>
+plan.entry @exchange_rows_step_c2 inputs [] results [] {
+  plan.variant "all" bounds {} arena 4096 {
+    %x = plan.span() : !plan.span<tensor<8x3xf32>>
+    %s = plan.span() : !plan.span<tensor<4xi32>>
+    %y = plan.span() : !plan.span<tensor<16x3xf32>>
+    // expected-error @+1 {{expected i32 or i64 counts in 2 parts but got 'tensor<4xi32>'}}
+    plan.exchange_rows_step %x send %s -> %y on ["ep"] : !plan.span<tensor<8x3xf32>>, !plan.span<tensor<4xi32>> -> !plan.span<tensor<16x3xf32>>
+  }
+}

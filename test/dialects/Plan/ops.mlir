@@ -98,3 +98,22 @@ plan.entry @of_parts inputs [] results [] {
         : !plan.span<tensor<?xf32>> -> !plan.span<tensor<?xf32>>
   }
 }
+
+// CHECK-LABEL: func.func @exchanged_rows
+func.func @exchanged_rows(%x: tensor<8x3xf32>, %s: tensor<2x4xi64>) -> tensor<16x3xf32> {
+  // CHECK: plan.exchange_rows %{{.*}} send %{{.*}} on ["tp"] : tensor<8x3xf32>, tensor<2x4xi64> -> tensor<16x3xf32>
+  %y = plan.exchange_rows %x send %s on ["tp"] : tensor<8x3xf32>, tensor<2x4xi64> -> tensor<16x3xf32>
+  return %y : tensor<16x3xf32>
+}
+
+// CHECK-LABEL: plan.entry @exchange
+plan.entry @exchange inputs [] results [] {
+  plan.variant "all" bounds {} arena 4096 {
+    %x = plan.span() : !plan.span<tensor<8x3xf32>>
+    %s = plan.span() : !plan.span<tensor<2xi32>>
+    %y = plan.span() : !plan.span<tensor<16x3xf32>>
+    // CHECK: plan.exchange_rows_step %{{.*}} send %{{.*}} -> %{{.*}} on ["tp"] waits [0] acknowledgements [1] :
+    plan.exchange_rows_step %x send %s -> %y on ["tp"] waits [0] acknowledgements [1]
+        : !plan.span<tensor<8x3xf32>>, !plan.span<tensor<2xi32>> -> !plan.span<tensor<16x3xf32>>
+  }
+}
