@@ -270,6 +270,10 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     refusal->kind = Refusal::Kind::Unknown;
     refusal->missingFact = choiceFact;
   }
+  if (refusal->kind == Refusal::Kind::Wrong && isRouted(known.value)) {
+    refusal->kind = Refusal::Kind::Unknown;
+    refusal->missingFact = routingFact;
+  }
   if (refusal->kind != Refusal::Kind::Wrong) {
     finding.kind = LayoutFinding::Kind::Unknown;
     finding.number = 1108;

@@ -64,6 +64,11 @@ struct PlaceQuestion {
   std::optional<layout::Place> difference;
 };
 
+/// What settles a finding about routed counts and rows.
+inline constexpr const char *routingFact = "how routed counts and rows are meant here (the rules know rows that "
+                                           "muster.all_to_all_v sends and brings home, and "
+                                           "what is computed row by row between)";
+
 /// What settles a finding where a reading was chosen.
 inline constexpr const char *choiceFact =
     "which dim the shards of a dim of local size 1 belong to (give logical sizes, as nn.split_heads does)";
@@ -267,6 +272,24 @@ private:
   /// The space to which the counts belong, of the first of its rows; nullopt where there is none.
   std::optional<layout::SpaceId> spaceOfCounts(mlir::Value counts);
 
+  // InferRouted.cpp
+  /// nn.histogram, muster.all_to_all_v and plan.exchange_rows; false for others.
+  bool inferRouted(mlir::Operation *op);
+  void inferHistogram(nn::HistogramOp op);
+  /// `receive` may be null: what is received is what is sent then.
+  void inferExchangedRows(mlir::Operation *op, mlir::Value input, mlir::Value send, mlir::Value receive,
+                          mlir::ArrayAttr axes);
+  /// Rows as `send` has them at the positions of the group, and home again.
+  void sendRows(mlir::Operation *op, const layout::Value &input, unsigned route, layout::Group group);
+  void returnRows(mlir::Operation *op, const layout::Value &input, unsigned route);
+  /// Whether the value has digits of routed counts or rows, of which the rules know one reading of several: what is
+  /// wrong by them may be right.
+  bool isRouted(const layout::Value &value) const;
+  /// The same of routed counts alone.
+  bool isOfCounts(const layout::Value &value) const;
+  /// Why rows that were sent are not held as they came; nullopt where all are.
+  std::optional<layout::Refusal> refuseCutRoute(const layout::Value &value) const;
+
   // InferTransfer.cpp
   void inferTransfer(plan::TransferOp op);
 
@@ -431,6 +454,14 @@ private:
     mlir::Operation *op;
   };
   llvm::SmallVector<Padding, 1> paddings;
+  /// Counts that nn.histogram made: the row of a matrix of senders and receivers on each rank.
+  struct Route {
+    nn::HistogramOp counts;
+    layout::SpaceId bins, senders;           ///< of its columns and rows
+    layout::Dim rows;                        ///< that are counted
+    std::map<int64_t, layout::SpaceId> sent; ///< the rows where they go, by the room for them
+  };
+  llvm::SmallVector<Route, 1> routes;
   /// By padded space, the space that was padded; by that space and the padding, the padded one.
   llvm::SmallDenseMap<layout::SpaceId, layout::SpaceId, 2> unpadded;
   std::map<std::pair<layout::SpaceId, unsigned>, layout::SpaceId> padded;

@@ -210,7 +210,7 @@ bool FunctionInference::inferMovement(Operation *op) {
     inferPad(pad);
     return true;
   }
-  if (inferRowOp(op))
+  if (inferRowOp(op) || inferRouted(op))
     return true;
   mlir::Value input = movedOperand(op);
   if (!input)

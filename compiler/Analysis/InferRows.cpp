@@ -337,9 +337,12 @@ void FunctionInference::checkRows(Operation *op) {
     if (known.packed)
       for (const auto &part : known.packed->parts)
         values.push_back(&part);
-    for (const layout::Value *value : values)
+    for (const layout::Value *value : values) {
       if (std::optional<Refusal> refusal = layout::refuseCutRows(scope.universe, *value))
         return reportRefusal(op, *refusal, 1108);
+      if (std::optional<Refusal> refusal = refuseCutRoute(*value))
+        return reportRefusal(op, *refusal, 1108);
+    }
     if (known.kind != Known::Kind::Digits || countsOf(op))
       continue;
     mlir::Value source = movedOperand(op);

@@ -41,13 +41,18 @@ void FunctionInference::reportRefusal(Operation *op, const Refusal &refusal, int
   LayoutFinding finding;
   // Where a reading was chosen before, the fault may be that choice.
   bool isChoice = llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return get(operand).value.isChoice; });
-  bool isWrong = refusal.kind == Refusal::Kind::Wrong && !isChoice;
+  // What routed counts and rows are is known in one reading; rows that are received as they are sent in all.
+  bool isOpen = refusal.number != 1213 &&
+                llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return isRouted(get(operand).value); });
+  bool isWrong = refusal.kind == Refusal::Kind::Wrong && !isChoice && !isOpen;
   finding.kind = isWrong ? LayoutFinding::Kind::Refuted : LayoutFinding::Kind::Unknown;
   finding.number = !isWrong ? 1108 : refusal.number ? refusal.number : number;
-  finding.numberAsChosen = refusal.kind == Refusal::Kind::Wrong && isChoice ? number : 0;
+  finding.numberAsChosen = refusal.kind == Refusal::Kind::Wrong && isChoice && !isOpen ? number : 0;
   finding.op = op;
   finding.message = refusal.message;
-  finding.missingFact = isChoice ? choiceFact : refusal.missingFact;
+  finding.missingFact = isChoice                                         ? choiceFact
+                        : isOpen && refusal.kind == Refusal::Kind::Wrong ? routingFact
+                                                                         : refusal.missingFact;
   if (refusal.number)
     noteMakers(op, finding);
   report.findings.push_back(std::move(finding));
@@ -291,7 +296,14 @@ void FunctionInference::infer(Operation *op) {
     return;
   if (isa<CheckCountOp>(op))
     return; // ends the step or does nothing
-  if (inferMovement(op) || inferCompute(op))
+  if (inferMovement(op))
+    return scope.hasRows() ? checkRows(op) : void();
+  // Of counts that are computed with, the reading matters: the greatest is another of a matrix than of a histogram.
+  if (llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return isOfCounts(get(operand).value); })) {
+    Refusal refusal{Refusal::Kind::Unknown, "computes with routed counts", routingFact};
+    return reportRefusal(op, refusal, 1108);
+  }
+  if (inferCompute(op))
     return scope.hasRows() ? checkRows(op) : void();
   Refusal refusal{Refusal::Kind::Unknown, "unsupported operation '" + op->getName().getStringRef().str() + "'",
                   "what it computes (write it with linalg, tensor and nn operations)"};

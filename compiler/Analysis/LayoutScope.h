@@ -51,11 +51,13 @@ public:
   llvm::SmallVector<layout::AxisId, 2> groupOf(llvm::ArrayRef<AxisRefAttr> axes) const;
   llvm::SmallVector<layout::AxisId, 2> groupOf(llvm::StringRef axis) const;
   /// Whether some dim has parts of unequal length.
-  bool hasRows() const { return !rows.empty(); }
+  bool hasRows() const { return !rows.empty() || hasRoutedRows; }
+  /// Set where rows are sent in numbers that tensors say.
+  bool hasRoutedRows = false;
   /// Whether the size is one of such rows, of which nothing may be computed.
   bool isOfRows(const layout::Size &size) const {
     return llvm::any_of(universe.spaces, [&](const layout::Space &own) {
-      return own.rows && layout::divide(size, own.rows->part).has_value();
+      return own.rows && !own.rows->part.isConcrete() && layout::divide(size, own.rows->part).has_value();
     });
   }
   /// Spaces of the signature's rows of a unit of a batch, over these axes.
