@@ -49,6 +49,7 @@ private:
   fb::LaunchT makeLaunch(plan::LaunchStepOp launch);
   fb::MatmulT makeMatmul(plan::MatmulStepOp matmul);
   fb::TransferT makeTransfer(plan::TransferStepOp transfer);
+  fb::TransferT makeTransfer(plan::ExchangeRowsStepOp exchange);
   std::unique_ptr<fb::StepT> makeStep(Operation &op);
   std::unique_ptr<fb::AmountT> makeAmount(AffineExpr expression, plan::TransferStepOp transfer);
   std::unique_ptr<fb::AmountT> makeAmount(int64_t constant);
@@ -362,6 +363,39 @@ fb::TransferT PlanWriter::makeTransfer(plan::TransferStepOp transfer) {
   return action;
 }
 
+fb::TransferT PlanWriter::makeTransfer(plan::ExchangeRowsStepOp exchange) {
+  fb::TransferT action;
+  action.name = "all_to_all_v";
+  for (StringRef axis : exchange.getAxes().getAsValueRange<StringAttr>())
+    action.group.push_back(mesh.findAxis(axis));
+  RankedTensorType source = exchange.getSource().getType().getTensor(),
+                   result = exchange.getDestination().getType().getTensor(),
+                   send = exchange.getSend().getType().getTensor();
+  action.element = makeElement(source.getElementType());
+  action.source = std::make_unique<fb::Binding>(makeBinding(exchange.getSource()));
+  action.destination = std::make_unique<fb::Binding>(makeBinding(exchange.getDestination()));
+  action.source_offset = makeAmount(0);
+  action.destination_offset = makeAmount(0);
+  int64_t rowElements = 1;
+  for (int64_t size : source.getShape().drop_front())
+    rowElements *= size;
+  auto addDim = [&](int64_t extent, int64_t stride) {
+    auto box = std::make_unique<fb::BoxDimT>();
+    box->extent = makeAmount(extent);
+    box->source_stride = makeAmount(stride);
+    box->destination_stride = makeAmount(stride);
+    action.box.push_back(std::move(box));
+  };
+  addDim(result.getDimSize(0), rowElements);
+  addDim(rowElements, 1);
+  action.routed = std::make_unique<fb::RoutedRowsT>();
+  action.routed->counts = std::make_unique<fb::Binding>(makeBinding(exchange.getSend()));
+  action.routed->element = makeElement(send.getElementType());
+  action.routed->parts = static_cast<uint32_t>(send.getNumElements() / send.getDimSize(0));
+  action.routed->source_rows = static_cast<uint64_t>(source.getDimSize(0));
+  return action;
+}
+
 std::unique_ptr<fb::StepT> PlanWriter::makeStep(Operation &op) {
   auto step = std::make_unique<fb::StepT>();
   if (auto launch = dyn_cast<plan::LaunchStepOp>(op))
@@ -371,6 +405,8 @@ std::unique_ptr<fb::StepT> PlanWriter::makeStep(Operation &op) {
   else if (auto transfer = dyn_cast<plan::TransferStepOp>(op)) {
     step->action.Set(makeTransfer(transfer));
     step->stream = static_cast<uint8_t>(transfer.getStream());
+  } else if (auto exchange = dyn_cast<plan::ExchangeRowsStepOp>(op)) {
+    step->action.Set(makeTransfer(exchange));
   }
   auto numbers = [&](StringRef name) {
     std::vector<uint32_t> list;
@@ -486,7 +522,7 @@ std::unique_ptr<fb::VariantT> PlanWriter::makeVariant(plan::VariantOp op, size_t
         continue;
       fb::Span place(*span.getOffset(), span->getAttrOfType<IntegerAttr>("bytes").getInt());
       (*span.getRole() == "input" ? variant->inputs : variant->results)[*span.getIndex()] = place;
-    } else if (isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp>(step)) {
+    } else if (isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp, plan::ExchangeRowsStepOp>(step)) {
       variant->steps.push_back(makeStep(step));
     }
   }

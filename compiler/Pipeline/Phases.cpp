@@ -153,7 +153,8 @@ StringRef getViolation(Operation *op, Phase phase) {
   if (phase >= Phase::Planned) {
     if (auto span = dyn_cast<plan::SpanOp>(op); span && !span.getOffset())
       return "expected spans to have offsets";
-    if (isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp>(op) && !op->hasAttr("waits"))
+    if (isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp, plan::ExchangeRowsStepOp>(op) &&
+        !op->hasAttr("waits"))
       return "expected steps to say what they wait for";
   }
   return {};

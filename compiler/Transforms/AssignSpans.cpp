@@ -252,6 +252,15 @@ LogicalResult SpanAssigner::assign(Operation *op) {
         transfer.getDestinationStridesAttr(), transfer.getSourcesAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
     return success();
   }
+  if (auto exchange = dyn_cast<plan::ExchangeRowsOp>(op)) {
+    FailureOr<Value> span = makeSpan(exchange.getResult(), loc);
+    if (failed(span))
+      return failure();
+    spans[exchange.getResult()] = *span;
+    plan::ExchangeRowsStepOp::create(steps, loc, spanOf(exchange.getSource()), spanOf(exchange.getSend()), *span,
+                                     exchange.getAxesAttr(), DenseI64ArrayAttr(), DenseI64ArrayAttr());
+    return success();
+  }
   return op->emitOpError() << "E4009 expected transfers, matrix products and launches only, once kernels are formed";
 }
 

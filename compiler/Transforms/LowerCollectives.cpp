@@ -283,8 +283,8 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
       FailureOr<SmallVector<RedistributedDim>> dims = readDims(redistribute);
       return failed(dims) ? failure() : lowerTo(op, {}, *dims, getRaggedDims(op), resolver);
     }
-    if (isa<AllToAllVOp>(op))
-      return op->emitOpError() << "E4019 unsupported: rows in numbers that are counted on the device";
+    if (auto exchange = dyn_cast<AllToAllVOp>(op))
+      return lowerRouted(exchange, resolver);
     auto axes = op->getAttrOfType<ArrayAttr>("axes");
     for (StringRef axis : axes.getAsValueRange<StringAttr>())
       if (mesh.findAxis(axis) < 0)
@@ -302,6 +302,35 @@ struct LowerCollectives : muster::impl::LowerCollectivesPassBase<LowerCollective
     SmallVector<RaggedDim> ragged = getRaggedDims(op);
     int64_t rank = cast<RankedTensorType>(op->getOperand(0).getType()).getRank();
     return lowerTo(op, movement, dimsOf(movement, mesh, rank, ragged), ragged, resolver);
+  }
+
+  /// Each rank reads the counts of all: what is wrong with them ends the step on all ranks alike, without a word
+  /// between them.
+  LogicalResult lowerRouted(AllToAllVOp op, SizeResolver &resolver) {
+    MeshAttr mesh = getMesh(op);
+    SmallVector<StringRef> group(op.getAxes().getAsValueRange<StringAttr>());
+    for (StringRef axis : group)
+      if (mesh.findAxis(axis) < 0)
+        return op.emitOpError() << "E4014 expected a group of whole axes but got '" << axis
+                                << "', a part of one; muster-split-mesh-axes makes it one";
+    if (ShapedType::isDynamic(getGroupSize(mesh, op.getAxes())))
+      return op.emitOpError() << "E4004 cannot be lowered because the mesh has symbolic sizes";
+    for (auto axis : mesh.getAxes())
+      if (axis.getSize() != 1 && !llvm::is_contained(group, axis.getName()))
+        return op.emitOpError() << "E4019 unsupported: rows that are counted on the device are sent over a part of the "
+                                   "mesh, without axis '"
+                                << axis.getName() << "'";
+    auto rows = cast<RankedTensorType>(op.getInput().getType());
+    if (!rows.hasStaticShape())
+      return op.emitOpError() << "E4019 unsupported: rows that are counted on the device, out of an unknown number: "
+                              << rows;
+    OpBuilder builder(op);
+    auto lowering =
+        plan::ExchangeRowsOp::create(builder, op.getLoc(), op.getType(), op.getInput(), op.getSend(), op.getAxesAttr());
+    op.getResult().replaceAllUsesWith(lowering.getResult());
+    resolver.erase(op);
+    ++lowered;
+    return success();
   }
 
   /// That a dim in parts is as long as its counts say: the own count, or the sum where a rank has all parts.

@@ -62,6 +62,7 @@ public:
   FailureOr<Value> lower(nn::RopeOp rope);
   FailureOr<Value> lower(nn::SplitHeadsOp split);
   FailureOr<Value> lower(nn::MergeHeadsOp merge);
+  FailureOr<Value> lower(nn::HistogramOp histogram);
 
 private:
   /// An index expression of the outer graph, made anew inside a body. Sizes stay what they are: they become the
@@ -292,6 +293,66 @@ FailureOr<Value> Lowering::lower(nn::MergeHeadsOp merge) {
   return tensor::CollapseShapeOp::create(builder, loc, typeOf(merge.getResult()), merge.getInput(), groups).getResult();
 }
 
+/// One pass over all indices for each bin: no two work items write one number, and none writes beside the bins.
+FailureOr<Value> Lowering::lower(nn::HistogramOp histogram) {
+  RankedTensorType type = typeOf(histogram.getResult());
+  Type element = type.getElementType(), index = typeOf(histogram.getIndices()).getElementType();
+  Value valid = histogram.getValid();
+  if (failed(resolver.getSize(histogram.getIndices(), 0)) || (valid && failed(resolver.resolve(valid))))
+    return failure();
+  if (valid)
+    loadCoordinates(valid);
+  Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
+  Value memory = tensor::EmptyOp::create(builder, loc, ArrayRef<int64_t>{type.getNumElements()}, element);
+  Value zeros = linalg::FillOp::create(builder, loc, zero, memory).getResult(0);
+  bool failedInside = false;
+  Value counts =
+      generic(histogram.getIndices(), map(2, {1}), zeros, map(2, {0}),
+              {IteratorType::parallel, IteratorType::reduction}, [&](OpBuilder &b, Location loc, ValueRange args) {
+                Value bin = arith::IndexCastOp::create(b, loc, index, linalg::IndexOp::create(b, loc, 0).getResult());
+                Value isHere = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, args[0], bin);
+                if (valid) {
+                  FailureOr<Value> end = rebuild(b, valid);
+                  failedInside |= failed(end);
+                  Value row = linalg::IndexOp::create(b, loc, 1);
+                  Value isCounted =
+                      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, row, failed(end) ? row : *end);
+                  isHere = arith::AndIOp::create(b, loc, isHere, isCounted);
+                }
+                Value one = arith::ExtUIOp::create(b, loc, element, isHere);
+                linalg::YieldOp::create(b, loc, arith::AddIOp::create(b, loc, args[1], one).getResult());
+              });
+  if (failedInside)
+    return failure();
+  if (type.getRank() == 1)
+    return counts;
+  auto plain = RankedTensorType::get(type.getShape(), element);
+  return tensor::ExpandShapeOp::create(builder, loc, plain, counts, SmallVector<ReassociationIndices>{{0, 1}})
+      .getResult();
+}
+
+/// What a tensor counts is said up to here: behind this pass it is memory like any other.
+void dropRoutedEncodings(func::FuncOp function) {
+  auto drop = [](Value value) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (type && isa_and_nonnull<RoutedAttr>(type.getEncoding()))
+      value.setType(RankedTensorType::get(type.getShape(), type.getElementType()));
+  };
+  function.walk([&](Operation *op) {
+    for (Value result : op->getResults())
+      drop(result);
+    if (auto constant = dyn_cast<arith::ConstantOp>(op))
+      if (auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+          elements && elements.getType() != op->getResult(0).getType())
+        constant.setValueAttr(elements.reshape(cast<ShapedType>(op->getResult(0).getType())));
+  });
+  Block &body = function.getBody().front();
+  for (BlockArgument argument : body.getArguments())
+    drop(argument);
+  function.setFunctionType(
+      FunctionType::get(function.getContext(), body.getArgumentTypes(), body.getTerminator()->getOperandTypes()));
+}
+
 struct LowerNN : muster::impl::LowerNNPassBase<LowerNN> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
@@ -300,7 +361,8 @@ struct LowerNN : muster::impl::LowerNNPassBase<LowerNN> {
       SizeResolver resolver(function);
       SmallVector<Operation *> ops;
       function.walk([&](Operation *op) {
-        if (isa<nn::MatmulOp, nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(op))
+        if (isa<nn::MatmulOp, nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp,
+                nn::HistogramOp>(op))
           ops.push_back(op);
       });
       for (Operation *op : ops) {
@@ -313,14 +375,15 @@ struct LowerNN : muster::impl::LowerNNPassBase<LowerNN> {
         Lowering lowering(op, resolver);
         FailureOr<Value> value =
             TypeSwitch<Operation *, FailureOr<Value>>(op)
-                .Case<nn::MatmulOp, nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp>(
-                    [&](auto op) { return lowering.lower(op); });
+                .Case<nn::MatmulOp, nn::RmsNormOp, nn::GatherRowsOp, nn::RopeOp, nn::SplitHeadsOp, nn::MergeHeadsOp,
+                      nn::HistogramOp>([&](auto op) { return lowering.lower(op); });
         if (failed(value))
           return signalPassFailure();
         op->getResult(0).replaceAllUsesWith(*value);
         resolver.erase(op);
         ++lowered;
       }
+      dropRoutedEncodings(function);
     }
   }
 };

@@ -45,7 +45,9 @@ struct Lifetime {
   int64_t offset = -1;
 };
 
-bool isStep(Operation &op) { return isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp>(op); }
+bool isStep(Operation &op) {
+  return isa<plan::LaunchStepOp, plan::MatmulStepOp, plan::TransferStepOp, plan::ExchangeRowsStepOp>(op);
+}
 
 /// Places the spans of one variant, largest first, each at the lowest offset that no living neighbour holds.
 LogicalResult placeSpans(plan::VariantOp variant) {

@@ -31,8 +31,8 @@ bool overlap(const Access &a, const Access &b) {
 
 struct Step {
   Operation *op;
-  SmallVector<Access> accesses;
-  std::optional<Access> pulled; // what peers read of this rank
+  std::vector<Access> accesses;
+  std::vector<Access> pulled;   // what peers read of this rank
   llvm::BitVector before;       // steps that are over when this one begins, by waits
   llvm::BitVector acknowledged; // transfers whose source is free again when this one begins
 };
@@ -65,8 +65,15 @@ SmallVector<Step> collectSteps(plan::VariantOp variant) {
     } else if (auto transfer = dyn_cast<plan::TransferStepOp>(op)) {
       add(step, transfer.getSource(), false);
       add(step, transfer.getDestination(), true);
-      if (!transfer.getAxes().empty())
-        step.pulled = getAccess(transfer.getSource(), false);
+      if (std::optional<Access> read = getAccess(transfer.getSource(), false); read && !transfer.getAxes().empty())
+        step.pulled.push_back(*read);
+    } else if (auto exchange = dyn_cast<plan::ExchangeRowsStepOp>(op)) {
+      add(step, exchange.getDestination(), true);
+      for (Value span : {exchange.getSource(), exchange.getSend()}) {
+        add(step, span, false);
+        if (std::optional<Access> read = getAccess(span, false))
+          step.pulled.push_back(*read);
+      }
     } else {
       continue;
     }
@@ -101,10 +108,10 @@ struct ScheduleSteps : muster::impl::ScheduleStepsPassBase<ScheduleSteps> {
         step.acknowledged |= steps[i].acknowledged;
       }
       for (size_t i = 0; i < j; ++i) {
-        if (!steps[i].pulled || step.acknowledged.test(i))
-          continue;
-        if (llvm::none_of(step.accesses,
-                          [&](const Access &mine) { return mine.write && overlap(mine, *steps[i].pulled); }))
+        if (step.acknowledged.test(i) || llvm::none_of(step.accesses, [&](const Access &mine) {
+              return llvm::any_of(steps[i].pulled,
+                                  [&](const Access &read) { return mine.write && overlap(mine, read); });
+            }))
           continue;
         acknowledgements.push_back(i);
         step.acknowledged.set(i);

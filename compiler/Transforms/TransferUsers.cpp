@@ -10,6 +10,8 @@ static bool writes(Operation *step, Value span) {
     return llvm::any_of(launch.getWrites(), [&](int64_t index) { return launch.getSpans()[index] == span; });
   if (auto matmul = dyn_cast<plan::MatmulStepOp>(step))
     return matmul.getResult() == span;
+  if (auto exchange = dyn_cast<plan::ExchangeRowsStepOp>(step))
+    return exchange.getDestination() == span;
   auto transfer = dyn_cast<plan::TransferStepOp>(step);
   return transfer && transfer.getDestination() == span;
 }

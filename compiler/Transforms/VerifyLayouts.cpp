@@ -29,7 +29,7 @@ struct VerifyLayouts : muster::impl::VerifyLayoutsPassBase<VerifyLayouts> {
     bool hasFailed = false;
     for (const LayoutFinding &finding : report.findings) {
       // A box that cannot be read is no box that lower-collectives makes.
-      bool mayBeUnknown = allowUnknown && !isa<plan::TransferOp>(finding.op);
+      bool mayBeUnknown = allowUnknown && !isa<plan::TransferOp, plan::ExchangeRowsOp>(finding.op);
       emitMessage(renderFinding(finding, mayBeUnknown));
       hasFailed |= finding.kind == LayoutFinding::Kind::Refuted ||
                    (finding.kind == LayoutFinding::Kind::Unknown && !mayBeUnknown);

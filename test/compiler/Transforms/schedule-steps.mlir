@@ -98,3 +98,23 @@ plan.entry @negative_acknowledgements inputs [] results [] {
     plan.launch_step @k1(%c, %a) sizes() writes [1] : !plan.span<tensor<32xf32>>, !plan.span<tensor<32xf32>>
   }
 }
+
+// Peers read rows and counts of an exchange: who overwrites either asks whether they have.
+// CHECK-LABEL: plan.entry @exchange
+// CHECK: plan.exchange_rows_step {{.*}} waits [] :
+// CHECK-NEXT: plan.launch_step @k1({{.*}} writes [0] waits [0] acknowledgements [0] :
+// CHECK-NEXT: plan.launch_step @k1({{.*}} writes [0] waits [0] acknowledgements [0] :
+// CHECK-NEXT: plan.launch_step @k1({{.*}} writes [] waits [0] :
+plan.entry @exchange inputs [] results [] {
+  plan.variant "all" bounds {} arena 512 {
+    %x = plan.span() offset 0 role "input" 0 {bytes = 128 : i64} : !plan.span<tensor<8x4xf32>>
+    %s = plan.span() offset 128 role "input" 1 {bytes = 64 : i64} : !plan.span<tensor<2xi32>>
+    %y = plan.span() offset 256 {bytes = 128 : i64} : !plan.span<tensor<8x4xf32>>
+    %a = plan.span() offset 0 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
+    %b = plan.span() offset 128 {bytes = 128 : i64} : !plan.span<tensor<32xf32>>
+    plan.exchange_rows_step %x send %s -> %y on ["tp"] : !plan.span<tensor<8x4xf32>>, !plan.span<tensor<2xi32>> -> !plan.span<tensor<8x4xf32>>
+    plan.launch_step @k1(%a) sizes() writes [0] : !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%b) sizes() writes [0] : !plan.span<tensor<32xf32>>
+    plan.launch_step @k1(%y) sizes() writes [] : !plan.span<tensor<8x4xf32>>
+  }
+}
