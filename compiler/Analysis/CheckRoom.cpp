@@ -11,6 +11,8 @@ using Kind = CountTerm::Kind;
 
 void CountChecker::reportRoom(Operation &op, const CountTerm *needed, const CountTerm *room, StringRef what,
                               const CountDifference &difference) {
+  if (room->kind == Kind::Constant && !reported.contains({&op, 1209}))
+    exceeded.push_back({report.findings.size(), needed, room->number});
   add(1209, op, what + " has room for " + room->print() + " rows, but there are " + needed->print(),
       {{op.getLoc(), difference.print() + ", there is room for " + std::to_string(difference.right) +
                          " rows at position " + std::to_string(difference.position) + " and " +
@@ -204,8 +206,13 @@ void CountChecker::checkCapacity(Frame frame, CheckCountOp op) {
   const CountTerm *term = frame.inference.termOf(op.getCount());
   std::optional<int64_t> most = bounds->greatest(term);
   // On every path: not in a branch, nor in a function that may be called in one.
-  if (op->getParentOp() == entry)
+  if (op->getParentOp() == entry) {
     bounds->ensure(term, static_cast<int64_t>(op.getBound()));
+    for (const Exceeded &use : exceeded)
+      if (use.needed == term && static_cast<int64_t>(op.getBound()) <= use.room)
+        report.findings[use.finding].notes.push_back(
+            {op.getLoc(), "this check comes too late: it bounds what stands behind it, and this stands in front"});
+  }
   if (!most || *most > static_cast<int64_t>(op.getBound()))
     report.checks.push_back({op.getLoc(), term->print() + " at most " + std::to_string(op.getBound())});
 }

@@ -146,7 +146,20 @@ bool CountBounds::isAtMost(const CountTerm *part, const CountTerm *whole) const 
           offset->kind == Kind::OwnOffset && offset->operands.front() == whole->operands.front() &&
           rows == terms.elementOf(Kind::Own, whole->operands.front()))
         return true;
+  // And what is added to it.
+  if (whole->kind == Kind::Add)
+    for (unsigned own : {0u, 1u})
+      if (isNotNegative(whole->operands[1 - own]) && isAtMost(part, whole->operands[own]))
+        return true;
+  // Rounded up to a multiple: (n + m - 1) / m * m, and more than that.
+  if (whole->kind == Kind::Multiply && whole->operands[0]->kind == Kind::Divide)
+    if (const CountTerm *quotient = whole->operands[0], *by = whole->operands[1], *sum = quotient->operands[0];
+        by->kind == Kind::Constant && by->number > 0 && quotient->operands[1] == by && sum->kind == Kind::Add &&
+        sum->operands[1]->kind == Kind::Constant && sum->operands[1]->number >= by->number - 1)
+      return isAtMost(part, sum->operands[0]);
   switch (whole->kind) {
+  case Kind::Either:
+    return isAtMost(part, whole->operands[0]) && isAtMost(part, whole->operands[1]);
   case Kind::Greater:
     return isAtMost(part, whole->operands[0]) || isAtMost(part, whole->operands[1]);
   case Kind::Total:

@@ -101,6 +101,13 @@ private:
   std::map<std::pair<Countable, std::string>, std::vector<Exchange>> exchanges;
   std::vector<Exchange> made; ///< all of them, in order
   llvm::SmallVector<mlir::Operation *, 2> chain;
+  /// Findings of room for fewer rows than come, with the number for which there is room.
+  struct Exceeded {
+    size_t finding;
+    const CountTerm *needed;
+    int64_t room;
+  };
+  std::vector<Exceeded> exceeded;
   /// Functions in calls with the same arguments, each with what it exchanges.
   std::map<std::pair<const CountInference *, const Uniformity *>, std::vector<Exchange>> walked;
   /// Of the function that nobody calls.

@@ -91,10 +91,27 @@ const CountTerm *CountInference::returned(func::CallOp op, const CountTerm *term
   return isFirst || !isOfOneRun(term) ? term : unknown(result, dim);
 }
 
+/// What does not come true is asked again at each level, so that loops that carry something else double the work.
+static bool isFollowed(scf::ForOp loop) {
+  constexpr unsigned mostLevels = 10;
+  unsigned levels = 0;
+  for (Operation *outer = loop; outer && levels <= mostLevels; outer = outer->getParentOp())
+    levels += isa<scf::ForOp>(outer);
+  return levels <= mostLevels;
+}
+
 const CountTerm *CountInference::sizeOf(Value tensor, int64_t dim) {
   auto found = known.find({tensor, dim});
   if (found != known.end())
     return found->second;
+  // Of loops in each other the outermost comes first: it asks for those inside.
+  if (auto carried = dyn_cast<BlockArgument>(tensor))
+    if (auto loop = dyn_cast<scf::ForOp>(carried.getOwner()->getParentOp());
+        loop && carried.getArgNumber() > 0 && isFollowed(loop)) {
+      sizeOf(loop.getTiedLoopInit(carried)->get(), dim);
+      if (found = known.find({tensor, dim}); found != known.end())
+        return found->second;
+    }
   // What a loop carries depends on itself.
   known[{tensor, dim}] = unknown(tensor, dim);
   const CountTerm *term = inferSize(tensor, dim);
@@ -189,6 +206,9 @@ const CountTerm *CountInference::ofRegion(OpResult result, llvm::function_ref<co
       })
       .Case([&](scf::ForOp op) -> const CountTerm * {
         const CountTerm *initial = of(op.getInitArgs()[index]);
+        // Of what a turn carries the same was asked for, with all loops inside.
+        if (isFollowed(op) && of(op.getRegionIterArg(index)) == initial)
+          return initial;
         return of(op.getYieldedValues()[index]) == initial ? initial : nullptr;
       })
       .Default([](Operation *) -> const CountTerm * { return nullptr; });
@@ -365,7 +385,19 @@ const CountTerm *CountInference::termOfScalar(Operation *op, unsigned result) {
     return isWide(op->getResult(0).getType()) ? terms.binary(kind, termOf(op->getOperand(0)), termOf(op->getOperand(1)))
                                               : unknown(op->getResult(result));
   };
+  // Of a divisor that is a number: what is rounded up is more of what is rounded down, and a rest is what that leaves.
+  auto divided = [&](bool isRest) -> const CountTerm * {
+    const CountTerm *whole = termOf(op->getOperand(0)), *by = termOf(op->getOperand(1));
+    if (by->kind != Kind::Constant || by->number < 1 || !isNotNegative(whole) || !isWide(op->getResult(0).getType()))
+      return unknown(op->getResult(result));
+    if (isRest)
+      return terms.binary(Kind::Subtract, whole,
+                          terms.binary(Kind::Multiply, terms.binary(Kind::Divide, whole, by), by));
+    return terms.binary(Kind::Divide, terms.binary(Kind::Add, whole, terms.constant(by->number - 1)), by);
+  };
   return llvm::TypeSwitch<Operation *, const CountTerm *>(op)
+      .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>([&](auto) { return divided(/*isRest=*/false); })
+      .Case<arith::RemSIOp, arith::RemUIOp>([&](auto) { return divided(/*isRest=*/true); })
       .Case([&](arith::AddIOp) { return binary(Kind::Add); })
       .Case([&](arith::SubIOp) { return binary(Kind::Subtract); })
       .Case([&](arith::MulIOp) { return binary(Kind::Multiply); })

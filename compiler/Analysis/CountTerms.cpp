@@ -547,6 +547,52 @@ bool muster::isMultipleOf(const CountTerm *term, int64_t number) {
   }
 }
 
+std::optional<std::pair<const CountTerm *, int64_t>> muster::asRest(const CountTerm *term) {
+  if (term->kind != Kind::Subtract || term->operands[1]->kind != Kind::Multiply)
+    return std::nullopt;
+  const CountTerm *quotient = term->operands[1]->operands[0], *by = term->operands[1]->operands[1];
+  bool isRest = by->kind == Kind::Constant && by->number > 0 && quotient->kind == Kind::Divide &&
+                quotient->operands[0] == term->operands[0] && quotient->operands[1] == by;
+  return isRest ? std::optional(std::pair(term->operands[0], by->number)) : std::nullopt;
+}
+
+bool muster::isNotNegative(const CountTerm *term) {
+  switch (term->kind) {
+  case Kind::Constant:
+    return term->number >= 0;
+  case Kind::Rows:
+    return true;
+  case Kind::Own:
+  case Kind::Total:
+  case Kind::Maximum:
+  case Kind::OwnOffset: {
+    const CountTerm *vector = term->operands.front();
+    while (vector->kind == Kind::Pad)
+      vector = vector->operands.front();
+    return vector->kind == Kind::Exchanged && isNotNegative(vector->operands.front());
+  }
+  case Kind::Divide:
+    return term->operands[1]->kind == Kind::Constant && term->operands[1]->number > 0 &&
+           isNotNegative(term->operands[0]);
+  case Kind::Add:
+  case Kind::Multiply:
+  case Kind::Lesser:
+  case Kind::Either:
+    return isNotNegative(term->operands[0]) && isNotNegative(term->operands[1]);
+  case Kind::Greater:
+    return isNotNegative(term->operands[0]) || isNotNegative(term->operands[1]);
+  case Kind::Subtract: {
+    if (auto rest = asRest(term))
+      return isNotNegative(rest->first);
+    auto rest = asRest(term->operands[1]);
+    return rest && isNotNegative(rest->first) && term->operands[0]->kind == Kind::Constant &&
+           term->operands[0]->number >= rest->second - 1;
+  }
+  default:
+    return false;
+  }
+}
+
 bool muster::isOfOneRun(const CountTerm *term) {
   return (term->kind == Kind::Symbol && term->text.empty()) || term->kind == Kind::Either ||
          llvm::any_of(term->operands, isOfOneRun);

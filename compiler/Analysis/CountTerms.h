@@ -147,6 +147,12 @@ const CountTerm *findTerm(const CountTerm *term, CountTerm::Kind kind);
 /// Whether a term says what is known of one run of a function only: a number, or which way a branch went.
 bool isOfOneRun(const CountTerm *term);
 
+/// That a term is a size or a sum, product, quotient or rest of such: never below zero.
+bool isNotNegative(const CountTerm *term);
+
+/// The operand and the number where a term is the rest that a division by a number leaves: x - x / m * m.
+std::optional<std::pair<const CountTerm *, int64_t>> asRest(const CountTerm *term);
+
 /// That a term is a multiple of a number in every step, by its form.
 bool isMultipleOf(const CountTerm *term, int64_t number);
 
