@@ -369,6 +369,7 @@ struct MaterializeTokenCounts : muster::impl::MaterializeTokenCountsPassBase<Mat
       getOperation().emitError() << "expected option 'align' to be at least 1 but got " << align.getValue();
       return signalPassFailure();
     }
+    copyCalledEntries(getOperation());
     const NeededCounts needed(getOperation());
     for (auto function : getOperation().getOps<func::FuncOp>())
       addArguments(function, needed);

@@ -91,3 +91,48 @@ const std::map<Countable, NeededCounts::Need> &NeededCounts::of(func::FuncOp fun
 const std::set<std::string> &NeededCounts::countedIn(func::FuncOp function) const {
   return counted.find(function)->second;
 }
+
+/// What the arguments of a function have rows of, and the axes that divide them.
+static std::map<Countable, SmallVector<StringAttr>> rowsOf(func::FuncOp function) {
+  std::map<Countable, SmallVector<StringAttr>> rows;
+  for (unsigned index = 0; index < function.getNumArguments(); ++index)
+    if (auto layout = function.getArgAttrOfType<LayoutAttr>(index, attribute::layout))
+      for (LayoutDimAttr dim : layout.getDims())
+        if (LayoutTermAttr term = raggedTermOf(dim))
+          rows.try_emplace(countableOf(term), axesOf(term));
+  return rows;
+}
+
+int64_t muster::copyCalledEntries(ModuleOp module) {
+  llvm::DenseMap<Operation *, func::FuncOp> copies;
+  SymbolTable symbols(module);
+  for (bool isNew = true; isNew;) {
+    isNew = false;
+    const NeededCounts needed(module);
+    SmallVector<func::CallOp> calls;
+    module.walk([&](func::CallOp call) { calls.push_back(call); });
+    for (func::CallOp call : calls) {
+      auto callee = symbols.lookup<func::FuncOp>(call.getCallee());
+      auto caller = call->getParentOfType<func::FuncOp>();
+      if (!callee || callee == caller || !needed.isEntry(callee) || !needed.countedIn(callee).empty())
+        continue;
+      auto inside = rowsOf(callee), outside = rowsOf(caller);
+      bool isInStep = llvm::all_of(inside, [&](const auto &rows) {
+        auto own = outside.find(rows.first);
+        return own != outside.end() && own->second == rows.second && !needed.countedIn(caller).count(rows.first.epoch);
+      });
+      if (inside.empty() || (needed.isEntry(caller) && !isInStep))
+        continue;
+      func::FuncOp &copy = copies[callee];
+      if (!copy) {
+        copy = callee.clone();
+        copy.setName((callee.getSymName() + ".called").str());
+        copy.setPrivate();
+        symbols.insert(copy, std::next(callee->getIterator()));
+        isNew = true;
+      }
+      call.setCallee(copy.getSymName());
+    }
+  }
+  return static_cast<int64_t>(copies.size());
+}

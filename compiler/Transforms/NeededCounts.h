@@ -36,4 +36,8 @@ private:
   llvm::DenseMap<mlir::Operation *, std::set<std::string>> counted;
 };
 
+/// Where a function that has the rows of an entry calls it, within the same step, the call gets a copy that is no
+/// entry; the entry stays one. A caller that has no such rows calls a step. Returns how many copies were made.
+int64_t copyCalledEntries(mlir::ModuleOp module);
+
 } // namespace muster

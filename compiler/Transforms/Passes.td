@@ -155,8 +155,8 @@ def MaterializeTokenCountsPass : Pass<"muster-materialize-token-counts", "::mlir
     does not work row by row between the two keeps the exact rows.
 
     A function that is called makes no exchange: it gets the counts of what moves in it, and in what it calls, as arguments, behind its own. So
-    layers stay one function however often they are called, and a step has one exchange. A function that is public and has layouts is an entry
-    also where it is called, and counts its own step.
+    layers stay one function however often they are called, and a step has one exchange. A function that is public and has layouts stays an entry
+    where it is called, and counts its own step; a caller that has its rows is in the same step, and calls a private copy, `@layer.called`.
 
     A batch that the function, or one that it calls, counts itself is left alone: what is missing there is a fault to be found, not a gap to be
     filled.

