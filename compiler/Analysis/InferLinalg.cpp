@@ -345,6 +345,10 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   rule.linearity = kind == Kind::Additive                              ? layout::Linearity::Additive
                    : kind == Kind::Linear || kind == Kind::Multilinear ? layout::Linearity::Multilinear
                                                                        : layout::Linearity::NonLinear;
+  mlir::Value reducedOf = reduction.payload;
+  while (isa_and_nonnull<arith::ExtFOp, arith::TruncFOp>(reducedOf.getDefiningOp()))
+    reducedOf = reducedOf.getDefiningOp()->getOperand(0);
+  rule.keepsOrder = isa<BlockArgument>(reducedOf);
   auto isZero = [&](mlir::Value value) {
     auto argument = dyn_cast<BlockArgument>(value);
     return argument && argument.getOwner() == body ? get(operandOf(argument)).isZero

@@ -78,6 +78,8 @@ bool Program::readLinalg(linalg::LinalgOp op, nn::IterationRule &rule, Operands 
   bool isNeutral = start && start->isNumber && (start->isZero || kind == nn::IteratorKind::Maximum);
   SmallVector<OpOperand *> walked(op.getDpsInputOperands());
   bool hasStart = op.payloadUsesValueFromOperand(&init) && !(isReduction && isNeutral);
+  if (hasStart && kind == nn::IteratorKind::Sum)
+    kind = nn::IteratorKind::Whole;
   if (hasStart)
     walked.push_back(&init);
   llvm::DenseMap<Value, Payload> payloads;
@@ -289,7 +291,7 @@ bool Program::checkRule(const nn::IterationRule &rule, const Operands &operands,
           return reject("an index of another dim where a dim is reduced");
         else if (&place != &places.front())
           continue;
-        else if (isMultilinear || rule.linearOperands || isMaximum)
+        else if (!isWhole)
           pending.push_back({term.count, Size(0), isMaximum ? "max" : "sum", term.variable.substr(1), term.at});
         else
           return reject("a dim is needed whole on every rank");

@@ -44,6 +44,12 @@ public:
 
 private:
   bool isLinearIn(size_t operand) const {
+    // The greatest of sums is no sum of greatest ones, whatever it is taken of.
+    bool isSum = llvm::all_of(rule.iterators, [](IteratorKind kind) {
+      return kind == IteratorKind::Parallel || kind == IteratorKind::Whole || kind == IteratorKind::Sum;
+    });
+    if (!isSum)
+      return false;
     return rule.linearity != Linearity::NonLinear || (operand < 32 && (rule.linearOperands >> operand & 1));
   }
   std::string nameOf(int64_t iterator) const { return "'" + rule.names[static_cast<size_t>(iterator)] + "'"; }
@@ -178,6 +184,9 @@ private:
     IteratorKind kind = rule.iterators[iterators.front()];
     if (kind == IteratorKind::Parallel || kind == IteratorKind::Whole || reductionOf(kind) != part.reduction)
       return false;
+    // The sum of squares of parts is no square of their sum.
+    if (part.reduction == Reduction::Sum ? !isLinearIn(operand) : !rule.keepsOrder)
+      return false;
     Size held = 1;
     for (size_t d = 0; d < rule.operands[operand].size(); ++d)
       if (rule.operands[operand][d] == static_cast<int64_t>(iterators.front()))
@@ -207,6 +216,13 @@ private:
     return std::nullopt;
   }
 
+  /// Whether the operation only goes on with a maximum or minimum: the greatest of greatest is the greatest of all.
+  bool extends(Reduction reduction) const {
+    return rule.keepsOrder && llvm::all_of(rule.iterators, [&](IteratorKind kind) {
+             return kind == IteratorKind::Parallel || (kind != IteratorKind::Whole && reductionOf(kind) == reduction);
+           });
+  }
+
   std::optional<Refusal> checkFullness() {
     for (size_t i = 0; i < operands.size(); ++i) {
       const Value &operand = operands[i];
@@ -219,12 +235,14 @@ private:
                              universe.axes[pending.axis].name + "' by a maximum or minimum",
                          "that the operation keeps order, so that the greatest of its results is its result of the "
                          "greatest (reduce before it)"};
-        else if (pending.reduction != Reduction::Sum)
+        else if (pending.reduction != Reduction::Sum && !extends(pending.reduction))
           return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +
                                  universe.axes[pending.axis].name + "', not by a sum");
       if (std::optional<Refusal> refusal = checkParts(i))
         return refusal;
-      bool isReducedHere = operand.pending.empty() && operand.multiplicity.isOne();
+      bool isReducedHere = operand.multiplicity.isOne() && llvm::all_of(operand.pending, [&](const Pending &pending) {
+        return pending.reduction != Reduction::Sum && extends(pending.reduction);
+      });
       if (!isLinearIn(i) && !isReducedHere) {
         if (!operand.pending.empty())
           return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +
@@ -287,10 +305,7 @@ private:
         continue;
       if (std::optional<Refusal> refusal = refuseDeadRows(universe, dims[i], "takes together"))
         return refusal;
-      bool mayShard =
-          kind != IteratorKind::Whole && (rule.linearity == Linearity::Multilinear || rule.linearOperands != 0 ||
-                                          kind == IteratorKind::Maximum || kind == IteratorKind::Minimum);
-      if (!mayShard)
+      if (kind == IteratorKind::Whole)
         if (std::optional<Refusal> refusal = refuseSharded(dims[i], nameOf(static_cast<int64_t>(i))))
           return refusal;
       Dim own = dims[i];

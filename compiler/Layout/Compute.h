@@ -36,6 +36,8 @@ struct ComputeRule {
   Linearity linearity = Linearity::NonLinear;
   /// NonLinear: bit i where the operation is linear in operand i.
   uint32_t linearOperands = 0;
+  /// A maximum or minimum is taken of elements of an operand, not of a function of them that may turn their order.
+  bool keepsOrder = true;
 };
 
 /// The results of an operation on `operands`, by result. A result dim of an iterator that no operand has is local, a
