@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Analysis/Monotone.h"
 #include "compiler/Layout/Compare.h"
 #include "compiler/Layout/NormalForm.h"
 #include "compiler/Layout/Readings.h"
@@ -69,6 +70,7 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op,
   ComputeRule own = rule;
   own.operands.clear();
   own.linearOperands = 0;
+  own.orders.clear();
   SmallVector<const layout::Value *, 4> values;
   bool addsUniform = false;
   for (auto [index, operand] : llvm::enumerate(operands)) {
@@ -83,6 +85,8 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op,
     }
     if (rule.linearOperands >> index & 1)
       own.linearOperands |= 1u << own.operands.size();
+    if (index < rule.orders.size())
+      own.orders.push_back(rule.orders[index]);
     own.operands.push_back(rule.operands[index]);
     values.push_back(&operand.value);
   }
@@ -122,6 +126,8 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op,
     reportRefusal(op, refusal, refusal.cause == Refusal::Cause::Reduction ? 1105 : 1106);
     return std::nullopt;
   }
+  if (!own.orders.empty())
+    markUncovered("a function of parts of a maximum");
   if (scope.universe.hasLoose)
     markUncovered("shards of which ranks were handed copies, beside a dim that has them by name");
   if (!scope.universe.uncovered.empty())
@@ -546,6 +552,11 @@ bool FunctionInference::inferCompute(Operation *op) {
       rule.linearOperands = 1;
     if (auto choice = dyn_cast<arith::SelectOp>(op); choice && get(choice.getFalseValue()).isZero)
       rule.linearOperands = isa<RankedTensorType>(choice.getCondition().getType()) ? 2 : 1;
+    if (llvm::any_of(operands, [&](mlir::Value operand) { return isPartOfExtremum(get(operand)); }))
+      for (mlir::Value operand : operands)
+        rule.orders.push_back(orderOf(op, [&](mlir::Value other) {
+          return other == operand ? layout::Order::Kept : layout::Order::Independent;
+        }));
     inferRule(op, rule, operands);
     return true;
   }

@@ -2,6 +2,7 @@
 //
 // linalg: the rule of an operation from its indexing maps, and its linearity from its body.
 #include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Analysis/Monotone.h"
 
 using namespace mlir;
 using namespace muster;
@@ -345,10 +346,11 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   rule.linearity = kind == Kind::Additive                              ? layout::Linearity::Additive
                    : kind == Kind::Linear || kind == Kind::Multilinear ? layout::Linearity::Multilinear
                                                                        : layout::Linearity::NonLinear;
-  mlir::Value reducedOf = reduction.payload;
-  while (isa_and_nonnull<arith::ExtFOp, arith::TruncFOp>(reducedOf.getDefiningOp()))
-    reducedOf = reducedOf.getDefiningOp()->getOperand(0);
-  rule.keepsOrder = isa<BlockArgument>(reducedOf);
+  if (isPartOfExtremum(get(init.get())) || llvm::any_of(operands, isPartOfExtremum)) {
+    rule.orders.assign(operands.size(), layout::Order::Unknown);
+    for (auto [argument, at] : operandAt)
+      rule.orders[at] = orderIn(body, reduction.payload, body->getArgument(argument));
+  }
   auto isZero = [&](mlir::Value value) {
     auto argument = dyn_cast<BlockArgument>(value);
     return argument && argument.getOwner() == body ? get(operandOf(argument)).isZero
@@ -372,6 +374,9 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   if (!isSum) {
     rule.operands.push_back(*resultDims);
     operands.push_back(start);
+    if (!rule.orders.empty())
+      rule.orders.push_back(reduction.kind == layout::IteratorKind::Whole ? layout::Order::Unknown
+                                                                          : layout::Order::Kept);
   }
   std::optional<SmallVector<Known, 1>> reduced = applyRule(op, rule, operands);
   if (!reduced)

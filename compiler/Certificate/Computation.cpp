@@ -201,6 +201,7 @@ bool Program::checkRule(const nn::IterationRule &rule, const Operands &operands,
        isAdditive = rule.linearity == nn::Linearity::Additive;
   auto isNumber = [](const Map *map) { return map->isNumber; };
   auto isParallel = [](const nn::Iterator &iterator) { return iterator.kind == nn::IteratorKind::Parallel; };
+  auto isMaximum = [](const nn::Iterator &iterator) { return iterator.kind == nn::IteratorKind::Maximum; };
   if (claimed && claimed->isNumber)
     return (llvm::all_of(operands, isNumber) && llvm::all_of(rule.iterators, isParallel) && !claimed->isZero) ||
            reject("the map is not that of one number");
@@ -215,6 +216,9 @@ bool Program::checkRule(const nn::IterationRule &rule, const Operands &operands,
       return reject("operand " + Twine(i) + " has another rank");
     if (!map->pending.empty() && !isMultilinear && !isAdditive && !(rule.linearOperands >> i & 1))
       return reject("operand " + Twine(i) + " is still to be reduced over '" + map->pending[0].axis + "'");
+    if (llvm::any_of(map->pending, [](const Digit &part) { return part.space != "sum"; }) ||
+        (!map->pending.empty() && llvm::any_of(rule.iterators, isMaximum)))
+      return lacksRule("a function of what is still to be reduced by a maximum, or a maximum of parts");
     if (map->isNumber)
       continue;
     if (isAdditive && first && !isPermuted(map->pending, first->pending))
@@ -279,7 +283,7 @@ bool Program::checkRule(const nn::IterationRule &rule, const Operands &operands,
     for (auto [i, iterator] : llvm::enumerate(rule.iterators)) {
       if (isParallel(iterator))
         continue;
-      bool isMaximum = iterator.kind == nn::IteratorKind::Maximum, isWhole = iterator.kind == nn::IteratorKind::Whole;
+      bool isWhole = iterator.kind == nn::IteratorKind::Whole;
       if (!known[i] || dims[i].size() > 1 || (isWhole && !(*known[i] == place.index[i])) ||
           !known[i]->countsTo(*wholes[i]))
         return reject("not all of a dim that is reduced, once each");
@@ -292,7 +296,8 @@ bool Program::checkRule(const nn::IterationRule &rule, const Operands &operands,
         else if (&place != &places.front())
           continue;
         else if (!isWhole)
-          pending.push_back({term.count, Size(0), isMaximum ? "max" : "sum", term.variable.substr(1), term.at});
+          pending.push_back(
+              {term.count, Size(0), isMaximum(iterator) ? "max" : "sum", term.variable.substr(1), term.at});
         else
           return reject("a dim is needed whole on every rank");
       }

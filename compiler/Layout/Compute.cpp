@@ -182,10 +182,8 @@ private:
     if (iterators.size() != 1)
       return false;
     IteratorKind kind = rule.iterators[iterators.front()];
-    if (kind == IteratorKind::Parallel || kind == IteratorKind::Whole || reductionOf(kind) != part.reduction)
-      return false;
-    // The sum of squares of parts is no square of their sum.
-    if (part.reduction == Reduction::Sum ? !isLinearIn(operand) : !rule.keepsOrder)
+    if (kind == IteratorKind::Parallel || kind == IteratorKind::Whole ||
+        reductionBehind(operand, part.reduction) != reductionOf(kind))
       return false;
     Size held = 1;
     for (size_t d = 0; d < rule.operands[operand].size(); ++d)
@@ -196,66 +194,96 @@ private:
     return held == part.count;
   }
 
-  /// Parts of a reduction side by side: reduced here, or carried by what is linear.
+  /// The reduction that is left to take of the result where one is left to take of an operand, and which it is; nullopt
+  /// where the result of the reduced operand would be another. Sums pass through what is linear; a maximum or minimum
+  /// through what keeps or turns the order, and through further ones like it.
+  std::optional<Reduction> reductionBehind(size_t operand, Reduction reduction) const {
+    if (reduction == Reduction::Sum)
+      return isLinearIn(operand) ? std::optional(reduction) : std::nullopt;
+    Order order = orderIn(operand);
+    if (reduction == Reduction::Product || (order != Order::Kept && order != Order::Reversed))
+      return std::nullopt;
+    if (order == Order::Reversed)
+      reduction = reduction == Reduction::Maximum ? Reduction::Minimum : Reduction::Maximum;
+    bool goesOn = llvm::all_of(rule.iterators, [&](IteratorKind kind) {
+      return kind == IteratorKind::Parallel || (kind != IteratorKind::Whole && reductionOf(kind) == reduction);
+    });
+    return goesOn ? std::optional(reduction) : std::nullopt;
+  }
+  Order orderIn(size_t operand) const { return operand < rule.orders.size() ? rule.orders[operand] : Order::Unknown; }
+
+  /// What is still to be reduced where it may not be. That a function keeps order may only not be known.
+  Refusal refuseUnreduced(size_t operand, const std::string &what, const Pending &part) const {
+    bool isExtremum = llvm::all_of(rule.iterators, [](IteratorKind kind) {
+      return kind == IteratorKind::Parallel || kind == IteratorKind::Maximum || kind == IteratorKind::Minimum;
+    });
+    if (part.reduction == Reduction::Sum)
+      return refuseReduction(what);
+    if (!isExtremum || orderIn(operand) != Order::Unknown)
+      return refuseReduction(what + " by a maximum or minimum");
+    return {Refusal::Kind::Unknown, what + " by a maximum or minimum",
+            "that the operation keeps order, so that the greatest of its results is its result of the greatest (reduce "
+            "before it)"};
+  }
+
+  /// Parts of a reduction side by side: reduced here, or carried.
   std::optional<Refusal> checkParts(size_t operand) {
     for (const Pending &part : operands[operand].parts) {
       std::string what =
           "the parts of a reduction over '" + universe.axes[part.axis].name + "' in operand " + std::to_string(operand);
       llvm::SmallVector<size_t, 1> iterators = iteratorsOfPart(operand, part);
+      bool isOfSum = rule.linearity == Linearity::Additive && part.reduction == Reduction::Sum;
       for (size_t other = 0; other < operands.size(); ++other)
         for (const Pending &second : operands[other].parts)
-          if (other != operand && rule.linearity != Linearity::Additive && second.axis == part.axis)
+          if (other != operand && !isOfSum && second.axis == part.axis)
             return refuseReduction(what + " meet those in operand " + std::to_string(other));
       if (takes(operand, part))
         continue;
-      bool isCarried = part.reduction == Reduction::Sum && isLinearIn(operand) && iterators.size() == 1 &&
+      bool isCarried = reductionBehind(operand, part.reduction) && iterators.size() == 1 &&
                        rule.iterators[iterators.front()] == IteratorKind::Parallel;
       if (!isCarried)
-        return refuseReduction(what + " are still to be reduced");
+        return refuseUnreduced(operand, what + " are still to be reduced", part);
     }
     return std::nullopt;
   }
 
-  /// Whether the operation only goes on with a maximum or minimum: the greatest of greatest is the greatest of all.
-  bool extends(Reduction reduction) const {
-    return rule.keepsOrder && llvm::all_of(rule.iterators, [&](IteratorKind kind) {
-             return kind == IteratorKind::Parallel || (kind != IteratorKind::Whole && reductionOf(kind) == reduction);
-           });
+  static llvm::SmallVector<Pending, 2> sumsOf(llvm::ArrayRef<Pending> pending) {
+    llvm::SmallVector<Pending, 2> sums;
+    llvm::copy_if(pending, std::back_inserter(sums),
+                  [](const Pending &part) { return part.reduction == Reduction::Sum; });
+    return sums;
   }
 
   std::optional<Refusal> checkFullness() {
+    std::optional<size_t> extreme;
     for (size_t i = 0; i < operands.size(); ++i) {
       const Value &operand = operands[i];
-      // The greatest of sums is not the sum of the greatest: only sums pass through what is linear.
-      for (const Pending &pending : operand.pending)
-        if (pending.reduction != Reduction::Sum &&
-            llvm::all_of(rule.iterators, [](IteratorKind kind) { return kind == IteratorKind::Parallel; }))
+      std::string name = "operand " + std::to_string(i);
+      for (const Pending &pending : operand.pending) {
+        std::string what = name + " is still to be reduced over '" + universe.axes[pending.axis].name + "'";
+        if (!reductionBehind(i, pending.reduction))
+          return refuseUnreduced(i, what, pending);
+        if (pending.reduction == Reduction::Sum)
+          continue;
+        // The greatest sum is not the sum of the greatest.
+        if (extreme.value_or(i) != i)
           return Refusal{Refusal::Kind::Unknown,
-                         "operand " + std::to_string(i) + " is still to be reduced over '" +
-                             universe.axes[pending.axis].name + "' by a maximum or minimum",
-                         "that the operation keeps order, so that the greatest of its results is its result of the "
-                         "greatest (reduce before it)"};
-        else if (pending.reduction != Reduction::Sum && !extends(pending.reduction))
-          return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +
-                                 universe.axes[pending.axis].name + "', not by a sum");
+                         what + " by a maximum or minimum, and so is operand " + std::to_string(*extreme),
+                         "that both are greatest on one rank (reduce before it)"};
+        extreme = i;
+      }
       if (std::optional<Refusal> refusal = checkParts(i))
         return refusal;
-      bool isReducedHere = operand.multiplicity.isOne() && llvm::all_of(operand.pending, [&](const Pending &pending) {
-        return pending.reduction != Reduction::Sum && extends(pending.reduction);
-      });
-      if (!isLinearIn(i) && !isReducedHere) {
-        if (!operand.pending.empty())
-          return refuseReduction("operand " + std::to_string(i) + " is still to be reduced over '" +
-                                 universe.axes[operand.pending.front().axis].name + "'");
-        return refuseReduction("operand " + std::to_string(i) + " is " +
-                               operand.multiplicity.numerator.print(universe.symbols.getNames()) + "x too large");
-      }
+      if (!isLinearIn(i) && !operand.multiplicity.isOne())
+        return refuseReduction(name + " is " + operand.multiplicity.numerator.print(universe.symbols.getNames()) +
+                               "x too large");
     }
     if (rule.linearity != Linearity::Additive)
       return std::nullopt;
     for (size_t i = 1; i < operands.size(); ++i) {
       const Value &first = operands.front(), &other = operands[i];
-      if (!isSameReductions(first.pending, other.pending) || !isSameReductions(first.parts, other.parts))
+      if (!isSameReductions(sumsOf(first.pending), sumsOf(other.pending)) ||
+          !isSameReductions(sumsOf(first.parts), sumsOf(other.parts)))
         return refuseReduction(
             "adds a value that is still to be reduced to one that is not: the latter would count once per rank");
       if (!(first.multiplicity == other.multiplicity))
@@ -395,11 +423,11 @@ private:
     // Partial operands of a sum are partial together; those of a product each on its own.
     bool isShared = rule.linearity == Linearity::Additive;
     for (size_t i = 0; i < operands.size(); ++i, --user) {
-      if (isShared && i > 0)
-        break;
       for (const Pending &pending : operands[i].pending)
-        if (auto refusal = add(
-                {pending.axis, pending.weight, pending.count, user, "the sum pending in operand " + std::to_string(i)}))
+        if (isShared && i > 0 && pending.reduction == Reduction::Sum)
+          continue;
+        else if (auto refusal = add({pending.axis, pending.weight, pending.count, user,
+                                     "what is pending in operand " + std::to_string(i)}))
           return refusal;
     }
     for (const Digit &digit : floats)
@@ -413,12 +441,20 @@ private:
     Value common;
     common.floats.append(floats.begin(), floats.end());
     for (size_t i = 0; i < operands.size(); ++i) {
-      if (rule.linearity == Linearity::Additive && i > 0)
-        break;
-      common.pending.append(operands[i].pending.begin(), operands[i].pending.end());
-      llvm::copy_if(operands[i].parts, std::back_inserter(common.parts),
-                    [&](const Pending &part) { return !takes(i, part); });
-      common.multiplicity = common.multiplicity * operands[i].multiplicity;
+      bool isAdded = rule.linearity == Linearity::Additive && i > 0; // sums are those of the first operand
+      auto carry = [&](const Pending &part, llvm::SmallVectorImpl<Pending> &to) {
+        if (isAdded && part.reduction == Reduction::Sum)
+          return;
+        to.push_back(part);
+        to.back().reduction = *reductionBehind(i, part.reduction);
+      };
+      for (const Pending &pending : operands[i].pending)
+        carry(pending, common.pending);
+      for (const Pending &part : operands[i].parts)
+        if (!takes(i, part))
+          carry(part, common.parts);
+      if (!isAdded)
+        common.multiplicity = common.multiplicity * operands[i].multiplicity;
     }
     common.pending.append(newPending.begin(), newPending.end());
     for (const Value &operand : operands)

@@ -7,9 +7,11 @@
 //   - An axis serves one iterator, float or pending reduction: if rows and columns of a product are both sharded over
 //   tp,
 //     only the diagonal blocks are computed.
-//   - Multilinear: a partial operand gives a partial result; a reduced iterator's mesh digits become pending.
+//   - Multilinear: a partial operand gives a partial result.
 //   - Additive: operands are partial alike (a full value added to a partial one would count once per rank).
-//   - Non-linear: operands are full, and what is reduced or needed whole has no mesh digits.
+//   - Non-linear: operands are full.
+//   - Parts of a maximum or minimum pass through what keeps or turns their order, and through maxima of it.
+//   - A reduced iterator's mesh digits become pending; what is needed whole has none.
 //   - What is consumed (reduced, or needed whole) holds a bound space entirely or not at all.
 //
 // The first combination of the operands' readings (Readings.h) that satisfies the operation stands for it.
@@ -24,6 +26,7 @@ namespace muster::layout {
 
 enum class IteratorKind : uint8_t { Parallel, Sum, Maximum, Minimum, Product, Whole };
 enum class Linearity : uint8_t { Multilinear, Additive, NonLinear };
+enum class Order : uint8_t { Unknown, Independent, Kept, Reversed };
 
 /// `iterators` of a dim that is walked by none.
 inline constexpr int64_t noIterator = -1;
@@ -36,8 +39,8 @@ struct ComputeRule {
   Linearity linearity = Linearity::NonLinear;
   /// NonLinear: bit i where the operation is linear in operand i.
   uint32_t linearOperands = 0;
-  /// A maximum or minimum is taken of elements of an operand, not of a function of them that may turn their order.
-  bool keepsOrder = true;
+  /// By operand, how what is computed of its elements moves with them; unknown where there is no entry.
+  llvm::SmallVector<Order, 4> orders;
 };
 
 /// The results of an operation on `operands`, by result. A result dim of an iterator that no operand has is local, a

@@ -19,8 +19,7 @@ Result<std::unique_ptr<Answers>> Answers::make(size_t prompts, uint64_t mostToke
                    __builtin_add_overflow(all, heads + 1, &all);
   // Pages of answers that stay short are never touched, so they cost nothing.
   if (!isTooMuch)
-    made->memory =
-        mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    made->memory = mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (isTooMuch || made->memory == MAP_FAILED) {
     made->memory = nullptr;
     return Status::error(2437, "cannot map memory for answers to {} prompts of up to {} tokens: {}", prompts,

@@ -3,8 +3,8 @@
 // What was generated for each prompt, in memory that all processes of a run share.
 //
 // With data parallelism a process has the tokens of its own group. The process of a group's first rank publishes them
-// here as they come, so that rank 0 can print them, and each process knows all of them in the end. One process writes an
-// answer; any number read.
+// here as they come, so that rank 0 can print them, and each process knows all of them in the end. One process writes
+// an answer; any number read.
 
 #ifndef MUSTER_TOOLS_MUSTERRUN_ANSWERS_H
 #define MUSTER_TOOLS_MUSTERRUN_ANSWERS_H

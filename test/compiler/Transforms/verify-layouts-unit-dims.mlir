@@ -152,7 +152,7 @@ func.func @negative_sum_of_what_is_still_to_be_maximised(%x: tensor<3x5xf32> {mu
   %none = tensor.empty() : tensor<f32>
   %zero = arith.constant 0.0 : f32
   %empty = linalg.fill ins(%zero : f32) outs(%none : tensor<f32>) -> tensor<f32>
-  // expected-error @+1 {{E1105 operand 0 is still to be reduced over 'a', not by a sum}}
+  // expected-error @+1 {{E1105 operand 0 is still to be reduced over 'a' by a maximum or minimum}}
   %sum = linalg.reduce ins(%most : tensor<5xf32>) outs(%empty : tensor<f32>) dimensions = [0]
       (%a: f32, %sofar: f32) { %r = arith.addf %a, %sofar : f32  linalg.yield %r : f32 }
   %full = muster.all_reduce %sum max on "a" : tensor<f32>
