@@ -219,7 +219,8 @@ private:
     });
     if (part.reduction == Reduction::Sum)
       return refuseReduction(what);
-    if (!isExtremum || orderIn(operand) != Order::Unknown)
+    bool isMet = llvm::count_if(operands, [](const Value &value) { return !value.parts.empty(); }) > 1;
+    if (!isExtremum || (orderIn(operand) != Order::Unknown && !isMet))
       return refuseReduction(what + " by a maximum or minimum");
     return {Refusal::Kind::Unknown, what + " by a maximum or minimum",
             "that the operation keeps order, so that the greatest of its results is its result of the greatest (reduce "
@@ -236,7 +237,7 @@ private:
       for (size_t other = 0; other < operands.size(); ++other)
         for (const Pending &second : operands[other].parts)
           if (other != operand && !isOfSum && second.axis == part.axis)
-            return refuseReduction(what + " meet those in operand " + std::to_string(other));
+            return refuseUnreduced(operand, what + " meet those in operand " + std::to_string(other), part);
       if (takes(operand, part))
         continue;
       bool isCarried = reductionBehind(operand, part.reduction) && iterators.size() == 1 &&
