@@ -109,6 +109,32 @@ TEST(RoutedRows, EqualLoops) {
       }
 }
 
+// All three transfers on threads of their own, right and wrong numbers in turn.
+TEST(RoutedRows, OnTransferThreads) {
+  constexpr uint32_t ranks = 3;
+  PlanBuilder builder({{"ep", ranks}});
+  buildRouted(builder, rows, ranks * rows, 1);
+  for (auto &step : builder.plan.entries[0]->variants[0]->steps)
+    step->stream = 1;
+  ExecutorOptions options;
+  options.transferThreads = executor::TransferThreads::always;
+  options.delaySeed = 11;
+  auto executor = create(load(builder.write(scratchFolder(), "beside")), options);
+  ASSERT_NE(executor, nullptr);
+  ASSERT_TRUE(executor->stats().transferThreads);
+  std::vector<float> x = rowsOf(ranks);
+  for (uint32_t seed = 0; seed != 40; ++seed) {
+    Counts counts = randomCounts(ranks, 1, seed);
+    if (seed % 3 == 2)
+      counts.numbers[4] = -5;
+    ASSERT_TRUE(begin(*executor, counts, x, false).isOk());
+    Status status = executor->run();
+    ASSERT_EQ(status.number(), seed % 3 == 2 ? 2445 : 0) << status.text();
+    if (status.isOk())
+      EXPECT_EQ(check(*executor, counts, x, ranks * rows), 0) << seed;
+  }
+}
+
 TEST(RoutedRows, EqualLoopsInProcesses) {
   for (uint32_t ranks : {2u, 3u, 4u}) {
     std::string path = plan("routedshm", ranks, ranks * rows, 1);

@@ -5,6 +5,7 @@
 
 #include "runtime/schema/Container.h"
 #include "test/unit/runtime/builder/RaggedPlan.h"
+#include "test/unit/runtime/builder/RoutedPlan.h"
 #include "test/unit/runtime/plan/SoundPlan.h"
 
 #include <cstring>
@@ -399,6 +400,53 @@ TEST(Loader, ChecksWeights) {
   EXPECT_EQ(plan::defaultWeightsPath("a.b/c.plan"), "a.b/c.weights");
   EXPECT_EQ(plan::defaultWeightsPath("a/.plan"), "a/.plan.weights");
   EXPECT_EQ(plan::defaultWeightsPath("a.b/c.d.plan"), "a.b/c.d.weights");
+}
+
+// Rows in numbers that the device counts: what is checked while a step runs is held against what is checked here.
+TEST(Loader, RoutedRows) {
+  auto load = [](const Break &breakIt) {
+    PlanBuilder builder({{"ep", 3}, {"tp", 1}});
+    buildRouted(builder, 5, 9, 2);
+    breakIt(builder.plan);
+    writeFile(scratchFolder() + "/routed.plan", builder.container(builder.flatbuffer()));
+    return loadPlan(scratchFolder() + "/routed.plan", {}).status();
+  };
+  EXPECT_TRUE(load([](auto &) {}).isOk());
+  auto routedOf = [](schema::PlanT &plan) -> schema::RoutedRowsT & { return *transferOf(plan, 0).routed; };
+  const Case broken[] = {
+      {"a reduction", 2117, [](auto &plan) { transferOf(plan, 0).reduction = schema::Reduction::Sum; }},
+      {"an offset", 2117, [](auto &plan) { transferOf(plan, 0).source_offset = amount(1); }},
+      {"sources", 2117, [](auto &plan) { transferOf(plan, 0).sources = {0, 1, 2}; }},
+      {"no group", 2117, [](auto &plan) { transferOf(plan, 0).group.clear(); }},
+      {"a part of the mesh", 2117, [](auto &plan) { transferOf(plan, 0).group = {1}; }},
+      {"one dim", 2117, [](auto &plan) { transferOf(plan, 0).box.pop_back(); }},
+      {"rows apart", 2117, [](auto &plan) { transferOf(plan, 0).box[0]->source_stride = amount(4); }},
+      {"elements apart", 2117, [](auto &plan) { transferOf(plan, 0).box[1]->destination_stride = amount(2); }},
+      {"no constant", 2117,
+       [](auto &plan) { transferOf(plan, 0).box[0]->extent = amountAt(schema::Position::Own, 0, 1); }},
+      {"less than no room", 2117, [](auto &plan) { transferOf(plan, 0).box[0]->extent = amount(-1); }},
+      {"counts of floats", 2117, [&](auto &plan) { routedOf(plan).element = schema::ElementType::F32; }},
+      {"no parts", 2117, [&](auto &plan) { routedOf(plan).parts = 0; }},
+      {"rows without end", 2117, [&](auto &plan) { routedOf(plan).source_rows = ~uint64_t(0); }},
+      {"more parts than counts", 2116, [&](auto &plan) { routedOf(plan).parts = 6; }},
+      {"wider counts", 2116,
+       [&](auto &plan) {
+         routedOf(plan).element = schema::ElementType::I64;
+         routedOf(plan).parts = 3;
+       }},
+      {"more rows to send than there are", 2116, [&](auto &plan) { routedOf(plan).source_rows = 6; }},
+      {"more room than there is", 2116, [](auto &plan) { transferOf(plan, 0).box[0]->extent = amount(11); }},
+      {"counts outside", 2107, [&](auto &plan) { routedOf(plan).counts->mutate_offset(1 << 20); }},
+      {"counts that nobody wrote", 2113,
+       [&](auto &plan) { *routedOf(plan).counts = *transferOf(plan, 1).destination; }},
+      {"counts where the rows go", 2119,
+       [&](auto &plan) { *routedOf(plan).counts = *transferOf(plan, 0).destination; }},
+      {"counts that are not waited for", 2114, [](auto &plan) { stepOf(plan, 2).waits = {0}; }},
+  };
+  for (const Case &own : broken) {
+    Status status = load(own.breakIt);
+    EXPECT_EQ(status.number(), own.number) << own.name << ": " << status.text();
+  }
 }
 
 } // namespace
