@@ -12,6 +12,7 @@
 #include "models/llama/LlamaGraph.h"
 #include "test/unit/models/mutation/CountEdits.h"
 #include "test/unit/models/mutation/GraphRunner.h"
+#include "test/unit/models/mutation/OutlineRuns.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Verifier.h"
@@ -33,7 +34,7 @@ using Mesh = std::vector<std::pair<std::string, int64_t>>;
 class CountMutation : public testing::Test {
 protected:
   /// Builds the graph up to its collectives.
-  void build(const Mesh &axes) {
+  void build(const Mesh &axes, int64_t layers = 1) {
     options.mesh = axes;
     options.maxContext = 12;
     options.pageSlots = 4;
@@ -41,7 +42,7 @@ protected:
     options.maxSequences = 2;
     options.maxLogitRows = 4;
     llama::LlamaConfig config;
-    config.layers = 1;
+    config.layers = layers;
     config.hidden = 6;
     config.kvHeads = config.heads = 6;
     config.headDim = 4;
@@ -203,6 +204,72 @@ protected:
     EXPECT_GT(equal, 0);
   }
 
+  /// The same of graphs of which parts are functions, each called for all that is the same: what is right stays proved,
+  /// and an edit in front of that, or of one of the calls, is no less found.
+  void expectNoneSilentInCalls(const Mesh &axes, const std::vector<std::vector<int64_t>> &steps) {
+    build(axes, /*layers=*/2);
+    if (HasFatalFailure())
+      return;
+    std::vector<std::vector<Tensor>> wanted;
+    for (const std::vector<int64_t> &counts : steps)
+      wanted.push_back(*run(*module, counts));
+    const char *wish = std::getenv("MUSTER_COUNT_EDITS");
+    int64_t most = wish ? std::atoll(wish) : 200, refused = 0, invalid = 0, stopped = 0, equal = 0, shared = 0,
+            more = 0;
+    std::mt19937 random(20261123);
+    ScopedDiagnosticHandler quiet(&context, [](Diagnostic &) { return success(); });
+    for (int64_t trial = 0; trial < most; ++trial) {
+      OwningOpRef<ModuleOp> copy = module->clone();
+      auto entry = *copy->getOps<func::FuncOp>().begin();
+      std::string what;
+      unsigned kind = random() % 4; // of which one is no edit at all
+      bool isRefusedInline = false;
+      if (kind == 1 || kind == 2) {
+        what = editCounts(entry, random);
+        if (failed(verify(*copy))) {
+          ++invalid;
+          continue;
+        }
+        isRefusedInline = judge(*copy).isRefused();
+      }
+      Outlined parts = outlineRuns(entry, random);
+      shared += parts.calls - parts.functions;
+      if (kind == 3)
+        what = editCall(entry, random);
+      ASSERT_TRUE(succeeded(verify(*copy)));
+      bool isRefused = judge(*copy).isRefused();
+      if (what.empty()) {
+        EXPECT_FALSE(isRefused) << "refused, though right";
+        if (isRefused && std::getenv("MUSTER_SHOW_EDITS")) {
+          for (const LayoutFinding &finding : inferLayouts(*copy).findings)
+            if (finding.kind != LayoutFinding::Kind::Assumed)
+              std::printf("  %s: %s\n", finding.op->getName().getStringRef().str().c_str(), finding.message.c_str());
+          for (const StepFinding &finding : checkCounts(*copy).findings)
+            std::printf("  %s\n", finding.message.c_str());
+        }
+      }
+      refused += isRefused;
+      more += isRefused && !isRefusedInline && kind != 3;
+      if (isRefused)
+        continue;
+      bool isStopped = false, isEqual = true;
+      for (auto [counts, right] : llvm::zip_equal(steps, wanted)) {
+        auto got = run(*copy, counts);
+        isStopped |= !got;
+        isEqual &= !got || areEqual(*got, right);
+      }
+      (isStopped ? stopped : equal) += isEqual;
+      EXPECT_TRUE(isEqual) << what;
+    }
+    std::printf("%ld graphs of calls, %ld calls of functions that another had called: %ld refused by verifiers, %ld by "
+                "proofs, %ld of "
+                "these not without calls; of the others %ld equal, %ld stop\n",
+                long(most), long(shared), long(invalid), long(refused), long(more), long(equal), long(stopped));
+    EXPECT_GT(shared, 0);
+    EXPECT_GT(refused, 0);
+    EXPECT_GT(equal, 0);
+  }
+
   MLIRContext context;
   llama::LlamaGraphOptions options;
   OwningOpRef<ModuleOp> module;
@@ -212,6 +279,8 @@ TEST_F(CountMutation, DataParallel) { expectNoneSilent({{"dp", 2}}, {{3, 5}, {5,
 TEST_F(CountMutation, DataAndTensorParallel) {
   expectNoneSilent({{"dp", 3}, {"tp", 2}}, {{3, 5, 7}, {5, 2, 3}, {0, 7, 0}});
 }
+TEST_F(CountMutation, DataParallelInCalls) { expectNoneSilentInCalls({{"dp", 2}}, {{3, 5}, {0, 7}}); }
+TEST_F(CountMutation, SequenceParallelInCalls) { expectNoneSilentInCalls({{"sp", 3}}, {{3, 5, 2}, {0, 0, 4}}); }
 TEST_F(CountMutation, SequenceParallel) { expectNoneSilent({{"sp", 3}}, {{3, 5, 2}, {1, 2, 7}, {0, 0, 4}}); }
 TEST_F(CountMutation, SequenceAndTensorParallel) { expectNoneSilent({{"sp", 2}, {"tp", 3}}, {{3, 5}, {7, 2}, {0, 4}}); }
 
