@@ -212,15 +212,13 @@ private:
   }
   Order orderIn(size_t operand) const { return operand < rule.orders.size() ? rule.orders[operand] : Order::Unknown; }
 
-  /// What is still to be reduced where it may not be. That a function keeps order may only not be known.
-  Refusal refuseUnreduced(size_t operand, const std::string &what, const Pending &part) const {
-    bool isExtremum = llvm::all_of(rule.iterators, [](IteratorKind kind) {
-      return kind == IteratorKind::Parallel || kind == IteratorKind::Maximum || kind == IteratorKind::Minimum;
-    });
+  /// What is still to be reduced where it may not be. Beside other operands, parts of a maximum are not wrong yet: each
+  /// rank may take exp(x - its own greatest) if what differs is made good later (Milakov and Gimelshein 2018).
+  Refusal refuseUnreduced(const std::string &what, const Pending &part) const {
+    bool isReduction = llvm::any_of(rule.iterators, [](IteratorKind kind) { return kind != IteratorKind::Parallel; });
     if (part.reduction == Reduction::Sum)
       return refuseReduction(what);
-    bool isMet = llvm::count_if(operands, [](const Value &value) { return !value.parts.empty(); }) > 1;
-    if (!isExtremum || (orderIn(operand) != Order::Unknown && !isMet))
+    if (operands.size() == 1 && isReduction && orderIn(0) != Order::Unknown)
       return refuseReduction(what + " by a maximum or minimum");
     return {Refusal::Kind::Unknown, what + " by a maximum or minimum",
             "that the operation keeps order, so that the greatest of its results is its result of the greatest (reduce "
@@ -237,13 +235,13 @@ private:
       for (size_t other = 0; other < operands.size(); ++other)
         for (const Pending &second : operands[other].parts)
           if (other != operand && !isOfSum && second.axis == part.axis)
-            return refuseUnreduced(operand, what + " meet those in operand " + std::to_string(other), part);
+            return refuseUnreduced(what + " meet those in operand " + std::to_string(other), part);
       if (takes(operand, part))
         continue;
       bool isCarried = reductionBehind(operand, part.reduction) && iterators.size() == 1 &&
                        rule.iterators[iterators.front()] == IteratorKind::Parallel;
       if (!isCarried)
-        return refuseUnreduced(operand, what + " are still to be reduced", part);
+        return refuseUnreduced(what + " are still to be reduced", part);
     }
     return std::nullopt;
   }
@@ -263,7 +261,7 @@ private:
       for (const Pending &pending : operand.pending) {
         std::string what = name + " is still to be reduced over '" + universe.axes[pending.axis].name + "'";
         if (!reductionBehind(i, pending.reduction))
-          return refuseUnreduced(i, what, pending);
+          return refuseUnreduced(what, pending);
         if (pending.reduction == Reduction::Sum)
           continue;
         // The greatest sum is not the sum of the greatest.

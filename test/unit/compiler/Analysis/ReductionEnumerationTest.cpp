@@ -304,7 +304,7 @@ TEST_F(ReductionEnumeration, TwoReductions) {
                 steps.push_back({Step::AllReduce, "", all});
               judge(steps);
             }
-  expectCounts(3744, 556, 26, 106);
+  expectCounts(3744, 556, 22, 110);
 }
 
 /// Functions of what is still to be reduced, and what is reduced twice.
@@ -363,7 +363,7 @@ TEST_F(ReductionEnumeration, OfTwo) {
               judge(steps);
             }
     }
-  expectCounts(5814, 418, 158, 42);
+  expectCounts(5814, 418, 136, 64);
 }
 
 } // namespace
