@@ -193,7 +193,9 @@ void FunctionInference::inferExchangedRows(Operation *op, mlir::Value input, mli
                               "counts that nn.histogram makes, or muster.exchange of them"));
   bool isThere = first.digits[0].space == route->bins;
   // The digits of the group, and no others, tell the ranks apart.
-  bool isOverGroup = first.digits[0].count == size;
+  // Part p is what goes to, or comes from, position p: not the p-th part of each of them (transposed counts).
+  bool isOverGroup =
+      first.digits[0].count == size && universe.spaces[first.digits[0].space].size == size * first.digits[0].stride;
   SmallVector<layout::AxisId, 2> over;
   sent.forEachMeshDigit([&](const Digit &digit) {
     over.push_back(digit.axis);

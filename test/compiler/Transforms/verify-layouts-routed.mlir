@@ -241,3 +241,20 @@ func.func @experts(%x: tensor<8x6xf32> {muster.layout = #muster.layout<[t/ep, i]
   %z = muster.all_to_all_v %d on "ep" send(%r : tensor<4xi32, #counts>) receive(%s : tensor<4xi32, #counts>) : tensor<32x5xf32> -> tensor<8x5xf32>
   return %z : tensor<8x5xf32>
 }
+
+// -----
+
+// As many experts on a rank as there are ranks: counts of experts for counts of ranks.
+#counts = #muster.routed<rows, @route, 8>
+muster.mesh @node <["ep" = 2]>
+func.func @transposed(%x: tensor<8x6xf32> {muster.layout = #muster.layout<[t/ep, i]>},
+    %to: tensor<8xi32> {muster.layout = #muster.layout<[t/ep]>}) -> (tensor<8x6xf32> {muster.layout = #muster.layout<[t/ep, i]>}) {
+  %s = nn.histogram %to : tensor<8xi32> -> tensor<2x2xi32, #counts>
+  %memory = tensor.empty() : tensor<2x2xi32, #counts>
+  %st = linalg.transpose ins(%s : tensor<2x2xi32, #counts>) outs(%memory : tensor<2x2xi32, #counts>) permutation = [1, 0]
+  %rt = muster.exchange %st on "ep" : tensor<2x2xi32, #counts>
+  // expected-error @+1 {{E1108 cannot be proved: sends rows over another group than has counted them}}
+  %y = muster.all_to_all_v %x on "ep" send(%st : tensor<2x2xi32, #counts>) receive(%rt : tensor<2x2xi32, #counts>) : tensor<8x6xf32> -> tensor<16x6xf32>
+  %z = muster.all_to_all_v %y on "ep" send(%rt : tensor<2x2xi32, #counts>) receive(%st : tensor<2x2xi32, #counts>) : tensor<16x6xf32> -> tensor<8x6xf32>
+  return %z : tensor<8x6xf32>
+}
