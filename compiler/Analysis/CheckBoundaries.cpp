@@ -40,12 +40,10 @@ static bool hasSpacesOf(const layout::Universe &universe, const layout::Value &v
 /// else zero, then pairs of them.
 static std::optional<LayoutCounterexample> findDifference(const layout::Universe &universe, const layout::Value &got,
                                                           const layout::Value &wanted) {
-  static constexpr int64_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53};
   if (!hasSpacesOf(universe, got, wanted))
     return std::nullopt;
   layout::Place place;
-  for (size_t i = 0; i < universe.symbols.size(); ++i)
-    place.symbols.push_back(primes[i]);
+  llvm::append_range(place.symbols, layout::distinctPrimes(universe.symbols.size()));
   place.coordinates.assign(universe.axes.size(), 0);
   place.index.assign(got.dims.size(), 0);
   auto evaluate = [&](const Size &size) { return size.evaluate(place.symbols).value_or(1); };

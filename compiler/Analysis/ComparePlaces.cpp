@@ -196,14 +196,11 @@ std::optional<LayoutFinding> FunctionInference::comparePlaces(Operation *op, mli
     return finding;
   };
   // Of symbolic sizes a few small instances come first, because they make the plainest counterexamples.
-  // Pairwise distinct primes, the small ones to each symbol in turn; one instance where there are none.
-  static constexpr int64_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53};
+  // The small ones to each symbol in turn; one instance where there are none.
   size_t count = scope.universe.symbols.size();
   bool isWhole = true;
   for (size_t turn = 0; turn < std::clamp<size_t>(count, 1, 4); ++turn) {
-    SmallVector<int64_t, 8> symbols(count);
-    for (size_t i = 0; i < count; ++i)
-      symbols[i] = primes[(i + turn) % count];
+    SmallVector<int64_t, 8> symbols = layout::distinctPrimes(count, turn);
     if (std::optional<LayoutFinding> finding =
             compareInstance(op, value, declared, symbols, fewPlaces, count != 0, isWhole))
       return finding->isOpenName && !scope.hasRows() ? compareOnOneRank(op, value, declared, std::move(*finding))

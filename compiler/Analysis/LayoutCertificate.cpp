@@ -64,9 +64,8 @@ llvm::json::Value LayoutCertificate::toJson(const layout::Universe &universe, co
   Array factors;
   if (size.getCoefficient() != 1)
     factors.push_back(size.getCoefficient());
-  for (size_t index = 0; index < universe.symbols.getNames().size(); ++index)
-    for (unsigned i = 0; i < size.getExponent(static_cast<unsigned>(index)); ++i)
-      factors.push_back(-static_cast<int64_t>(index) - 1);
+  for (unsigned symbol : size.getSymbols())
+    factors.push_back(-static_cast<int64_t>(symbol) - 1);
   return factors;
 }
 

@@ -80,9 +80,9 @@ public:
   Expression constant(int64_t value) const { return Expression(getAffineConstantExpr(value, context)); }
   Expression number(const Size &size) const {
     Expression result = constant(size.getCoefficient());
-    for (unsigned i = 0; i < symbols.size(); ++i)
-      for (unsigned power = 0; !size.isConcrete() && power < size.getExponent(i); ++power)
-        result = result * symbols[i];
+    if (!size.isConcrete())
+      for (unsigned symbol : size.getSymbols())
+        result = result * symbols[symbol];
     return result;
   }
   Expression positionIn(ArrayRef<layout::AxisId> group) const {

@@ -5,29 +5,72 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <algorithm>
+
 namespace muster::layout {
 
 static constexpr int64_t invalid = -1;
 
+/// Reads and writes the factors of a size one by one.
+class Size::Factors {
+public:
+  static unsigned get(const Size &size, unsigned position) {
+    return size.factors >> (factorBits * position) & maxSymbols;
+  }
+  /// Behind those that were pushed before; false where there is no place.
+  bool push(unsigned factor) {
+    if (count == maxFactors)
+      return false;
+    factors |= uint64_t(factor) << (factorBits * count++);
+    return true;
+  }
+  Size times(int64_t coefficient) const {
+    Size size(coefficient);
+    size.factors = factors;
+    return size;
+  }
+
+private:
+  uint64_t factors = 0;
+  unsigned count = 0;
+};
+
 Size Size::symbol(unsigned index) {
   assert(index < maxSymbols && "too many symbols");
-  Size size(1);
-  size.exponents = uint64_t(1) << (exponentBits * index);
-  return size;
+  Factors factors;
+  factors.push(index + 1);
+  return factors.times(1);
 }
 
-/// The lowest bit of each exponent but the first one's: what an addition carries or a subtraction borrows shows there.
-static constexpr uint64_t carries = 0x1111111111111110;
+llvm::SmallVector<unsigned, maxFactors> Size::getSymbols() const {
+  llvm::SmallVector<unsigned, maxFactors> symbols;
+  for (unsigned position = maxFactors; position-- > 0;)
+    if (unsigned factor = Factors::get(*this, position))
+      symbols.push_back(factor - 1);
+  return symbols;
+}
 
 Size operator*(const Size &a, const Size &b) {
-  Size result;
-  if (!a.isValid() || !b.isValid() || llvm::MulOverflow(a.coefficient, b.coefficient, result.coefficient))
+  int64_t coefficient;
+  if (!a.isValid() || !b.isValid() || llvm::MulOverflow(a.coefficient, b.coefficient, coefficient))
     return Size(invalid);
-  if (result.coefficient == 0)
+  if (coefficient == 0)
+    return Size(0);
+  if (a.isConcrete() || b.isConcrete()) {
+    Size result = a.isConcrete() ? b : a;
+    result.coefficient = coefficient;
     return result;
-  result.exponents = a.exponents + b.exponents;
-  bool leavesRange = result.exponents < a.exponents || ((a.exponents ^ b.exponents ^ result.exponents) & carries);
-  return leavesRange ? Size(invalid) : result;
+  }
+  Size::Factors factors;
+  for (unsigned i = 0, k = 0;;) {
+    unsigned left = i < maxFactors ? Size::Factors::get(a, i) : 0,
+             right = k < maxFactors ? Size::Factors::get(b, k) : 0;
+    if (left == 0 && right == 0)
+      return factors.times(coefficient);
+    ++(left >= right ? i : k);
+    if (!factors.push(std::max(left, right)))
+      return Size(invalid);
+  }
 }
 
 std::optional<Size> divide(const Size &a, const Size &b) {
@@ -37,11 +80,24 @@ std::optional<Size> divide(const Size &a, const Size &b) {
     return Size(0);
   if (a.coefficient % b.coefficient != 0)
     return std::nullopt;
-  Size result(a.coefficient / b.coefficient);
-  result.exponents = a.exponents - b.exponents;
-  if (a.exponents < b.exponents || ((a.exponents ^ b.exponents ^ result.exponents) & carries))
-    return std::nullopt;
-  return result;
+  Size result = a;
+  result.coefficient = a.coefficient / b.coefficient;
+  if (b.isConcrete())
+    return result;
+  // Each factor of the divisor is one of the dividend; both descend.
+  Size::Factors factors;
+  unsigned next = 0;
+  for (unsigned i = 0; i < maxFactors; ++i) {
+    unsigned factor = Size::Factors::get(a, i), divisor = next < maxFactors ? Size::Factors::get(b, next) : 0;
+    if (factor == divisor)
+      next += factor != 0;
+    else if (factor < divisor)
+      return std::nullopt;
+    else
+      factors.push(factor);
+  }
+  return next < maxFactors && Size::Factors::get(b, next) != 0 ? std::nullopt
+                                                               : std::optional(factors.times(result.coefficient));
 }
 
 std::optional<int64_t> Size::evaluate(llvm::ArrayRef<int64_t> symbols) const {
@@ -49,10 +105,9 @@ std::optional<int64_t> Size::evaluate(llvm::ArrayRef<int64_t> symbols) const {
     return std::nullopt;
   int64_t value = coefficient;
   if (!isConcrete())
-    for (unsigned i = 0; i < maxSymbols; ++i)
-      for (unsigned e = 0; e < getExponent(i); ++e)
-        if (i >= symbols.size() || llvm::MulOverflow(value, symbols[i], value))
-          return std::nullopt;
+    for (unsigned symbol : getSymbols())
+      if (symbol >= symbols.size() || llvm::MulOverflow(value, symbols[symbol], value))
+        return std::nullopt;
   return value;
 }
 
@@ -62,19 +117,20 @@ std::string Size::print(llvm::ArrayRef<std::string> names) const {
   if (isConcrete())
     return std::to_string(coefficient);
   std::string text = coefficient == 1 ? "" : std::to_string(coefficient);
-  for (unsigned i = 0; i < maxSymbols; ++i) {
-    if (getExponent(i) == 0)
-      continue;
+  const llvm::SmallVector<unsigned, maxFactors> symbols = getSymbols();
+  for (const auto *next = symbols.begin(); next != symbols.end();) {
+    const auto *end = std::find_if(next, symbols.end(), [&](unsigned symbol) { return symbol != *next; });
     if (!text.empty())
       text += "*";
-    text += i < names.size() ? names[i] : "?" + std::to_string(i);
-    if (getExponent(i) > 1)
-      text += "^" + std::to_string(getExponent(i));
+    text += *next < names.size() ? names[*next] : "?" + std::to_string(*next);
+    if (end - next > 1)
+      text += "^" + std::to_string(end - next);
+    next = end;
   }
   return text;
 }
 
-size_t Size::hash() const { return size_t(llvm::hash_combine(coefficient, exponents)); }
+size_t Size::hash() const { return size_t(llvm::hash_combine(coefficient, factors)); }
 
 Size product(llvm::ArrayRef<Size> sizes) {
   Size result = 1;
@@ -97,6 +153,16 @@ std::optional<Size> Symbols::find(llvm::StringRef name) const {
   if (found == names.end())
     return std::nullopt;
   return Size::symbol(static_cast<unsigned>(found - names.begin()));
+}
+
+llvm::SmallVector<int64_t, 8> distinctPrimes(size_t count, size_t turn) {
+  llvm::SmallVector<int64_t, 8> primes, choice;
+  for (int64_t next = 2; primes.size() < count; ++next)
+    if (llvm::none_of(primes, [&](int64_t prime) { return next % prime == 0; }))
+      primes.push_back(next);
+  for (size_t i = 0; i < count; ++i)
+    choice.push_back(primes[(i + turn) % count]);
+  return choice;
 }
 
 } // namespace muster::layout

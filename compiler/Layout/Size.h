@@ -18,6 +18,7 @@
 #define MUSTER_COMPILER_LAYOUT_SIZE_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <cstdint>
@@ -26,12 +27,15 @@
 
 namespace muster::layout {
 
-/// Symbols that one problem may have. A 17th is refused where it is made (Symbols::add).
-inline constexpr unsigned maxSymbols = 16;
+/// Symbols that one problem may have. Each batch of a step brings some ten (tokens, sequences, starts and asked rows of
+/// each rank and of all together, padded ones), and each layer that routes rows brings more.
+inline constexpr unsigned maxSymbols = 127;
+/// Symbols that one product may have, repetitions counted: some two for each dim of a tensor that is looked at as one.
+inline constexpr unsigned maxFactors = 9;
 
 /// A non-negative whole number times a product of symbols, each of which stands for a whole number of at least 1.
-/// Products that leave 63 bits, and powers above the 15th, are the invalid size, which equals nothing and divides
-/// nothing.
+/// Products that leave 63 bits, and those of more than maxFactors symbols, are the invalid size, which equals nothing
+/// and divides nothing.
 class Size {
 public:
   constexpr Size() = default;
@@ -39,7 +43,7 @@ public:
   static Size symbol(unsigned index);
 
   bool isValid() const { return coefficient >= 0; }
-  bool isConcrete() const { return exponents == 0; }
+  bool isConcrete() const { return factors == 0; }
   /// Whether it is `value` for every choice of the symbols.
   bool is(int64_t value) const { return isConcrete() && coefficient == value; }
   bool isOne() const { return is(1); }
@@ -47,10 +51,17 @@ public:
   /// Of a concrete size.
   int64_t getValue() const { return coefficient; }
   int64_t getCoefficient() const { return coefficient; }
-  unsigned getExponent(unsigned index) const { return exponents >> (exponentBits * index) & maxExponent; }
+  /// The product of the symbols alone.
+  Size withoutCoefficient() const {
+    Size size = *this;
+    size.coefficient = 1;
+    return size;
+  }
+  /// The symbols of the product, ascending, each as often as it stands there.
+  llvm::SmallVector<unsigned, maxFactors> getSymbols() const;
 
   friend bool operator==(const Size &a, const Size &b) {
-    return a.coefficient == b.coefficient && a.isValid() && a.exponents == b.exponents;
+    return a.coefficient == b.coefficient && a.isValid() && a.factors == b.factors;
   }
   friend Size operator*(const Size &a, const Size &b);
   Size &operator*=(const Size &other) { return *this = *this * other; }
@@ -66,12 +77,14 @@ public:
   size_t hash() const;
 
 private:
-  static constexpr unsigned exponentBits = 4, maxExponent = 15;
-  static_assert(exponentBits * maxSymbols == 64);
+  class Factors;
+  static constexpr unsigned factorBits = 7;
+  static_assert(maxSymbols == (1u << factorBits) - 1 && factorBits * maxFactors <= 64);
 
   int64_t coefficient = 1;
-  /// Four bits for each symbol, the first one's lowest: values hold many sizes, most of them plain numbers.
-  uint64_t exponents = 0;
+  /// One more than the index of each factor, descending, then zeros; the first lowest. Of plain numbers, which most
+  /// sizes are, all zero. One word: values hold many sizes, and proofs copy many values.
+  uint64_t factors = 0;
 };
 
 std::optional<Size> divide(const Size &a, const Size &b);
@@ -92,6 +105,10 @@ public:
 private:
   std::vector<std::string> names;
 };
+
+/// A choice of `count` symbols to try something with: pairwise distinct primes, the least for symbol
+/// `(count - turn) % count`.
+llvm::SmallVector<int64_t, 8> distinctPrimes(size_t count, size_t turn = 0);
 
 } // namespace muster::layout
 

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 #include <random>
+#include <set>
 
 using namespace muster;
 using namespace muster::layout;
@@ -41,24 +42,76 @@ TEST(Size, WhatLeaves63BitsEqualsNothing) {
   EXPECT_FALSE((Size::symbol(0) * Size::symbol(0)).evaluate({int64_t(1) << 40}));
 }
 
-/// A power of one symbol never becomes a power of its neighbour.
-TEST(Size, PowersStayApart) {
-  for (unsigned i = 0; i < maxSymbols; ++i) {
+/// Factors of a product are counted, not their powers: neither order nor neighbours matter.
+TEST(Size, ProductsHoldSoManyFactors) {
+  for (unsigned i : {0u, 1u, 15u, 16u, 63u, maxSymbols - 1}) {
     Size symbol = Size::symbol(i), power = 1;
-    for (unsigned e = 0; e < 15; ++e)
+    for (unsigned e = 0; e < maxFactors; ++e)
       power *= symbol;
     EXPECT_TRUE(power.isValid());
-    EXPECT_EQ(power.getExponent(i), 15u);
+    EXPECT_EQ(power.getSymbols(), (llvm::SmallVector<unsigned, maxFactors>(maxFactors, i)));
     EXPECT_FALSE((power * symbol).isValid()) << i;
-    for (unsigned k = 0; k < maxSymbols; ++k) {
+    Size less = *divide(power, symbol);
+    for (unsigned k : {0u, 1u, 2u, 15u, 17u, 100u, maxSymbols - 1}) {
       if (k == i)
         continue;
       Size other = Size::symbol(k);
-      EXPECT_EQ(divide(power * other, power), std::optional(other));
+      EXPECT_FALSE((power * other).isValid());
+      EXPECT_EQ(less * other, other * less);
+      EXPECT_EQ(divide(less * other, less), std::optional(other));
+      EXPECT_EQ(divide(less * other, other), std::optional(less));
       EXPECT_FALSE(divide(other, symbol)) << k << " by " << i;
-      EXPECT_FALSE(divide(power * other, other * other));
+      EXPECT_FALSE(divide(less * other, power));
+      EXPECT_FALSE(divide(less * other, other * other));
     }
   }
+}
+
+/// Products and quotients of random lists of symbols are those of multisets.
+TEST(Size, FactorsAreMultisets) {
+  std::mt19937_64 random(11);
+  std::vector<unsigned> names = {0, 1, 2, 16, 63, 64, 100, maxSymbols - 1};
+  auto sizeOf = [](const std::multiset<unsigned> &symbols) {
+    Size size = 1;
+    for (unsigned symbol : symbols)
+      size *= Size::symbol(symbol);
+    return size;
+  };
+  auto draw = [&](size_t count) {
+    std::multiset<unsigned> symbols;
+    while (symbols.size() < count)
+      symbols.insert(names[random() % (count + 1 < names.size() ? count + 1 : names.size())]);
+    return symbols;
+  };
+  unsigned whole = 0;
+  for (unsigned round = 0; round < 20000; ++round) {
+    std::multiset<unsigned> a = draw(random() % 5), b = draw(random() % 5), all = a;
+    all.insert(b.begin(), b.end());
+    Size product = sizeOf(a) * sizeOf(b);
+    ASSERT_EQ(product, sizeOf(all));
+    ASSERT_EQ(divide(product, sizeOf(b)), std::optional(sizeOf(a)));
+    ASSERT_TRUE(llvm::equal(product.getSymbols(), all));
+    bool isWhole = std::includes(a.begin(), a.end(), b.begin(), b.end());
+    ASSERT_EQ(divide(sizeOf(a), sizeOf(b)).has_value(), isWhole);
+    ASSERT_EQ(sizeOf(a) == sizeOf(b), a == b);
+    whole += isWhole && !b.empty();
+  }
+  EXPECT_GT(whole, 500u);
+}
+
+TEST(Size, ChoicesAreDistinctPrimes) {
+  EXPECT_TRUE(distinctPrimes(0).empty());
+  EXPECT_EQ(distinctPrimes(4), (llvm::SmallVector<int64_t, 8>{2, 3, 5, 7}));
+  EXPECT_EQ(distinctPrimes(4, 1), (llvm::SmallVector<int64_t, 8>{3, 5, 7, 2}));
+  EXPECT_EQ(distinctPrimes(100).back(), 541);
+}
+
+TEST(Symbols, AreRefusedBeyondTheLast) {
+  Symbols symbols;
+  for (unsigned i = 0; i < maxSymbols; ++i)
+    ASSERT_TRUE(symbols.add("s" + std::to_string(i)));
+  EXPECT_FALSE(symbols.add("one more"));
+  EXPECT_EQ(symbols.add("s7"), std::optional(Size::symbol(7)));
 }
 
 /// A dim of one space of `size` positions in digits of random order, some on the mesh, each axis used once at most.
