@@ -142,6 +142,8 @@ void CountChecker::checkEqualParts(Frame frame, Operation &op, Value tensor, int
   const CountTerm *rest = terms->binary(
       Kind::Subtract, size,
       terms->binary(Kind::Multiply, terms->binary(Kind::Divide, size, terms->constant(parts)), terms->constant(parts)));
+  if (rest->isConstant(0))
+    return;
   auto difference = bounds->findUnequal(rest, terms->constant(0));
   if (!difference) {
     add(1220, op, "cannot prove that " + size->print() + " is a multiple of " + Twine(parts));

@@ -231,6 +231,17 @@ const CountTerm *CountTerms::elementOf(Kind kind, const CountTerm *vector) {
   return intern(std::move(term));
 }
 
+/// The number of positions, where all have the same count: padded to the greatest, and rounded up behind that.
+static std::optional<int64_t> levelPositions(const CountTerms &terms, const CountTerm *vector) {
+  while (vector->kind == Kind::Pad && vector->mode != PaddingMode::Max)
+    vector = vector->operands.front();
+  if (vector->kind != Kind::Pad)
+    return std::nullopt;
+  while (vector->kind != Kind::Exchanged && !vector->operands.empty())
+    vector = vector->operands.front();
+  return vector->kind == Kind::Exchanged ? terms.positionsOf(vector->axes) : std::nullopt;
+}
+
 const CountTerm *CountTerms::binary(Kind kind, const CountTerm *left, const CountTerm *right) {
   for (const CountTerm *operand : {left, right})
     if (operand->kind == Kind::Undefined)
@@ -269,6 +280,11 @@ const CountTerm *CountTerms::binary(Kind kind, const CountTerm *left, const Coun
     return left->operands[0];
   if ((kind == Kind::Lesser || kind == Kind::Greater) && left == right)
     return left;
+  // Of positions with the same count all together have as many times that of one.
+  if (right->kind == Kind::Constant && (kind == Kind::Multiply || kind == Kind::Divide) &&
+      left->kind == (kind == Kind::Multiply ? Kind::Own : Kind::Total) &&
+      levelPositions(*this, left->operands.front()) == right->number)
+    return elementOf(kind == Kind::Multiply ? Kind::Total : Kind::Own, left->operands.front());
   if (left->kind == Kind::Constant && right->kind == Kind::Constant) {
     int64_t result = 0;
     if (kind == Kind::Add && !llvm::AddOverflow(left->number, right->number, result))

@@ -242,6 +242,10 @@ private:
   mlir::Value beforePadding(mlir::Value counts) const;
   /// Whether counts are padded so that some step has more than without.
   bool mayPad(mlir::Value counts) const;
+  /// What divides each of the counts, because it is padded to.
+  int64_t multipleOf(mlir::Value counts) const;
+  /// Whether all positions have the same count: padded to the greatest, and rounded up alike behind that.
+  bool isLevel(mlir::Value counts) const;
   /// The own counts behind an exchange, or the operation that made them.
   LocalCountOp localOf(mlir::Value counts) const;
 

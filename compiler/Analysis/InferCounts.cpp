@@ -123,6 +123,27 @@ bool FunctionInference::mayPad(mlir::Value counts) const {
   return false;
 }
 
+int64_t FunctionInference::multipleOf(mlir::Value counts) const {
+  counts = originOf(counts);
+  auto outer = [&](int64_t multiple) {
+    int64_t inner = multipleOf(counts.getDefiningOp()->getOperand(0));
+    return inner % multiple == 0 ? inner : multiple; // rounded up to a divisor it stays
+  };
+  if (auto align = counts.getDefiningOp<AlignOp>())
+    return outer(static_cast<int64_t>(align.getMultiple()));
+  if (auto pad = counts.getDefiningOp<PadCountsOp>())
+    return outer(static_cast<int64_t>(pad.getMultiple()));
+  return 1;
+}
+
+bool FunctionInference::isLevel(mlir::Value counts) const {
+  counts = originOf(counts);
+  if (auto align = counts.getDefiningOp<AlignOp>())
+    return isLevel(align.getCounts());
+  auto pad = counts.getDefiningOp<PadCountsOp>();
+  return pad && (pad.getMode() == PaddingMode::Max || isLevel(pad.getCounts()));
+}
+
 LocalCountOp FunctionInference::localOf(mlir::Value counts) const {
   counts = originOf(counts);
   if (auto exchange = counts.getDefiningOp<ExchangeCountsOp>())

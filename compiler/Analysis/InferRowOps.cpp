@@ -132,13 +132,15 @@ std::optional<SpaceId> FunctionInference::paddedSpace(SpaceId space, PadRowsOp o
   rows.unit = stringifyCountUnit(CountUnit::Padded).str();
   rows.padding = number;
   rows.isLonger = mayPad(op.getTo());
+  rows.isLevel = isLevel(op.getTo());
   Operation *top = op->getParentOfType<ModuleOp>();
   rows.isFilled =
       (top ? top : entry.getOperation())
           ->walk([](PadRowsOp other) { return other.getFill() ? WalkResult::interrupt() : WalkResult::advance(); })
           .wasInterrupted();
   std::string tag = "padded@" + rows.batch + (number > 1 ? "#" + std::to_string(number) : "");
-  std::optional<SpaceId> result = scope.addRows(universe.spaces[space].name + ".padded", tag, std::move(rows));
+  std::optional<SpaceId> result =
+      scope.addRows(universe.spaces[space].name + ".padded", tag, std::move(rows), multipleOf(op.getTo()));
   if (!result) {
     padded.erase({space, number});
     return std::nullopt;

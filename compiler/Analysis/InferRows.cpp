@@ -8,7 +8,9 @@
 //   | slice, reduce_scatter, all_to_all ragged  | all rows, and their counts over the group                       |
 //   |   split                                   |                                                                 |
 //   | redistribute of a ragged dim              | as the above; counts may be missing (verify-counts asks)        |
-//   | other movement                            | leaves each rank the segments that it has, cuts no dim of rows  |
+//   | other movement                            | leaves each rank the segments that it has, cuts no dim of rows; |
+//   |                                           | of padded rows equal parts, by ranks that have the same segment |
+//   |                                           | and of a multiple of them, and any of segments of one length    |
 //   | attention, cache_append, gather_rows of a | own rows of one batch in all operands, and states that are      |
 //   |   table of rows                           | divided alike: their numbers count from the rank's own rows     |
 //   | attention, cache_append                   | or all rows, with starts and pages that are not divided         |
@@ -18,6 +20,7 @@
 // What changes a form without counts is wrong (E1201), by counts of another batch, unit or group too (E1202 to E1204).
 // By counts on which the group may not agree, and of rows that are not known to be in a form, nothing is known.
 #include "compiler/Analysis/FunctionInference.h"
+#include "compiler/Analysis/UnlessCounts.h"
 
 #include "dialects/Muster/IR/CountText.h"
 #include "dialects/Plan/IR/PlanDialect.h"
@@ -112,7 +115,7 @@ std::optional<Refusal> FunctionInference::refuseSource(mlir::Value counts, Space
   // The parts of arguments are as long as the step's record of their unit and batch says (resolve-sizes).
   if (auto record = counts.getDefiningOp<plan::RecordOp>()) {
     for (auto other : entry.getBody().front().getOps<plan::RecordOp>())
-      if (other != record && other.getType() == record.getType())
+      if (other != record && other.getType() == record.getType() && !areOnlyUnless(other))
         return open("the record of a step counts " + rowsText(rows) + " twice");
     return std::nullopt;
   }
@@ -278,6 +281,9 @@ std::optional<Refusal> FunctionInference::refuseRows(Operation *op, const layout
     cut = all.getSplit();
   else if (isa<SliceOp, ReduceScatterOp>(op))
     cut = static_cast<size_t>(op->getAttrOfType<IntegerAttr>("dim").getInt());
+  const Rows *padded = cut ? layout::paddedRowsOf(universe, value.dims[*cut]) : nullptr;
+  if (padded && (padded->isLevel || (!isa<ExchangeOp>(op) && layout::mayCutRows(universe, value.dims[*cut], group))))
+    return std::nullopt;
   if (cut && !isSpread && leadsWithRows(universe, value.dims[*cut]) && isPadded(universe, value.dims[*cut]))
     return unknownRows(name + " cuts padded rows into equal parts: " + print(universe, value.dims[*cut]),
                        "that they are padded to a multiple of the ranks");
@@ -293,7 +299,8 @@ std::optional<Refusal> FunctionInference::refuseRows(RedistributeOp op, const la
   LayoutTermAttr from = op.getFrom().getDims()[index].getTerms().front(),
                  to = op.getTo().getDims()[index].getTerms().front();
   if (!from.isRagged() && !to.isRagged()) {
-    if (!layout::hasRows(universe, dim))
+    const Rows *padded = layout::paddedRowsOf(universe, dim);
+    if (!layout::hasRows(universe, dim) || (padded && padded->isLevel))
       return std::nullopt;
     if (!layout::ownRowsOf(universe, dim) && !layout::allRowsOf(universe, dim))
       return unknownRows("redistributes a dim of rows and of others: " + print(universe, dim), "collectives instead");

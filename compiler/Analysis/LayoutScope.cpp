@@ -334,11 +334,12 @@ SmallVector<layout::SpaceId, 2> LayoutScope::rowsOf(StringRef unit, StringRef ba
   return spaces;
 }
 
-std::optional<layout::SpaceId> LayoutScope::addRows(StringRef name, const std::string &tag, layout::Rows own) {
-  std::optional<Size> part = universe.symbols.add(tag);
+std::optional<layout::SpaceId> LayoutScope::addRows(StringRef name, const std::string &tag, layout::Rows own,
+                                                    int64_t multiple) {
+  std::optional<Size> part = universe.symbols.add(multiple == 1 ? tag : tag + "/" + std::to_string(multiple));
   if (!part)
     return std::nullopt;
-  own.part = *part;
+  own.part = Size(multiple) * *part;
   layout::Space space{name.str(), universe.sizeOf(own.axes) * own.part, tag};
   space.rows = std::move(own);
   return universe.addSpace(std::move(space));

@@ -57,14 +57,17 @@ public:
   /// Whether the size is one of such rows, of which nothing may be computed.
   bool isOfRows(const layout::Size &size) const {
     return llvm::any_of(universe.spaces, [&](const layout::Space &own) {
-      return own.rows && !own.rows->part.isConcrete() && layout::divide(size, own.rows->part).has_value();
+      // Parts of padded rows, too, are as unequal as these.
+      return own.rows && !own.rows->part.isConcrete() &&
+             layout::divide(size, own.rows->part.withoutCoefficient()).has_value();
     });
   }
   /// Spaces of the signature's rows of a unit of a batch, over these axes.
   llvm::SmallVector<layout::SpaceId, 2> rowsOf(llvm::StringRef unit, llvm::StringRef batch, layout::Group axes);
   /// A space of rows that no name of the signature stands for; of rows with the same tag that are not padded it has the
-  /// lengths. Nullopt where there are too many symbolic sizes.
-  std::optional<layout::SpaceId> addRows(llvm::StringRef name, const std::string &tag, layout::Rows rows);
+  /// lengths, and of padded ones each is a multiple of `multiple`. Nullopt where there are too many symbolic sizes.
+  std::optional<layout::SpaceId> addRows(llvm::StringRef name, const std::string &tag, layout::Rows rows,
+                                         int64_t multiple = 1);
   /// Size of the dim or axis of this name; nullopt where there is none, and for rows that counts divide.
   std::optional<layout::Size> sizeOf(llvm::StringRef name) const;
 

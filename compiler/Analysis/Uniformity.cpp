@@ -265,8 +265,10 @@ void Uniformity::visit(Operation &op) {
           [&](auto own) { addGroup(varying.elements, axesOf(own.getAxes()), own.getLoc()); })
       .Case([&](PadRowsOp own) {
         setCounted(varying.sizes, own.getInput(), own.getTo(), /*isPart=*/true, own.getLoc());
+        Varying all;
+        addAll(all, own.getLoc());
         if (!own.getFill()) // Dead rows hold whatever was there.
-          addAll(varying, own.getLoc());
+          varying.elements.add(all.elements);
       })
       .Case<UnpadRowsOp>(
           [&](auto own) { setCounted(varying.sizes, own.getInput(), own.getTo(), /*isPart=*/true, own.getLoc()); })

@@ -13,13 +13,16 @@ static const Rows *rowsOf(const Universe &universe, const Digit &digit) {
 
 Size segmentsOf(const Universe &universe, const Rows &rows) { return universe.sizeOf(rows.axes); }
 
-/// Whether `digits` are the rows of one space: the digits of its segments on the mesh, if `isOwn`, and all that is
-/// left in one local digit.
-static bool isForm(const Universe &universe, llvm::ArrayRef<Digit> digits, SpaceId space, bool isOwn) {
+/// What a rank has of the segments of a space.
+enum class Form { Own, OwnParts, All };
+
+/// Whether `digits` are the rows of one space: of own rows, the digits of its segments on the mesh; of parts of them,
+/// digits of other axes that divide a segment; and all that is left in one local digit.
+static bool isForm(const Universe &universe, llvm::ArrayRef<Digit> digits, SpaceId space, Form form) {
   const Rows &rows = *universe.spaces[space].rows;
   size_t next = 0;
   Size stride = segmentsOf(universe, rows) * rows.part;
-  if (isOwn)
+  if (form != Form::All)
     for (AxisId axis : rows.axes) {
       const Size &size = universe.axes[axis].size;
       if (size.isOne())
@@ -33,21 +36,29 @@ static bool isForm(const Universe &universe, llvm::ArrayRef<Digit> digits, Space
           !digit.weight.isOne() || digit.isPart)
         return false;
     }
+  while (form == Form::OwnParts && next + 1 < digits.size()) {
+    const Digit &digit = digits[next++];
+    std::optional<Size> below = divide(stride, digit.count);
+    if (!below || digit.space != space || !digit.isMesh() || llvm::is_contained(rows.axes, digit.axis) ||
+        !(digit.stride == *below) || digit.isPart)
+      return false;
+    stride = *below;
+  }
   if (next + 1 != digits.size())
     return false;
   const Digit &local = digits[next];
   return local.space == space && !local.isMesh() && local.count == stride && local.stride.isOne() && !local.isPart;
 }
 
-static std::optional<SpaceId> formOf(const Universe &universe, const Dim &dim, bool isOwn) {
+static std::optional<SpaceId> formOf(const Universe &universe, const Dim &dim, Form form) {
   if (dim.isSegmented() || dim.digits.empty() || !rowsOf(universe, dim.digits.front()))
     return std::nullopt;
   SpaceId space = dim.digits.front().space;
-  return isForm(universe, dim.digits, space, isOwn) ? std::optional(space) : std::nullopt;
+  return isForm(universe, dim.digits, space, form) ? std::optional(space) : std::nullopt;
 }
 
-std::optional<SpaceId> ownRowsOf(const Universe &universe, const Dim &dim) { return formOf(universe, dim, true); }
-std::optional<SpaceId> allRowsOf(const Universe &universe, const Dim &dim) { return formOf(universe, dim, false); }
+std::optional<SpaceId> ownRowsOf(const Universe &universe, const Dim &dim) { return formOf(universe, dim, Form::Own); }
+std::optional<SpaceId> allRowsOf(const Universe &universe, const Dim &dim) { return formOf(universe, dim, Form::All); }
 
 Dim ownRows(const Universe &universe, SpaceId space) {
   const Rows &rows = *universe.spaces[space].rows;
@@ -112,11 +123,21 @@ bool hasRows(const Universe &universe, const Dim &dim) {
          llvm::any_of(dim.segments, [&](const Dim &segment) { return llvm::any_of(segment.digits, isRow); });
 }
 
-/// The mesh digits that are of segments.
+bool mayCutRows(const Universe &universe, const Dim &dim, Group group) {
+  std::optional<SpaceId> space = formOf(universe, dim, Form::OwnParts);
+  if (!space)
+    return false;
+  const Rows &rows = *universe.spaces[*space].rows;
+  return rows.padding && !dim.digits.back().isMesh() && divides(universe.sizeOf(group), dim.digits.back().count) &&
+         llvm::none_of(group, [&](AxisId axis) { return llvm::is_contained(rows.axes, axis); });
+}
+
+/// The mesh digits that are of segments, which may be of unequal lengths.
 static llvm::SmallVector<Digit, 2> segmentDigits(const Universe &universe, const Value &value) {
   llvm::SmallVector<Digit, 2> digits;
   value.forEachMeshDigit([&](const Digit &digit) {
-    if (rowsOf(universe, digit))
+    const Rows *rows = rowsOf(universe, digit);
+    if (rows && !rows->isLevel && llvm::is_contained(rows->axes, digit.axis))
       digits.push_back(digit);
   });
   return digits;
@@ -142,9 +163,13 @@ std::optional<Refusal> refuseCutRows(const Universe &universe, const Value &valu
                    "rows that counts divide are not held segment by segment: " + print(universe, digit),
                    "that no segment is cut (counts on what moves its rows)"};
   };
+  auto isCut = [&](const Digit &digit) {
+    const Rows *rows = rowsOf(universe, digit);
+    return rows && !rows->isLevel;
+  };
   auto check = [&](llvm::ArrayRef<Digit> digits) -> std::optional<Refusal> {
     for (size_t i = 0; i < digits.size();) {
-      if (!rowsOf(universe, digits[i])) {
+      if (!isCut(digits[i])) {
         ++i;
         continue;
       }
@@ -153,14 +178,16 @@ std::optional<Refusal> refuseCutRows(const Universe &universe, const Value &valu
       while (end < digits.size() && rowsOf(universe, digits[end]) && digits[end].space == digits[i].space)
         ++end;
       llvm::ArrayRef<Digit> run = digits.slice(i, end - i);
-      if (!isForm(universe, run, digits[i].space, true) && !isForm(universe, run, digits[i].space, false))
+      SpaceId space = digits[i].space;
+      bool isParts = rowsOf(universe, digits[i])->padding && isForm(universe, run, space, Form::OwnParts);
+      if (!isParts && !isForm(universe, run, space, Form::Own) && !isForm(universe, run, space, Form::All))
         return refuse(digits[i]);
       i = end;
     }
     return std::nullopt;
   };
   for (const Digit &digit : value.floats)
-    if (rowsOf(universe, digit))
+    if (isCut(digit))
       return refuse(digit);
   for (const Dim &dim : value.dims) {
     if (auto refusal = check(dim.digits))

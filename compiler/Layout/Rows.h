@@ -22,6 +22,15 @@
 // Padded rows are rows of another space: the segment of each rank ends in *dead* rows, as many as padded counts say.
 // They move as rows do and may be computed with row by row; what takes rows together would read dead ones
 // (`refuseDeadRows`), and what drops them again has the rows that were padded.
+//
+// What counts are padded to is more than L. Where each is a multiple of N, L is N times a symbol, and ranks that hold
+// the same segment may divide it among them in equal parts, as many as divide N:
+//
+//   | t.padded/(dp, tp), N = 4 | (D : L)(2 : L/2, tp)(L/2 : 1)  | *parts of own rows*: half of the segment of this rank
+//   |
+//
+// None of the own operations takes these; put together along tp they are own rows again. Where all counts are padded to
+// the greatest (`isLevel`), segments have one length, and rows are a dim like others: they move in equal parts too.
 
 #ifndef MUSTER_COMPILER_LAYOUT_ROWS_H
 #define MUSTER_COMPILER_LAYOUT_ROWS_H
@@ -56,13 +65,18 @@ bool mayBeAsLong(const Universe &universe, const Dim &a, const Dim &b);
 /// Whether a digit of the dim is of rows.
 bool hasRows(const Universe &universe, const Dim &dim);
 
-/// Axes over which ranks hold different segments, and so tensors of different sizes, in no order.
+/// Axes over which ranks hold different segments, and so tensors of different sizes, in no order. None of segments of
+/// one length.
 llvm::SmallVector<AxisId, 2> segmentAxes(const Universe &universe, const Value &value);
 
-/// Whether two values have the same digits of segments on the mesh.
+/// Whether two values have the same digits of segments, of unequal lengths, on the mesh.
 bool sameSegments(const Universe &universe, const Value &a, const Value &b);
 
-/// Why the value's rows are in neither form; nullopt where all are.
+/// Whether ranks along a group may divide the own rows of a dim, or parts of them, in equal parts: they hold the same
+/// ones, and lengths are a multiple of what they are cut into.
+bool mayCutRows(const Universe &universe, const Dim &dim, Group group);
+
+/// Why the value's rows are in none of the forms; nullopt where all are.
 std::optional<Refusal> refuseCutRows(const Universe &universe, const Value &value);
 
 } // namespace muster::layout

@@ -66,11 +66,13 @@ struct Range {
 struct Rows {
   std::string batch, unit; ///< what the counts count
   llvm::SmallVector<AxisId, 2> axes;
-  Size part; ///< how long segments are taken to be: a symbol
+  Size part; ///< how long segments are taken to be: a symbol, times what padded ones are a multiple of
   /// Of segments that end in dead rows: which padding made them, numbered from 1; 0 for others.
   unsigned padding = 0;
   /// Of those: some step has dead rows; a padding of the program gives dead rows a value.
   bool isLonger = false, isFilled = false;
+  /// Of those: all segments are equally long in each step.
+  bool isLevel = false;
   /// Whether these are of one batch and divided alike; lengths differ with the unit and the padding.
   bool isSameBatch(const Rows &other) const { return batch == other.batch && axes == other.axes; }
   bool hasSameLengths(const Rows &other) const {

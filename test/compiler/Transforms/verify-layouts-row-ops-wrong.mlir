@@ -90,7 +90,7 @@ func.func @unpadded_all(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/d
 
 // -----
 
-// Padded in equal parts over an axis that has no rows is not told from the counts.
+// All rows of positions that have unequal numbers of them, in equal parts.
 muster.mesh @node <["dp" = 2]>
 func.func @cut_padded(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>})
     -> (tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) {
@@ -98,7 +98,7 @@ func.func @cut_padded(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp 
   %n = tensor.dim %x, %c0 : tensor<?x6xf32>
   %l = muster.local_count %n : !muster.counts<[], tokens, @step>
   %c = muster.exchange_counts %l : !muster.counts<[], tokens, @step> -> !muster.counts<[dp], tokens, @step>
-  %g = muster.pad_counts %c align 4 mode max : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
+  %g = muster.pad_counts %c align 4 mode sum : (!muster.counts<[dp], tokens, @step>) -> !muster.counts<[dp], padded, @step>
   %p = muster.pad %x dim 0 counts(%c : !muster.counts<[dp], tokens, @step>) to(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32>
   %a = muster.all_gather %p on "dp" dim 0 counts(%g : !muster.counts<[dp], padded, @step>) : tensor<?x6xf32> -> tensor<?x6xf32>
   // expected-error @+2 {{E1108}}

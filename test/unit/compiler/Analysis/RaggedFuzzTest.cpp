@@ -189,7 +189,9 @@ private:
       return add("muster.unpad " + steps.value + " dim 0 counts(" + next() + ") to(" + live + ")", type);
     case 2: {
       add("muster.pad " + steps.value + " dim 0 counts(" + live + ") to(" + next() + ")", type);
-      if (dice.below(3)) {
+      if (dice.below(3) == 0) {
+        addEqualParts(steps);
+      } else if (dice.below(2)) {
         move("all_gather", next());
         if (dice.below(2)) {
           add("arith.addf " + steps.value + ", " + steps.value, type);
@@ -230,6 +232,27 @@ private:
           type);
     }
     }
+  }
+
+  /// Rows cut or gathered in equal parts, and mostly the way back.
+  void addEqualParts(Steps &steps) {
+    std::string on = axis(), type = typeOf(steps.shape);
+    bool isCut = on == "\"tp\"";
+    auto move = [&](bool cuts, const std::string &over) {
+      std::string name = "%v" + std::to_string(steps.names++);
+      steps.body += "  " + name + " = muster." + (cuts ? "slice " : "all_gather ") + steps.value + " on " + over +
+                    " dim 0 : " + type + " -> " + type + "\n";
+      steps.value = name;
+    };
+    move(isCut, on);
+    if (dice.below(2)) {
+      std::string name = "%v" + std::to_string(steps.names++);
+      steps.body += "  " + name + " = arith.addf " + steps.value + ", " + steps.value + " : " + type + "\n";
+      steps.value = name;
+      ++steps.doublings;
+    }
+    if (dice.below(8))
+      move(!isCut, dice.below(8) ? on : axis());
   }
 
   void addSum(Steps &steps) {
