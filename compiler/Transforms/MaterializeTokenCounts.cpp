@@ -12,6 +12,8 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/MapVector.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace muster;
 
@@ -39,8 +41,9 @@ struct Counted {
 /// Counts of one function: what its arguments say that there is to count, and one value for each.
 class Counting {
 public:
-  Counting(func::FuncOp function, const NeededCounts &needed)
-      : function(function), needed(needed), mesh(getMesh(function)), split(BatchSplit::of(function)),
+  /// `levels`: where rows are padded, whether they are levelled depends on the step.
+  Counting(func::FuncOp function, const NeededCounts &needed, bool levels)
+      : function(function), needed(needed), mesh(getMesh(function)), split(BatchSplit::of(function)), levels(levels),
         handWritten(needed.countedIn(function)) {}
 
   LogicalResult run();
@@ -48,7 +51,9 @@ public:
   void pad(PaddingMode mode, int64_t multiple) {
     for (const auto &[what, own] : counts)
       if (what.unit == CountUnit::Tokens)
-        padded += padMovedRows(function, mesh, cast<TypedValue<CountsType>>(own.value), mode, multiple);
+        padded += padMovedRows(function, mesh, cast<TypedValue<CountsType>>(own.value), mode, multiple,
+                               prompts.lookup(what.epoch));
+    dropPrompts();
   }
 
   int64_t padded = 0, made = 0, given = 0, checks = 0;
@@ -63,6 +68,10 @@ private:
   /// The other child's dim of one whose rows the children of a batch divide among them; null for others.
   const RaggedDim *findSecond(const Countable &what, const RaggedDim &dim) const;
   bool isLeftByFirst(const Countable &what, const RaggedDim &dim) const;
+  /// Of batches with tokens over these axes: how many sequences have more than one of them.
+  SmallVector<StepFieldOp, 2> makePrompts(ImplicitLocOpBuilder &builder, ArrayRef<StringAttr> axes) const;
+  /// What nothing was padded by is no field of the step.
+  void dropPrompts();
   void exchange();
   void exchange(ImplicitLocOpBuilder &builder, ArrayRef<Countable> counted, ArrayRef<StringAttr> axes);
   void splitCounts(ImplicitLocOpBuilder &builder);
@@ -76,6 +85,9 @@ private:
   const NeededCounts &needed;
   MeshAttr mesh;
   std::optional<BatchSplit> split;
+  bool levels;
+  /// Counts of the sequences with several tokens, by batch.
+  llvm::StringMap<Value> prompts;
   /// Batches that the function counts itself.
   const std::set<std::string> &handWritten;
   std::map<Countable, RaggedDim> dims;
@@ -147,6 +159,61 @@ bool Counting::isLeftByFirst(const Countable &what, const RaggedDim &dim) const 
          findDim(split->first, what.unit, dim.term);
 }
 
+SmallVector<StepFieldOp, 2> Counting::makePrompts(ImplicitLocOpBuilder &builder, ArrayRef<StringAttr> axes) const {
+  SmallVector<StepFieldOp, 2> fields;
+  auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
+  auto isTokens = [](const auto &counted) { return counted.first.unit == CountUnit::Tokens; };
+  bool isAlone = llvm::count_if(dims, isTokens) == (split ? 2 : 1);
+  for (const auto &[what, dim] : dims) {
+    if (!isTokens(std::pair(what, dim)) || ArrayRef<StringAttr>(axesOf(dim)) != axes)
+      continue;
+    // There are at most as many as sequences, or else as tokens.
+    const RaggedDim *requests = findDim(what.epoch, CountUnit::Requests, dim.term);
+    int64_t bound = std::numeric_limits<int32_t>::max();
+    for (const RaggedDim *of : {requests, &dim})
+      if (auto given = of && bounds ? bounds.getAs<IntegerAttr>(of->term.getName()) : IntegerAttr())
+        bound = std::min(bound, given.getInt());
+    std::string name = "prefills";
+    if (split && split->isChild(what.epoch))
+      name += split->suffixOf(what.epoch);
+    else if (!isAlone)
+      name += "." + what.epoch;
+    auto type = CountsType::get(builder.getContext(), {}, CountUnit::Requests,
+                                FlatSymbolRefAttr::get(builder.getContext(), what.epoch));
+    fields.push_back(StepFieldOp::create(builder, type, name, bound));
+  }
+  return fields;
+}
+
+void Counting::dropPrompts() {
+  SmallVector<ExchangeCountsOp, 2> exchanges;
+  for (const auto &made : prompts)
+    if (made.second.use_empty())
+      exchanges.push_back(made.second.getDefiningOp<ExchangeCountsOp>());
+  llvm::sort(exchanges, [](Operation *a, Operation *b) { return a < b; });
+  exchanges.erase(llvm::unique(exchanges), exchanges.end());
+  for (ExchangeCountsOp op : exchanges) {
+    SmallVector<Value> inputs, results;
+    SmallVector<Operation *> dropped;
+    for (auto [input, result] : llvm::zip_equal(op.getInputs(), op.getResults())) {
+      auto field = input.getDefiningOp<StepFieldOp>();
+      if (field && result.use_empty()) {
+        dropped.push_back(field);
+        continue;
+      }
+      inputs.push_back(input);
+      results.push_back(result);
+    }
+    OpBuilder builder(op);
+    auto less = ExchangeCountsOp::create(builder, op.getLoc(), TypeRange(ValueRange(results)), inputs);
+    for (auto [from, to] : llvm::zip_equal(results, less.getResults()))
+      from.replaceAllUsesWith(to);
+    op.erase();
+    for (Operation *field : dropped)
+      field->erase();
+  }
+}
+
 /// Of two children the whole and the first's: what the second has is what that leaves.
 void Counting::exchange(ImplicitLocOpBuilder &builder, ArrayRef<Countable> counted, ArrayRef<StringAttr> axes) {
   SmallVector<std::pair<Countable, std::string>> fields;
@@ -169,9 +236,16 @@ void Counting::exchange(ImplicitLocOpBuilder &builder, ArrayRef<Countable> count
     }
     bring(what, dim.term.getName(), size);
   }
+  for (StepFieldOp field : levels ? makePrompts(builder, axes) : SmallVector<StepFieldOp, 2>()) {
+    CountsType type = field.getResult().getType();
+    own.push_back(field);
+    types.push_back(CountsType::get(builder.getContext(), axes, type.getUnit(), type.getEpoch()));
+  }
   auto exchanged = ExchangeCountsOp::create(builder, types, own);
-  for (auto [field, value] : llvm::zip_equal(fields, exchanged.getResults()))
+  for (auto [field, value] : llvm::zip(fields, exchanged.getResults()))
     counts[field.first] = {value, field.second, SmallVector<StringAttr>(axes)};
+  for (Value value : exchanged.getResults().drop_front(fields.size()))
+    prompts[cast<CountsType>(value.getType()).getEpoch().getValue()] = value;
 }
 
 void Counting::splitCounts(ImplicitLocOpBuilder &builder) {
@@ -376,7 +450,7 @@ struct MaterializeTokenCounts : muster::impl::MaterializeTokenCountsPassBase<Mat
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (function.isExternal() || !getMesh(function))
         continue;
-      Counting counting(function, needed);
+      Counting counting(function, needed, padding == PaddingMode::Balanced);
       if (failed(counting.run()))
         return signalPassFailure();
       if (padding != PaddingMode::Sum || align > 1)

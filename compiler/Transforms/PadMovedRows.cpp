@@ -5,6 +5,7 @@
 #include "dialects/NN/IR/NNDialect.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/AttrTypeSubElements.h"
@@ -26,16 +27,22 @@ struct Moved {
 class Padder {
 public:
   Padder(func::FuncOp function, MeshAttr mesh, TypedValue<CountsType> counts)
-      : block(function.front()), counts(counts), terms(mesh), inference(function, terms),
+      : counts(counts), terms(mesh), inference(function, terms),
         total(terms.elementOf(CountTerm::Kind::Total, inference.termOf(counts))) {
-    for (Operation &op : block)
-      visit(op);
+    visit(function.front());
   }
 
-  int64_t pad(PaddingMode mode, int64_t multiple);
+  int64_t pad(PaddingMode mode, int64_t multiple, Value unless);
 
 private:
+  void visit(Block &block);
   void visit(Operation &op);
+  void visitIf(scf::IfOp op);
+  void visitFor(scf::ForOp op);
+  void keepRegions(Operation &op);
+  void visitRedistribution(RedistributeOp op);
+  /// What is one value or another has rows as they have.
+  void join(ValueRange values);
   /// The dims of a tensor that have all rows.
   SmallVector<int64_t, 1> rowDims(Value tensor);
   /// Whether a tensor has all rows, or a number is how many there are.
@@ -50,7 +57,6 @@ private:
   bool keepsRows(Operation &op);
   void rename(RedistributeOp op, StringRef name);
 
-  Block &block;
   TypedValue<CountsType> counts;
   CountTerms terms;
   CountInference inference;
@@ -154,40 +160,95 @@ bool Padder::worksByRow(Operation &op) {
       });
 }
 
+void Padder::join(ValueRange values) {
+  // Where only some are known to have the rows, none is padded.
+  bool isOpen = !llvm::all_of(values, [&](Value value) { return isOfRows(value); });
+  Value first;
+  for (Value value : values) {
+    if (!isOfRows(value))
+      continue;
+    if (first)
+      classes.unionSets(first.getAsOpaquePointer(), value.getAsOpaquePointer());
+    first = value;
+    if (isOpen || rowDims(value).size() > 1)
+      exact.push_back(value.getAsOpaquePointer());
+  }
+}
+
+void Padder::visitIf(scf::IfOp op) {
+  for (OpResult result : op.getResults()) {
+    unsigned index = result.getResultNumber();
+    join({result, op.thenYield().getOperand(index), op.elseYield().getOperand(index)});
+  }
+  for (Region *region : {&op.getThenRegion(), &op.getElseRegion()})
+    if (!region->empty())
+      visit(region->front());
+}
+
+void Padder::visitFor(scf::ForOp op) {
+  for (Value bound : {op.getLowerBound(), op.getUpperBound(), op.getStep()})
+    if (isOfRows(bound))
+      exact.push_back(bound.getAsOpaquePointer());
+  for (auto [initial, carried, yielded, result] :
+       llvm::zip_equal(op.getInitArgs(), op.getRegionIterArgs(), op.getYieldedValues(), op.getResults()))
+    join({initial, carried, yielded, result});
+  visit(*op.getBody());
+}
+
+/// What lies in regions of which it is not known how often they run, or what goes in and out, keeps its rows.
+void Padder::keepRegions(Operation &op) {
+  bool isMoved = false;
+  op.walk([&](Operation *inner) {
+    for (ValueRange values : {ValueRange(inner->getOperands()), ValueRange(inner->getResults())})
+      for (Value value : values)
+        if (isOfRows(value))
+          exact.push_back(value.getAsOpaquePointer());
+    if (auto redistribute = dyn_cast<RedistributeOp>(inner))
+      isMoved |= llvm::is_contained(redistribute.getCounts(), counts);
+  });
+  if (isMoved)
+    op.emitWarning() << "E1216 expected rows that are padded to be moved in branches (scf.if) and loops (scf.for) but "
+                        "got '"
+                     << op.getName() << "', in which they stay as they are";
+}
+
+void Padder::visitRedistribution(RedistributeOp op) {
+  Value input = op.getInput(), result = op.getResult();
+  for (auto [dim, layouts] : llvm::enumerate(llvm::zip_equal(op.getFrom().getDims(), op.getTo().getDims()))) {
+    auto [from, to] = layouts;
+    auto index = static_cast<int64_t>(dim);
+    bool isGathered = raggedTermOf(from) && !raggedTermOf(to), isHandedOut = !raggedTermOf(from) && raggedTermOf(to);
+    if (!isGathered && !isHandedOut)
+      continue;
+    Value whole = isGathered ? result : input;
+    if (op.getCountsOf(dim) == counts && rowDim(whole) == index)
+      moved.push_back({op, static_cast<unsigned>(dim), isGathered});
+    else if (isOfRows(whole))
+      exact.push_back(whole.getAsOpaquePointer());
+  }
+  if (int64_t dim = rowDim(input); dim >= 0 && rowDim(result) == dim)
+    passed.push_back({op, static_cast<unsigned>(dim)});
+  else if (isOfRows(input) && isOfRows(result))
+    exact.push_back(input.getAsOpaquePointer());
+  if (isOfRows(input) && isOfRows(result))
+    classes.unionSets(input.getAsOpaquePointer(), result.getAsOpaquePointer());
+}
+
+void Padder::visit(Block &own) {
+  for (Operation &op : own)
+    if (!isa<scf::YieldOp>(op))
+      visit(op);
+}
+
 void Padder::visit(Operation &op) {
-  // What lies in branches and loops keeps its rows.
-  if (op.getNumRegions() > 0 && !isa<linalg::LinalgOp>(op)) {
-    op.walk([&](Operation *inner) {
-      for (ValueRange values : {ValueRange(inner->getOperands()), ValueRange(inner->getResults())})
-        for (Value value : values)
-          if (isOfRows(value))
-            exact.push_back(value.getAsOpaquePointer());
-    });
-    return;
-  }
-  if (auto redistribute = dyn_cast<RedistributeOp>(op)) {
-    Value input = redistribute.getInput(), result = redistribute.getResult();
-    for (auto [dim, layouts] :
-         llvm::enumerate(llvm::zip_equal(redistribute.getFrom().getDims(), redistribute.getTo().getDims()))) {
-      auto [from, to] = layouts;
-      auto index = static_cast<int64_t>(dim);
-      bool isGathered = raggedTermOf(from) && !raggedTermOf(to), isHandedOut = !raggedTermOf(from) && raggedTermOf(to);
-      if (!isGathered && !isHandedOut)
-        continue;
-      Value whole = isGathered ? result : input;
-      if (redistribute.getCountsOf(dim) == counts && rowDim(whole) == index)
-        moved.push_back({redistribute, static_cast<unsigned>(dim), isGathered});
-      else if (isOfRows(whole))
-        exact.push_back(whole.getAsOpaquePointer());
-    }
-    if (int64_t dim = rowDim(input); dim >= 0 && rowDim(result) == dim)
-      passed.push_back({redistribute, static_cast<unsigned>(dim)});
-    else if (isOfRows(input) && isOfRows(result))
-      exact.push_back(input.getAsOpaquePointer());
-    if (isOfRows(input) && isOfRows(result))
-      classes.unionSets(input.getAsOpaquePointer(), result.getAsOpaquePointer());
-    return;
-  }
+  if (auto branch = dyn_cast<scf::IfOp>(op))
+    return visitIf(branch);
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return visitFor(loop);
+  if (op.getNumRegions() > 0 && !isa<linalg::LinalgOp>(op))
+    return keepRegions(op);
+  if (auto redistribute = dyn_cast<RedistributeOp>(op))
+    return visitRedistribution(redistribute);
   // What a body computes with how many rows there are.
   if (isa<linalg::LinalgOp>(op))
     op.walk([&](Operation *inner) {
@@ -221,7 +282,7 @@ void Padder::rename(RedistributeOp op, StringRef name) {
   op.setToAttr(cast<LayoutAttr>(replacer.replace(Attribute(op.getTo()))));
 }
 
-int64_t Padder::pad(PaddingMode mode, int64_t multiple) {
+int64_t Padder::pad(PaddingMode mode, int64_t multiple, Value unless) {
   auto leaderOf = [&](Value value) {
     classes.insert(value.getAsOpaquePointer());
     return classes.getLeaderValue(value.getAsOpaquePointer());
@@ -248,7 +309,7 @@ int64_t Padder::pad(PaddingMode mode, int64_t multiple) {
   builder.setInsertionPointAfterValue(counts);
   CountsType type = counts.getType();
   auto paddedType = CountsType::get(builder.getContext(), type.getAxes(), CountUnit::Padded, type.getEpoch());
-  Value padded = PadCountsOp::create(builder, counts.getLoc(), paddedType, counts, multiple, mode, Value());
+  Value padded = PadCountsOp::create(builder, counts.getLoc(), paddedType, counts, multiple, mode, unless);
   for (auto [op, dim] : passed)
     if (isPadded(op.getInput()))
       rename(op, op.getFrom().getDims()[dim].getTerms().front().getName());
@@ -274,6 +335,6 @@ int64_t Padder::pad(PaddingMode mode, int64_t multiple) {
 } // namespace
 
 int64_t muster::padMovedRows(func::FuncOp function, MeshAttr mesh, TypedValue<CountsType> counts, PaddingMode mode,
-                             int64_t multiple) {
-  return Padder(function, mesh, counts).pad(mode, multiple);
+                             int64_t multiple, Value unless) {
+  return Padder(function, mesh, counts).pad(mode, multiple, unless);
 }

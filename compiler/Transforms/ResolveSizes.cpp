@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Transforms/ResolveSizes.h"
 
+#include "compiler/Analysis/UnlessCounts.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Muster/IR/BatchSplit.h"
 #include "dialects/Muster/IR/MusterDialect.h"
@@ -120,7 +121,8 @@ FailureOr<Value> SizeResolver::getCounts(LayoutTermAttr term) {
   Block &block = function.getBody().front();
   for (Operation &op : block)
     for (Value result : op.getResults())
-      if (result.getType() == type && isa<plan::RecordOp, ScaleOp, AlignOp, SplitCountsOp>(op)) {
+      if (result.getType() == type && isa<plan::RecordOp, ScaleOp, AlignOp, SplitCountsOp>(op) &&
+          !areOnlyUnless(result)) {
         hoist(&op, block);
         return result;
       }

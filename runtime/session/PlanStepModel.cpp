@@ -323,6 +323,14 @@ Status PlanStepModel::setInputs(uint32_t rank, const StepPorts::Part &part, cons
   return Status::ok();
 }
 
+/// Sequences with more than one token in a batch.
+static size_t promptsIn(const StepBatch &batch) {
+  size_t prompts = 0;
+  for (size_t i = 1; i < batch.queryStarts.size(); ++i)
+    prompts += batch.queryStarts[i] - batch.queryStarts[i - 1] > 1;
+  return prompts;
+}
+
 Status PlanStepModel::beginGroups(std::span<const StepBatch *const> batches, std::span<GroupLoad> loads) {
   for (uint32_t group = 0; group != halves.size(); ++group)
     if (isOwn(group))
@@ -343,6 +351,7 @@ Status PlanStepModel::beginGroups(std::span<const StepBatch *const> batches, std
       set(ports.parts[part].sequences, batch.queryStarts.size() - 1);
       set(ports.parts[part].rows, batch.logitRows.size());
       set(ports.parts[part].starts, batch.queryStarts.size());
+      set(ports.parts[part].prompts, promptsIn(batch));
     }
     const GroupLoad &load = loads[group];
     notes[i] = {load.freePlaces, load.freePages, load.pendingTokens, load.running};
@@ -389,6 +398,8 @@ Status PlanStepModel::runAlone(const StepBatch &batch) {
     own[part.starts] = static_cast<int64_t>(batch.queryStarts.size());
     own[part.sequences] = static_cast<int64_t>(batch.queryStarts.size()) - 1;
     own[part.rows] = static_cast<int64_t>(batch.logitRows.size());
+    if (part.prompts != StepPorts::noField)
+      own[part.prompts] = static_cast<int64_t>(promptsIn(batch));
   }
   MUSTER_RETURN_IF_ERROR(runner->begin(ports.entry, record));
   for (size_t i = 0; i != std::size(values); ++i)

@@ -25,7 +25,7 @@ public:
 
 private:
   Status bindFields();
-  /// Field `name`, over the axes of s; noField where it is absent and `isOptional`.
+  /// Field `name`, over the axes of s (of t, for what is spread as t is); noField where it is absent and `isOptional`.
   Status bindField(const std::string &name, bool isOptional, uint32_t &field) const;
   Status bindInputs(StepPorts::Part &part, const std::string &suffix) const;
   Status bindLogits() const;
@@ -97,10 +97,11 @@ Status Binder::bindField(const std::string &name, bool isOptional, uint32_t &fie
   std::optional<uint32_t> found = plan.findRecordField(name);
   if (!found && !isOptional)
     return Status::error(2428, "expected a step record with field {} but got none of that name", name);
-  bool isAlone = ports.isSpread && name == "t";
-  if (found && !isAlone && all[*found]->axes != ports.axes)
-    return Status::error(2428, "expected {} in unequal numbers over the axes of s, which are {}, but got {}", name,
-                         ports.axes.size(), all[*found]->axes.size());
+  bool isOfTokens = ports.isSpread && (name == "t" || name == "prefills");
+  const std::vector<uint8_t> &axes = isOfTokens ? ports.tokenAxes : ports.axes;
+  if (found && all[*found]->axes != axes)
+    return Status::error(2428, "expected {} in unequal numbers over the axes of {}, which are {}, but got {}", name,
+                         isOfTokens ? "t" : "s", axes.size(), all[*found]->axes.size());
   field = found.value_or(StepPorts::noField);
   return Status::ok();
 }
@@ -122,6 +123,7 @@ Status Binder::bindFields() {
     MUSTER_RETURN_IF_ERROR(bindField("starts", ports.isGrouped, whole.starts));
     MUSTER_RETURN_IF_ERROR(bindField("s", false, whole.sequences));
     MUSTER_RETURN_IF_ERROR(bindField("r", false, whole.rows));
+    MUSTER_RETURN_IF_ERROR(bindField("prefills", true, whole.prompts));
     ports.rows = whole.rows;
     return Status::ok();
   }
@@ -132,6 +134,8 @@ Status Binder::bindFields() {
   MUSTER_RETURN_IF_ERROR(bindField("t.a", false, ports.parts[0].tokens));
   MUSTER_RETURN_IF_ERROR(bindField("r.a", false, ports.parts[0].rows));
   MUSTER_RETURN_IF_ERROR(bindField("s.a", false, ports.parts[0].sequences));
+  MUSTER_RETURN_IF_ERROR(bindField("prefills.a", true, ports.parts[0].prompts));
+  MUSTER_RETURN_IF_ERROR(bindField("prefills.b", true, ports.parts[1].prompts));
   return bindField("s.b", false, ports.parts[1].sequences);
 }
 

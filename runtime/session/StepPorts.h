@@ -4,6 +4,9 @@
 //
 // A batch goes in as a whole, or as two halves (BatchSplit.h). A half has the inputs of a batch under the names
 // `tokens.a`, `tokens.b` and so on, sized by the fields t.a, s.a, r.a and s.b; t.b and r.b are what t and r leave.
+//
+// A plan that pads rows by what there is in a step (`--padding balanced`) asks for the field `prefills`, or prefills.a
+// and prefills.b: the sequences with more than one token in the batch, or in the half.
 
 #ifndef MUSTER_RUNTIME_SESSION_STEPPORTS_H
 #define MUSTER_RUNTIME_SESSION_STEPPORTS_H
@@ -38,6 +41,8 @@ struct StepPorts {
     std::array<uint32_t, stepInputs> inputs{};
     /// Fields of the record; noField for starts that are one more than s, and for what the first half leaves.
     uint32_t tokens = noField, starts = noField, sequences = noField, rows = noField;
+    /// How many sequences have more than one token; noField where the plan does not ask.
+    uint32_t prompts = noField;
   };
 
   /// Finds them. Errors: E2428 where an input or a field is missing, left over or other than it has to be.

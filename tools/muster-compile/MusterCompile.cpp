@@ -86,7 +86,8 @@ std::optional<int> parseCommandLine(int argc, char **argv, Options &options) {
       app.add_option(
              "--padding", options.padding,
              "Dead rows behind a position's tokens where they are gathered: sum (only for --align-tokens), max (up "
-             "to the position with the most), balanced (max where that at most doubles the rows)")
+             "to the position with the most), balanced (max where no sequence has several tokens and it at most "
+             "doubles the rows)")
           ->check(CLI::IsMember({"sum", "max", "balanced"}))
           ->capture_default_str();
   CLI::Option *align = app.add_option("--align-tokens", options.alignTokens,

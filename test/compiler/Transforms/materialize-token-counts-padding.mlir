@@ -86,25 +86,6 @@ func.func @negative_returned(%x: tensor<?x6xf32> {muster.layout = #muster.layout
 
 // -----
 
-// In a branch rows are exact, and so are those that it takes from outside.
-// CHECK-LABEL: func.func @negative_in_a_branch
-// CHECK-NOT: muster.pad
-muster.mesh @mesh <["dp" = 2]>
-func.func @negative_in_a_branch(%x: tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}, %p: i1)
-    -> (tensor<?x6xf32> {muster.layout = #muster.layout<[t/dp : tokens @step, i]>}) attributes {muster.mesh = @mesh} {
-  %all = muster.redistribute %x from <[t/dp : tokens @step, i]> to <[t, i]> : tensor<?x6xf32> -> tensor<?x6xf32>
-  %b = scf.if %p -> tensor<?x6xf32> {
-    %two = arith.addf %all, %all : tensor<?x6xf32>
-    scf.yield %two : tensor<?x6xf32>
-  } else {
-    scf.yield %all : tensor<?x6xf32>
-  }
-  %y = muster.redistribute %b from <[t, i]> to <[t/dp : tokens @step, i]> : tensor<?x6xf32> -> tensor<?x6xf32>
-  return %y : tensor<?x6xf32>
-}
-
-// -----
-
 // How many rows there are is computed with: padding would change it. So it is outside of a body,
 // CHECK-LABEL: func.func @mean
 // CHECK-NOT: muster.pad

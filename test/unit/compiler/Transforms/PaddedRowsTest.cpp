@@ -57,6 +57,10 @@ struct PaddedRowsTest : testing::Test {
   Tensor run(ModuleOp module, const std::vector<int64_t> &counts) {
     InterpreterOptions options;
     options.sizes.counts["tokens@step"] = counts;
+    // Prompts at some positions in some steps; only what is balanced asks.
+    std::vector<int64_t> &prompts = options.sizes.fields["prefills"];
+    for (int64_t count : counts)
+      prompts.push_back(count == 3);
     auto positions = static_cast<int64_t>(counts.size());
     int64_t rows = 0, next = 0;
     for (int64_t count : counts)

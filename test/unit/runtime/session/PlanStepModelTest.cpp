@@ -226,6 +226,47 @@ TEST(PlanStepModel, ABadBatchOfHalvesIsRefused) {
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), opened.model->logits(0)));
 }
 
+// A plan that asks is told how many sequences of a batch, or of a half, have more than one token.
+TEST(PlanStepModel, PromptsOfAStepAreCounted) {
+  for (bool halves : {false, true}) {
+    StepPlanOptions options = groupsOf(2, 1);
+    options.halves = halves;
+    PlanBuilder builder = stepPlan(options);
+    std::vector<uint32_t> slots;
+    for (const char *name : halves ? std::vector<const char *>{"prefills.a", "prefills.b"} : std::vector{"prefills"})
+      slots.push_back(builder.input(name, options.sequences, {0}));
+    Opened opened = open(builder.write(scratchFolder(), halves ? "halfprompts" : "prompts"), {});
+    ASSERT_TRUE(opened.model) << opened.status.text();
+    StepBatch batches[2];
+    std::vector<int32_t> lengths[2] = {{4, 1, 2}, {1}};
+    for (size_t group = 0; group != 2; ++group) {
+      StepBatch &batch = batches[group];
+      batch.queryStarts = {0};
+      for (int32_t length : lengths[group]) {
+        auto sequence = static_cast<int32_t>(batch.queryStarts.size()) - 1;
+        for (int32_t i = 0; i != length; ++i) {
+          batch.tokens.push_back(7 + i);
+          batch.positions.push_back(i);
+          batch.writeSlots.push_back(sequence * static_cast<int32_t>(options.pageSlots) + i);
+        }
+        batch.queryStarts.push_back(batch.queryStarts.back() + length);
+        batch.blockTable.resize(batch.blockTable.size() + options.pagesPerSequence);
+        batch.blockTable[static_cast<size_t>(sequence) * options.pagesPerSequence] = sequence;
+        batch.logitRows.push_back(batch.queryStarts.back() - 1);
+      }
+    }
+    std::vector<GroupLoad> loads(2);
+    std::vector<const StepBatch *> both{&batches[0], &batches[1]};
+    Result<uint64_t> done = opened.model->run(both, loads);
+    ASSERT_TRUE(done.isOk()) << done.status().text();
+    // In halves: 3 | 1, 1, 2 and | 1.
+    std::vector<int64_t> expected = halves ? std::vector<int64_t>{1, 0, 1, 0} : std::vector<int64_t>{2, 0}, got;
+    for (uint32_t slot : slots)
+      got.insert(got.end(), {opened.executor->count(slot), opened.executor->count(slot + 1)});
+    EXPECT_EQ(got, expected);
+  }
+}
+
 TEST(PlanStepModel, GroupsAsThreads) {
   for (uint32_t groups = 1; groups <= 4; ++groups)
     for (uint32_t ranks : {1u, 2u})
