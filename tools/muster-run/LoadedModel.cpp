@@ -59,6 +59,7 @@ Result<executor::ExecutorOptions> executorOptions(const plan::LoadedPlan &plan, 
   result.transport = options.transport;
   result.rank = options.rank;
   result.group = options.group;
+  result.transferThreads = options.transferThreads;
   result.deadlineMs = options.deadlineMs;
   result.trace = !options.trace.empty();
   MUSTER_ASSIGN_OR_RETURN(result.pages, session::pagesOfMemory(plan, options.cacheBytes));

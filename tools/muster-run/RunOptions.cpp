@@ -73,11 +73,22 @@ void addTensors(CLI::App &app, RunOptions &options) {
   app.add_option("--output-dir", options.outputDir, "Write each result to NAME.npy there")->group("Tensors");
 }
 
-void addRunning(CLI::App &app, RunOptions &options, std::string &cache) {
+/// Options whose values are read behind the others.
+struct OptionTexts {
+  std::string cache, transferThreads = "auto";
+};
+
+void addRunning(CLI::App &app, RunOptions &options, OptionTexts &texts) {
   app.add_option("--threads", options.threads, "Worker threads of each rank; 0: CPUs divided by ranks")
       ->group("Running")
       ->capture_default_str();
-  app.add_option("--kv-memory", cache, "Memory of the key-value cache of all ranks together, such as 512MiB")
+  app.add_option(
+         "--transfer-threads", texts.transferThreads,
+         "A thread of each rank for transfers of two-batch overlap; auto: where there is a CPU for every thread")
+      ->group("Running")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
+  app.add_option("--kv-memory", texts.cache, "Memory of the key-value cache of all ranks together, such as 512MiB")
       ->group("Running");
   app.add_flag("--processes", options.processes, "One process a rank over shared memory, instead of threads")
       ->group("Running");
@@ -128,7 +139,7 @@ Status checkTogether(const RunOptions &options) {
 
 Result<RunOptions> parseCommandLine(int argc, char **argv) {
   RunOptions options;
-  std::string cache;
+  OptionTexts texts;
   CLI::App app("Runs a plan that muster-compile made.\n\n"
                "  muster-run smollm2.plan --prompt \"The capital of France is\" --max-tokens 16",
                "muster-run");
@@ -136,7 +147,7 @@ Result<RunOptions> parseCommandLine(int argc, char **argv) {
   app.add_option("plan", options.plan, "Plan file")->required();
   addText(app, options);
   addTensors(app, options);
-  addRunning(app, options, cache);
+  addRunning(app, options, texts);
   addPrinting(app, options);
   app.footer("Exit codes: 0 fine, 1 the input is wrong or --check found a difference, 2 usage, 3 unsupported,\n"
              "4 a run-time failure. docs/errors/ explains each error's number.");
@@ -154,11 +165,14 @@ Result<RunOptions> parseCommandLine(int argc, char **argv) {
       c = c == '\n' ? ' ' : c;
     return Status::make(101, text);
   }
-  if (!cache.empty()) {
-    MUSTER_ASSIGN_OR_RETURN(options.cacheBytes, parseBytes(cache));
+  if (!texts.cache.empty()) {
+    MUSTER_ASSIGN_OR_RETURN(options.cacheBytes, parseBytes(texts.cache));
     if (options.cacheBytes == 0)
-      return Status::error(102, "expected a number of bytes above 0 for --kv-memory but got {}", cache);
+      return Status::error(102, "expected a number of bytes above 0 for --kv-memory but got {}", texts.cache);
   }
+  if (texts.transferThreads != "auto")
+    options.transferThreads =
+        texts.transferThreads == "on" ? executor::TransferThreads::always : executor::TransferThreads::never;
   MUSTER_RETURN_IF_ERROR(checkTogether(options));
   return options;
 }

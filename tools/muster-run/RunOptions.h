@@ -38,6 +38,7 @@ struct RunOptions {
 
   // How it runs
   uint32_t threads = 0;
+  executor::TransferThreads transferThreads = executor::TransferThreads::automatic;
   uint64_t cacheBytes = 0;
   uint32_t deadlineMs = 30000;
   bool processes = false;
