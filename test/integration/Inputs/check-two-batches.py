@@ -55,20 +55,25 @@ def call(plan, inputs, counts, *options):
     return np.load(folder / "out" / "logits.npy")
 
 
-checked, cut_sequences = 0, 0
+checked, padded, cut_sequences = 0, 0, 0
 steps = [[[5, 3], [4]], [[4], [4]], [[], [7, 2, 6]], [[1], []], [[20], [1, 1]]]
 cuts = {0: [0, 8, 3, 5], 1: [0, 2, 3, 4]}
-for mesh in ("dp=2", "dp=2,tp=2", "tp=2"):
-    plans = [folder / "one.plan", folder / "two.plan"]
-    for plan, overlap in zip(plans, ("none", "two-batch")):
-        expect("muster-compile", model, "--mesh", mesh if overlap == "two-batch" or "dp" in mesh else "dp=1," + mesh, "--overlap", overlap,
-               "--max-step-tokens", 24, "--max-seqs", 3, "--max-context", page_slots * pages, "-o", plan)
-    groups = 2 if "dp" in mesh else 1
+for mesh, padding in (("dp=2", "max"), ("dp=2,tp=2", "balanced"), ("tp=2", None), ("dp=3", "sum")):
+    def compile(name, *options):
+        plan = folder / f"{name}.plan"
+        own = mesh if "two-batch" in options or "dp" in mesh else "dp=1," + mesh
+        expect("muster-compile", model, "--mesh", own, "--max-step-tokens", 24, "--max-seqs", 3, "--max-context", page_slots * pages, *options, "-o", plan)
+        return plan
+
+    one = compile("one")
+    two = None if mesh == "dp=3" else compile("two", "--overlap", "two-batch")
+    dead = padding and compile("dead", "--overlap", "two-batch", "--padding", padding, "--align-tokens", 4)
+    groups = {"dp=3": 3, "tp=2": 1}.get(mesh, 2)
     for number, step in enumerate(steps):
-        whole = [batch(lengths, 10 * number + group) for group, lengths in enumerate(step[-groups:])]
+        whole = [batch(lengths, 10 * number + group) for group, lengths in enumerate(step[1:] if groups == 1 else (step + step)[:groups])]
         if not sum(len(each["tokens"]) for each in whole):
             continue
-        expected = call(plans[0], {name: np.concatenate([each[name] for each in whole]) for name in whole[0]},
+        expected = call(one, {name: np.concatenate([each[name] for each in whole]) for name in whole[0]},
                         {field: [len(each[name]) for each in whole] for field, name in
                          (("t", "tokens"), ("s", "block_table"), ("r", "logit_rows"))})
         for shift in range(4):
@@ -81,14 +86,32 @@ for mesh in ("dp=2", "dp=2,tp=2", "tp=2"):
             counts = {"t": both("tokens"), "t.a": size("tokens", 0), "r": both("logit_rows"), "r.a": size("logit_rows", 0),
                       "s.a": size("block_table", 0), "s.b": size("block_table", 1)}
             cut_sequences += sum(map(sum, (counts["s.a"], counts["s.b"]))) - sum(both("block_table"))
-            for options in ([], ["--processes"]):
-                got = call(plans[1], inputs, counts, *options)
+            threads = ["--transfer-threads=on", "--transfer-threads=off"][::1 if (number + shift) % 2 else -1]
+            runs = [(two, counts, threads[:1]), (two, counts, ["--processes"] + threads[1:])] if two else []
+            if dead and (number + shift) % 2:
+                prompts = {f"prefills.{'ab'[child]}": [int((np.diff(each["query_starts"][child]) > 1).sum()) for each in children] for child in range(2)}
+                runs.append((dead, counts | (prompts if padding == "balanced" and shift < 2 else {}), threads[:1]))
+                padded += 1
+            bits = None
+            for plan, said, options in runs:
+                got = call(plan, inputs, said, *options)
                 assert got.shape == expected.shape and np.abs(got - expected).max(initial=0) <= 2e-6 * np.abs(expected).max(initial=1), \
-                    (mesh, step, cut, options, np.abs(got - expected).max())
+                    (mesh, step, cut, plan.name, options, np.abs(got - expected).max())
+                # Whoever takes the transfers, to the bit.
+                assert plan != two or bits is None or np.array_equal(got, bits), (mesh, step, cut, options)
+                bits = got if plan == two else bits
                 checked += 1
+    if two:
+        for said, name in (("on", " + transfers"), ("off", " workers")):
+            text = expect("muster-run", two, *[f"--input={name}={folder / name}.npy" for name in inputs], f"--output-dir={folder / 'out'}", "--kv-memory=256KiB",
+                          *[f"--counts={field}={','.join(map(str, values))}" for field, values in counts.items()], "--transfer-threads", said, "--stats")
+            assert name in text and (" + transfers" in text) == (said == "on"), text
+            last = two, inputs, counts
+two, inputs, counts = last
+call(two, inputs, counts)
 # More in the first child than there is: one error, on all ranks.
-code, text = run("muster-run", plans[1], *[f"--input={name}={folder / name}.npy" for name in inputs], f"--output-dir={folder / 'out'}",
+code, text = run("muster-run", two, *[f"--input={name}={folder / name}.npy" for name in inputs], f"--output-dir={folder / 'out'}",
                  "--kv-memory=256KiB", *[f"--counts={field}={','.join(map(str, [0] if field == 't' else values))}" for field, values in counts.items()])
 assert code != 0 and "E2411" in text and "tokens of batch @step.a beyond those of @step" in text, (code, text)
-assert cut_sequences > 10, cut_sequences
-print(f"{checked} steps in two children, {cut_sequences} sequences cut")
+assert cut_sequences > 10 and padded > 20, (cut_sequences, padded)
+print(f"{checked} steps in two children, {padded} of them padded, {cut_sequences} sequences cut")
