@@ -49,10 +49,13 @@ public:
   LogicalResult run();
   /// Pads the tokens that are gathered and handed out; counts what moves padded rows.
   void pad(PaddingMode mode, int64_t multiple) {
-    for (const auto &[what, own] : counts)
-      if (what.unit == CountUnit::Tokens)
-        padded += padMovedRows(function, mesh, cast<TypedValue<CountsType>>(own.value), mode, multiple,
-                               prompts.lookup(what.epoch));
+    for (const auto &[what, own] : counts) {
+      Value unless = prompts.lookup(what.epoch);
+      // A function that is called is not told how many prompts there are: nothing is levelled in it.
+      PaddingMode level = mode == PaddingMode::Balanced && !unless ? PaddingMode::Sum : mode;
+      if (what.unit == CountUnit::Tokens && (level != PaddingMode::Sum || multiple > 1))
+        padded += padMovedRows(function, mesh, cast<TypedValue<CountsType>>(own.value), level, multiple, unless);
+    }
     dropPrompts();
   }
 
