@@ -126,7 +126,7 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op,
     reportRefusal(op, refusal, refusal.cause == Refusal::Cause::Reduction ? 1105 : 1106);
     return std::nullopt;
   }
-  if (!own.orders.empty())
+  if (llvm::any_of(operands, isPartOfExtremum))
     markUncovered("a function of parts of a maximum");
   if (scope.universe.hasLoose)
     markUncovered("shards of which ranks were handed copies, beside a dim that has them by name");
@@ -552,11 +552,17 @@ bool FunctionInference::inferCompute(Operation *op) {
       rule.linearOperands = 1;
     if (auto choice = dyn_cast<arith::SelectOp>(op); choice && get(choice.getFalseValue()).isZero)
       rule.linearOperands = isa<RankedTensorType>(choice.getCondition().getType()) ? 2 : 1;
+    SmallVector<Known, 4> knowns;
     if (llvm::any_of(operands, [&](mlir::Value operand) { return isPartOfExtremum(get(operand)); }))
       for (mlir::Value operand : operands)
-        rule.orders.push_back(orderOf(op, [&](mlir::Value other) {
-          return other == operand ? layout::Order::Kept : layout::Order::Independent;
-        }));
+        knowns.push_back(get(operand));
+    setOrders(rule, knowns, [&](ArrayRef<size_t> some, std::optional<layout::Reduction> joint) {
+      auto of = [&](mlir::Value other) {
+        bool isOne = llvm::any_of(some, [&](size_t i) { return operands[i] == other; });
+        return isOne ? layout::Order::Kept : layout::Order::Independent;
+      };
+      return orderOf(op, of, joint);
+    });
     inferRule(op, rule, operands);
     return true;
   }

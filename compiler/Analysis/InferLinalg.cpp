@@ -346,11 +346,13 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   rule.linearity = kind == Kind::Additive                              ? layout::Linearity::Additive
                    : kind == Kind::Linear || kind == Kind::Multilinear ? layout::Linearity::Multilinear
                                                                        : layout::Linearity::NonLinear;
-  if (isPartOfExtremum(get(init.get())) || llvm::any_of(operands, isPartOfExtremum)) {
-    rule.orders.assign(operands.size(), layout::Order::Unknown);
+  setOrders(rule, operands, [&](ArrayRef<size_t> some, std::optional<layout::Reduction> joint) {
+    SmallVector<BlockArgument, 2> arguments;
     for (auto [argument, at] : operandAt)
-      rule.orders[at] = orderIn(body, reduction.payload, body->getArgument(argument));
-  }
+      if (llvm::is_contained(some, at))
+        arguments.push_back(body->getArgument(argument));
+    return orderIn(body, reduction.payload, arguments, joint);
+  });
   auto isZero = [&](mlir::Value value) {
     auto argument = dyn_cast<BlockArgument>(value);
     return argument && argument.getOwner() == body ? get(operandOf(argument)).isZero
@@ -374,9 +376,9 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   if (!isSum) {
     rule.operands.push_back(*resultDims);
     operands.push_back(start);
-    if (!rule.orders.empty())
-      rule.orders.push_back(reduction.kind == layout::IteratorKind::Whole ? layout::Order::Unknown
-                                                                          : layout::Order::Kept);
+    rule.orders.resize(operands.size(), layout::Order::Unknown);
+    if (reduction.kind != layout::IteratorKind::Whole)
+      rule.orders.back() = layout::Order::Kept;
   }
   std::optional<SmallVector<Known, 1>> reduced = applyRule(op, rule, operands);
   if (!reduced)

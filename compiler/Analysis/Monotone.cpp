@@ -26,12 +26,20 @@ static int signOf(Value value) {
   return constant.isNegative() ? -1 : 1;
 }
 
-Order muster::orderOf(Operation *op, llvm::function_ref<Order(Value)> of) {
+Order muster::orderOf(Operation *op, llvm::function_ref<Order(Value)> of, std::optional<layout::Reduction> joint) {
+  bool isMaximum = isa<arith::MaximumFOp, arith::MaxNumFOp>(op),
+       isMinimum = isa<arith::MinimumFOp, arith::MinNumFOp>(op);
+  auto joined = [&](Order a, Order b) {
+    if (!joint || a == Order::Independent || b == Order::Independent || a != b)
+      return ::joined(a, b);
+    bool takesGreatest = (a == Order::Kept) == (*joint == layout::Reduction::Maximum);
+    return (takesGreatest ? isMaximum : isMinimum) ? a : Order::Unknown;
+  };
   auto scaled = [&](Value value, Value by) {
     int sign = signOf(by);
     return sign > 0 ? of(value) : sign < 0 ? turned(of(value)) : Order::Unknown;
   };
-  if (isa<arith::AddFOp, arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp, arith::MinNumFOp>(op))
+  if (isa<arith::AddFOp>(op) || isMaximum || isMinimum)
     return joined(of(op->getOperand(0)), of(op->getOperand(1)));
   if (auto difference = dyn_cast<arith::SubFOp>(op))
     return joined(of(difference.getLhs()), turned(of(difference.getRhs())));
@@ -55,13 +63,16 @@ Order muster::orderOf(Operation *op, llvm::function_ref<Order(Value)> of) {
   return Order::Unknown;
 }
 
-Order muster::orderIn(Block *body, Value value, BlockArgument argument) {
-  llvm::DenseMap<Value, Order> known{{argument, Order::Kept}};
+Order muster::orderIn(Block *body, Value value, ArrayRef<BlockArgument> arguments,
+                      std::optional<layout::Reduction> joint) {
+  llvm::DenseMap<Value, Order> known;
+  for (BlockArgument argument : arguments)
+    known[argument] = Order::Kept;
   std::function<Order(Value)> of = [&](Value next) {
     if (auto found = known.find(next); found != known.end())
       return found->second;
     Operation *op = next.getDefiningOp();
-    Order order = op && op->getBlock() == body ? orderOf(op, of) : Order::Independent;
+    Order order = op && op->getBlock() == body ? orderOf(op, of, joint) : Order::Independent;
     return known[next] = order;
   };
   return of(value);
@@ -73,4 +84,28 @@ bool muster::isPartOfExtremum(const Known &known) {
     return llvm::any_of(value.pending, isExtremum) || llvm::any_of(value.parts, isExtremum);
   };
   return holds(known.value) || (known.packed && llvm::any_of(known.packed->parts, holds));
+}
+
+void muster::setOrders(layout::ComputeRule &rule, ArrayRef<Known> operands,
+                       llvm::function_ref<Order(ArrayRef<size_t>, std::optional<layout::Reduction>)> orderIn) {
+  SmallVector<size_t, 2> parts;
+  for (auto [i, operand] : llvm::enumerate(operands))
+    if (isPartOfExtremum(operand))
+      parts.push_back(i);
+  if (parts.empty())
+    return;
+  rule.orders.assign(operands.size(), Order::Unknown);
+  for (size_t i : parts)
+    rule.orders[i] = orderIn(i, std::nullopt);
+  if (parts.size() == 1)
+    return;
+  // Of several at once, of which one kind is to be taken.
+  for (auto reduction : {layout::Reduction::Maximum, layout::Reduction::Minimum}) {
+    bool isOnly = llvm::all_of(parts, [&](size_t i) {
+      return llvm::all_of(llvm::concat<const layout::Pending>(operands[i].value.pending, operands[i].value.parts),
+                          [&](const layout::Pending &part) { return part.reduction == reduction; });
+    });
+    Order order = isOnly ? orderIn(parts, reduction) : Order::Unknown;
+    rule.isJoint |= order == Order::Kept || order == Order::Reversed;
+  }
 }

@@ -212,6 +212,15 @@ private:
   }
   Order orderIn(size_t operand) const { return operand < rule.orders.size() ? rule.orders[operand] : Order::Unknown; }
 
+  /// Whether what is still to be reduced in an operand is so in an earlier one, and of both together.
+  bool isOfEarlier(size_t operand, const Pending &part) const {
+    if (part.reduction == Reduction::Sum)
+      return rule.linearity == Linearity::Additive && operand > 0;
+    return rule.isJoint && llvm::any_of(operands.take_front(operand), [&](const Value &earlier) {
+             return llvm::is_contained(earlier.pending, part) || llvm::is_contained(earlier.parts, part);
+           });
+  }
+
   /// What is still to be reduced where it may not be. Beside other operands, parts of a maximum are not wrong yet: each
   /// rank may take exp(x - its own greatest) if what differs is made good later (Milakov and Gimelshein 2018).
   Refusal refuseUnreduced(const std::string &what, const Pending &part) const {
@@ -234,7 +243,8 @@ private:
       bool isOfSum = rule.linearity == Linearity::Additive && part.reduction == Reduction::Sum;
       for (size_t other = 0; other < operands.size(); ++other)
         for (const Pending &second : operands[other].parts)
-          if (other != operand && !isOfSum && second.axis == part.axis)
+          if (other != operand && !isOfSum && second.axis == part.axis &&
+              !(rule.isJoint && isSameReductions(operands[operand].parts, operands[other].parts)))
             return refuseUnreduced(what + " meet those in operand " + std::to_string(other), part);
       if (takes(operand, part))
         continue;
@@ -265,7 +275,8 @@ private:
         if (pending.reduction == Reduction::Sum)
           continue;
         // The greatest sum is not the sum of the greatest.
-        if (extreme.value_or(i) != i)
+        if (extreme.value_or(i) != i &&
+            !(rule.isJoint && isSameReductions(operands[*extreme].pending, operand.pending)))
           return Refusal{Refusal::Kind::Unknown,
                          what + " by a maximum or minimum, and so is operand " + std::to_string(*extreme),
                          "that both are greatest on one rank (reduce before it)"};
@@ -419,11 +430,10 @@ private:
                   {digit.axis, digit.weight, digit.count, static_cast<int64_t>(i), nameOf(static_cast<int64_t>(i))}))
             return refusal;
     int64_t user = -1;
-    // Partial operands of a sum are partial together; those of a product each on its own.
-    bool isShared = rule.linearity == Linearity::Additive;
+    // Partial operands of a sum or maximum are partial together; those of a product each on its own.
     for (size_t i = 0; i < operands.size(); ++i, --user) {
       for (const Pending &pending : operands[i].pending)
-        if (isShared && i > 0 && pending.reduction == Reduction::Sum)
+        if (isOfEarlier(i, pending))
           continue;
         else if (auto refusal = add({pending.axis, pending.weight, pending.count, user,
                                      "what is pending in operand " + std::to_string(i)}))
@@ -440,9 +450,8 @@ private:
     Value common;
     common.floats.append(floats.begin(), floats.end());
     for (size_t i = 0; i < operands.size(); ++i) {
-      bool isAdded = rule.linearity == Linearity::Additive && i > 0; // sums are those of the first operand
       auto carry = [&](const Pending &part, llvm::SmallVectorImpl<Pending> &to) {
-        if (isAdded && part.reduction == Reduction::Sum)
+        if (isOfEarlier(i, part))
           return;
         to.push_back(part);
         to.back().reduction = *reductionBehind(i, part.reduction);
@@ -452,7 +461,7 @@ private:
       for (const Pending &part : operands[i].parts)
         if (!takes(i, part))
           carry(part, common.parts);
-      if (!isAdded)
+      if (rule.linearity != Linearity::Additive || i == 0)
         common.multiplicity = common.multiplicity * operands[i].multiplicity;
     }
     common.pending.append(newPending.begin(), newPending.end());

@@ -41,6 +41,9 @@ struct ComputeRule {
   uint32_t linearOperands = 0;
   /// By operand, how what is computed of its elements moves with them; unknown where there is no entry.
   llvm::SmallVector<Order, 4> orders;
+  /// They hold of all operands at once of which a maximum is to be taken (or a minimum): that of the results is the
+  /// result of the maxima.
+  bool isJoint = false;
 };
 
 /// The results of an operation on `operands`, by result. A result dim of an iterator that no operand has is local, a

@@ -194,3 +194,39 @@ func.func @of_two(%x: tensor<5x7xf32> {muster.layout = #muster.layout<[t, v/tp]>
   %y = muster.all_reduce %d max on "tp" : tensor<5xf32>
   return %y : tensor<5xf32>
 }
+
+// -----
+
+// Maxima of several tensors: the greatest of both parts is a part of the greatest of both.
+muster.mesh @node <["tp" = 3]>
+func.func @of_several(%x: tensor<5x7xf32> {muster.layout = #muster.layout<[t, v/tp]>},
+                      %w: tensor<5x7xf32> {muster.layout = #muster.layout<[t, v/tp]>})
+    -> (tensor<5xf32> {muster.layout = #muster.layout<[t]>}) {
+  %least = arith.constant 0xFF800000 : f32
+  %e = tensor.empty() : tensor<5xf32>
+  %i = linalg.fill ins(%least : f32) outs(%e : tensor<5xf32>) -> tensor<5xf32>
+  %m = linalg.reduce { arith.maximumf } ins(%x : tensor<5x7xf32>) outs(%i : tensor<5xf32>) dimensions = [1]
+  %n = linalg.reduce { arith.maximumf } ins(%w : tensor<5x7xf32>) outs(%i : tensor<5xf32>) dimensions = [1]
+  %d = arith.maximumf %m, %n : tensor<5xf32>
+  %y = muster.all_reduce %d max on "tp" : tensor<5xf32>
+  return %y : tensor<5xf32>
+}
+
+// -----
+
+// The least of both parts is not.
+muster.mesh @node <["tp" = 3]>
+func.func @least_of_several(%x: tensor<5x7xf32> {muster.layout = #muster.layout<[t, v/tp]>},
+                            %w: tensor<5x7xf32> {muster.layout = #muster.layout<[t, v/tp]>})
+    -> (tensor<5xf32> {muster.layout = #muster.layout<[t]>}) {
+  %least = arith.constant 0xFF800000 : f32
+  %e = tensor.empty() : tensor<5xf32>
+  %i = linalg.fill ins(%least : f32) outs(%e : tensor<5xf32>) -> tensor<5xf32>
+  %m = linalg.reduce { arith.maximumf } ins(%x : tensor<5x7xf32>) outs(%i : tensor<5xf32>) dimensions = [1]
+  %n = linalg.reduce { arith.maximumf } ins(%w : tensor<5x7xf32>) outs(%i : tensor<5xf32>) dimensions = [1]
+  // expected-error @below {{E1108 cannot be proved: operand 1 is still to be reduced over 'tp' by a maximum or minimum, and so is operand 0}}
+  // expected-note @below {{what would settle it}}
+  %d = arith.minimumf %m, %n : tensor<5xf32>
+  %y = muster.all_reduce %d max on "tp" : tensor<5xf32>
+  return %y : tensor<5xf32>
+}

@@ -363,7 +363,7 @@ TEST_F(ReductionEnumeration, OfTwo) {
               judge(steps);
             }
     }
-  expectCounts(5814, 418, 136, 64);
+  expectCounts(5814, 418, 136, 60);
 }
 
 } // namespace
