@@ -55,7 +55,7 @@ static SpaceId addRange(Universe &universe, Range range) {
       "[" + std::to_string(range.first * range.below) + ", +" + std::to_string(range.taken * range.below) + ")";
   if (range.step != 1)
     place += " by " + std::to_string(range.step * range.below);
-  if (range.isNested)
+  if (range.isNested || whole.size.getValue() > range.count * range.below)
     place += " of each " + std::to_string(range.count * range.below);
   Space space;
   space.name = whole.name + place;
@@ -178,9 +178,23 @@ static std::optional<Value> takeRangeOf(Universe &universe, std::optional<Value>
     }
     below /= digit.count.getValue();
     int64_t first = offset / below, taken = 1, stepOf = 1;
+    bool isPeriodic = false;
     if (first != (offset + (size - 1) * step) / below) {
       isDone = true;
-      if (step == 1 && offset % below == 0 && size % below == 0)
+      // The same of each `step` elements, in all of the dim: a digit of its own, of which one value is taken. On one
+      // rank the slice with this step is the same.
+      if (int64_t count = digit.count.getValue();
+          step > 1 && below == 1 && size * step == count && offset < step && !digit.stride.isZero()) {
+        Digit each = digit;
+        each.count = count / step;
+        each.stride = digit.stride * Size(step);
+        if (each.home == digit.stride)
+          each.home = each.stride;
+        digits.insert(digits.begin() + static_cast<ptrdiff_t>(i), std::move(each));
+        digit.count = digits[++i].count = step;
+        first = offset;
+        isPeriodic = true;
+      } else if (step == 1 && offset % below == 0 && size % below == 0)
         taken = size / below;
       else if (below == 1)
         taken = size, stepOf = step;
@@ -197,8 +211,8 @@ static std::optional<Value> takeRangeOf(Universe &universe, std::optional<Value>
     if (const std::optional<Range> &range = universe.spaces[digit.space].range;
         (range && range->isNested) || digit.isPart)
       return std::nullopt;
-    bool isNested = std::any_of(digits.begin(), digits.begin() + static_cast<ptrdiff_t>(i),
-                                [](const Digit &other) { return other.isMesh(); });
+    bool isNested = !isPeriodic && std::any_of(digits.begin(), digits.begin() + static_cast<ptrdiff_t>(i),
+                                               [](const Digit &other) { return other.isMesh(); });
     isOfEach |= isNested;
     digits.erase(digits.begin() + static_cast<ptrdiff_t>(i));
     llvm::SmallVector<Digit, 1> left;

@@ -11,9 +11,11 @@
 //   | (2 : 18 @s)(3 : 6 @s,a)(6:1@s) | [6, +6)   | (3 : 6 @T, a)(6 : 1 @T)      | T = s[18, +18)               |
 //   | (2 : 1 @n)(6 : 1 @s)           | [6, +6)   | (6 : 1 @s)                   | s, in n[1, +1)               |
 //   | (3 : 12 @s, a)(12 : 1 @s)      | [0, +4)   | (3 : 4 @T, a)(4 : 1 @T)      | T = of each 12 of s, [0, +4) |
+//   | (3 : 12 @s, a)(12 : 1 @s)      | [1, +4)/3 | (3 : 4 @T, a)(4 : 1 @T)      | T = every third of s, from 1 |
 //
-// In the third line nothing is left of n: the value stands at one position of it (Value::at). In the last the slice
-// takes a part of each rank's part, so T has an order of its own (a tag) and agrees with parts that were taken alike.
+// In the third line nothing is left of n: the value stands at one position of it (Value::at). In the fourth the
+// slice takes a part of each rank's part, so T has an order of its own (a tag) and agrees with parts that were taken
+// alike. With a step that divides each rank's part, it takes of all of s what one rank takes with this step.
 //
 // Ranges of one space side by side are one range again, and all of them the space: what chunks of a loop compute is put
 // together.
