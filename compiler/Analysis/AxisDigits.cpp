@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "compiler/Analysis/AxisDigits.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -61,12 +63,35 @@ void AxisDigits::note(Operation *op) {
       })
       .Case<AssertLayoutOp, WeightOp, StateOp>([&](auto own) { note(own.getLayout()); })
       .Case([&](CoordinateOp own) { note(own.getAxis()); })
+      .Case<arith::DivUIOp, arith::DivSIOp, arith::FloorDivSIOp, arith::RemUIOp, arith::RemSIOp>([&](Operation *own) {
+        auto coordinate = own->getOperand(0).getDefiningOp<CoordinateOp>();
+        APInt number;
+        if (!coordinate || !matchPattern(own->getOperand(1), m_ConstantInt(&number)))
+          return;
+        int64_t index = mesh.findAxis(coordinate.getAxis());
+        std::optional<AxisPart> part = index >= 0 ? std::optional(AxisPart{index, 1, mesh.getAxes()[index].getSize()})
+                                                  : findAxisPart(mesh, coordinate.getAxis());
+        int64_t divisor = number.getSExtValue();
+        if (part && divisor > 1 && divisor < part->size && part->size % divisor == 0)
+          computed.push_back({part->index, part->weight * divisor});
+      })
       .Case([&](func::FuncOp own) {
         for (unsigned i = 0; i < own.getNumArguments(); ++i)
           note(own.getArgAttrOfType<LayoutAttr>(i, attribute::layout));
         for (unsigned i = 0; i < own.getNumResults(); ++i)
           note(own.getResultAttrOfType<LayoutAttr>(i, attribute::layout));
       });
+}
+
+void AxisDigits::settle() {
+  for (auto [axis, weight] : computed) {
+    SmallVector<int64_t, 2> &own = boundaries[axis];
+    bool nests =
+        llvm::all_of(own, [weight = weight](int64_t other) { return other % weight == 0 || weight % other == 0; });
+    if (nests && !llvm::is_contained(own, weight))
+      own.insert(llvm::lower_bound(own, weight), weight);
+  }
+  computed.clear();
 }
 
 AxisDigits::Conflict AxisDigits::findConflict() const {
@@ -119,5 +144,7 @@ llvm::MapVector<MeshAttr, AxisDigits> muster::findAxisDigits(ModuleOp module, Sy
     AxisDigits &digits = meshes.try_emplace(mesh, mesh).first->second;
     op.walk([&](Operation *inner) { digits.note(inner); });
   }
+  for (auto &[mesh, digits] : meshes)
+    digits.settle();
   return meshes;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // How the parts of axes that a program names cut its axes. An axis of 12 ranks of which the parts [2:3] and [6:2] are
-// named has three digits, outer first: [6:2], [2:3] and [1:2]. Every part is a run of digits, and so is the axis.
+// named has three digits, outer first: [6:2], [2:3] and [1:2]. Every part is a run of digits, and so is the axis. A
+// quotient or remainder of a coordinate by a constant names a part, too: coordinate / 2 on this axis is that of [2:6].
 
 #ifndef MUSTER_COMPILER_ANALYSIS_AXISDIGITS_H
 #define MUSTER_COMPILER_ANALYSIS_AXISDIGITS_H
@@ -23,6 +24,10 @@ public:
   /// Notes the parts that `op` names in layouts (of arguments, results, weights, states, claims, redistributions), as a
   /// group or as a coordinate. Whole axes are none. `op` is on this mesh.
   void note(mlir::Operation *op);
+
+  /// Cuts axes also where quotients and remainders of coordinates do, as far as those nest with the parts that are
+  /// named and with each other. After the last operation.
+  void settle();
 
   /// Two weights of one axis, at which digits begin, of which the lesser does not divide the greater: the parts do not
   /// nest. An empty name where all do.
@@ -52,6 +57,8 @@ private:
 
   /// For each axis, weights at which a digit begins, ascending, but 1; none of the axis' size.
   llvm::SmallVector<llvm::SmallVector<int64_t, 2>, 2> boundaries;
+  /// By axis, weights at which quotients and remainders cut it.
+  llvm::SmallVector<std::pair<int64_t, int64_t>, 2> computed;
   llvm::DenseSet<mlir::Attribute> seen;
   bool named = false;
   llvm::StringRef symbolic;

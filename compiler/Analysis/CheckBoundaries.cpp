@@ -277,6 +277,8 @@ bool FunctionInference::checkBoundary(Operation *op, mlir::Value value, LayoutAt
     finding.number = 1108;
     finding.missingFact = refusal->missingFact;
   }
+  if (isReduction)
+    noteReduction(value, finding);
   finding.message = isReduction ? what + " is not reduced as declared: " + refusal->message
                                 : what + " holds the wrong elements: expected layout " + layout.getText();
   if (!isReduction) {

@@ -6,6 +6,7 @@
 #define MUSTER_COMPILER_ANALYSIS_FUNCTIONINFERENCE_H
 
 #include "compiler/Analysis/CallMemo.h"
+#include "compiler/Analysis/KeptParts.h"
 #include "compiler/Analysis/LayoutInference.h"
 #include "compiler/Analysis/Uniformity.h"
 
@@ -29,6 +30,11 @@
 #include <unordered_map>
 
 namespace muster {
+
+/// What settles a finding that may reach no result.
+inline constexpr const char *keptFact =
+    "whether the fault reaches a result: a part of what this makes is sliced away, or "
+    "it is only added up";
 
 /// An element that was followed back: of which value, in which segments of its dims, at which positions by space.
 struct PulledElement {
@@ -140,6 +146,7 @@ private:
   void inferRedistribute(RedistributeOp op);
   void inferSlice(mlir::tensor::ExtractSliceOp op);
   void inferConcat(mlir::tensor::ConcatOp op);
+  bool padByConcat(mlir::tensor::ConcatOp op);
   void inferInsertSlice(mlir::tensor::InsertSliceOp op);
   std::optional<layout::Value> embed(mlir::tensor::InsertSliceOp op);
   void inferPad(mlir::tensor::PadOp op);
@@ -344,6 +351,10 @@ private:
   // LayoutParting.cpp
   /// Where what `value` holds and what it should hold part, and why; nullopt where nothing can be said.
   std::optional<std::pair<mlir::Operation *, std::string>> findParting(mlir::Value value, layout::Value wanted);
+  /// Explains where parts of a reduction begin that `value` still is, or where it was reduced too often.
+  void noteReduction(mlir::Value value, LayoutFinding &finding);
+  /// Explains where the operands come from and what they hold.
+  void noteOperands(mlir::Operation *op, LayoutFinding &finding);
 
   // InferCompute.cpp
   bool inferCompute(mlir::Operation *op);
@@ -351,7 +362,17 @@ private:
   /// The same of what is known of the operands (Digits or Uniform): what the results hold; nullopt after a finding.
   std::optional<llvm::SmallVector<Known, 1>> applyRule(mlir::Operation *op, const layout::ComputeRule &rule,
                                                        llvm::ArrayRef<Known> operands);
+  /// Whether what the operation may not do to its operands reaches no result: it is wrong along a dim only of which a
+  /// part is sliced away, or along which its result is added up and nothing else.
+  bool mayNotMatter(mlir::Operation *op, const layout::ComputeRule &rule,
+                    llvm::ArrayRef<const layout::Value *> operands);
+  /// Null in functions that are called and in regions.
+  const KeptParts *keptAt(mlir::Operation *op);
   void inferLinalg(mlir::linalg::LinalgOp op);
+  bool isWholeInOrder(const layout::Dim &dim) const;
+  std::optional<std::string> overlapsWrongly(mlir::linalg::LinalgOp op, mlir::OpOperand &operand);
+  std::optional<llvm::SmallVector<int64_t, 4>> dimsOfWindows(mlir::AffineMap map, Known &operand,
+                                                             llvm::SmallBitVector &windows);
   // InferLookup.cpp
   /// A masked look-up in rows that are spread; false for others.
   bool inferLookup(mlir::linalg::LinalgOp op);
@@ -372,7 +393,8 @@ private:
   /// An index as a sum of coordinates times sizes: axes and factors. Nullopt for anything else. `own`, if given, is
   /// an index that may be added once, and then must be.
   using CoordinateTerms = llvm::SmallVector<std::pair<layout::AxisId, layout::Size>, 2>;
-  std::optional<CoordinateTerms> coordinateTermsOf(mlir::Value index, mlir::Value own = nullptr);
+  std::optional<CoordinateTerms> coordinateTermsOf(mlir::Value index, mlir::Value own = nullptr,
+                                                   unsigned divisions = 0);
   /// A table of `size` positions from the sum of the terms on; nullopt where that is no part of a group.
   std::optional<layout::Value> positionTable(const layout::Size &size, const CoordinateTerms &terms);
   /// The group whose position times `size` is the sum of the terms; nullopt for anything else.
@@ -391,6 +413,8 @@ private:
   void failQuietly(mlir::Operation *op, mlir::Value operand);
   static std::string nameOf(mlir::Value value);
   void reportRefusal(mlir::Operation *op, const layout::Refusal &refusal, int number);
+  /// That `op` needs more of a value than its places, followed back. Stands where its digits were lost.
+  void reportNoDigits(mlir::Operation *op, const Known &known);
   /// Sets the result, or reports why there is none.
   void setOrReport(mlir::Operation *op, mlir::Value result, layout::Outcome<layout::Value> outcome, int number);
 
@@ -479,6 +503,7 @@ private:
   bool hasChildren = false;
   /// Counts that were taken for rows because a step's record says so, by unit and batch.
   llvm::StringMap<std::string> countsOfRows;
+  std::unique_ptr<KeptParts> keptParts;   ///< of the entry, once something was wrong in it
   std::unique_ptr<Uniformity> uniformity; ///< of the entry, where rows are divided by counts
   /// Spaces of which all elements are alike (padding).
   llvm::DenseSet<layout::SpaceId> constantSpaces;

@@ -123,6 +123,10 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op,
       refusal.kind = Refusal::Kind::Unknown;
       refusal.missingFact = "that the blocks of all ranks are computed in turn (the rules do not follow rings)";
     }
+    if (refusal.kind == Refusal::Kind::Wrong && mayNotMatter(op, own, values)) {
+      refusal.kind = Refusal::Kind::Unknown;
+      refusal.missingFact = keptFact;
+    }
     reportRefusal(op, refusal, refusal.cause == Refusal::Cause::Reduction ? 1105 : 1106);
     return std::nullopt;
   }
@@ -145,6 +149,47 @@ std::optional<SmallVector<Known, 1>> FunctionInference::applyRule(Operation *op,
     knowns.push_back(std::move(known));
   }
   return knowns;
+}
+
+const KeptParts *FunctionInference::keptAt(Operation *op) {
+  if (!callStack.empty() || op->getBlock() != &entry.getBody().front())
+    return nullptr;
+  if (!keptParts)
+    keptParts = std::make_unique<KeptParts>(entry, live);
+  return keptParts.get();
+}
+
+bool FunctionInference::mayNotMatter(Operation *op, const ComputeRule &rule, ArrayRef<const layout::Value *> operands) {
+  const KeptParts *kept = op->getNumResults() == 1 ? keptAt(op) : nullptr;
+  if (!kept)
+    return false;
+  SmallVector<unsigned, 2> dims;
+  if (std::optional<unsigned> dim = kept->partDim(op->getResult(0)))
+    dims.push_back(*dim);
+  if (rule.linearity == layout::Linearity::Additive)
+    llvm::append_range(dims, kept->summedDims(op->getResult(0)));
+  // Is it right if all operands agree along the dim?
+  return llvm::any_of(dims, [&](unsigned dim) {
+    int64_t iterator = rule.results.front()[dim];
+    layout::Dim agreed;
+    std::vector<layout::Value> own;
+    for (auto [walked, operand] : llvm::zip(rule.operands, operands)) {
+      own.push_back(*operand);
+      own.back().history.reset();
+      for (auto [other, known] : llvm::zip(walked, own.back().dims)) {
+        if (iterator == layout::noIterator || other != iterator)
+          continue;
+        if (agreed.digits.empty())
+          agreed = constantDim(known.localSize(), "positions that may not matter");
+        known = agreed;
+      }
+      layout::normalise(own.back());
+    }
+    SmallVector<const layout::Value *, 4> values;
+    for (const layout::Value &value : own)
+      values.push_back(&value);
+    return !agreed.digits.empty() && layout::compute(scope.universe, rule, values);
+  });
 }
 
 static layout::IteratorKind kindOf(nn::IteratorKind kind) {

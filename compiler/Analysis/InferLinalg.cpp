@@ -3,10 +3,12 @@
 // linalg: the rule of an operation from its indexing maps, and its linearity from its body.
 #include "compiler/Analysis/FunctionInference.h"
 #include "compiler/Analysis/Monotone.h"
+#include "compiler/Layout/Compare.h"
 
 using namespace mlir;
 using namespace muster;
 using layout::ComputeRule;
+using layout::Outcome;
 using layout::Refusal;
 using layout::Size;
 
@@ -214,6 +216,86 @@ bool FunctionInference::refuseTaken(Operation *op, mlir::Value tensor) {
   return true;
 }
 
+/// Whether every rank has all of the dim, place by place as one rank has it.
+bool FunctionInference::isWholeInOrder(const layout::Dim &dim) const {
+  if (dim.order)
+    return false;
+  if (dim.isSegmented())
+    return llvm::all_of(dim.segments, [&](const layout::Dim &segment) { return isWholeInOrder(segment); });
+  // All positions of each space, local ones in the order that the text gives them: on one rank it gives them the same.
+  llvm::SmallDenseMap<layout::SpaceId, Size, 2> held;
+  for (const layout::Digit &digit : dim.digits) {
+    const layout::Space &space = scope.universe.spaces[digit.space];
+    bool isPlain = space.tag.empty() && !space.twin && !space.rows && !space.pieceOf && !digit.isPart;
+    if (digit.isMesh() || !isPlain || digit.stride.isZero())
+      return false;
+    held.try_emplace(digit.space, 1).first->second *= digit.count;
+  }
+  Outcome<layout::FlatDim> flat = layout::flatten(scope.universe, dim);
+  return flat && flat->tags.empty() && flat->local.size() <= 1 && flat->mesh.empty() &&
+         llvm::all_of(held, [&](const auto &own) { return own.second == scope.universe.spaces[own.first].size; });
+}
+
+/// The dims of an operand of which some are walked by sums of iterators (convolutions): those are positions of the
+/// operation's own, and right where the dim is whole on every rank. `windows`: the iterators in such sums.
+std::optional<SmallVector<int64_t, 4>> FunctionInference::dimsOfWindows(AffineMap map, Known &operand,
+                                                                        llvm::SmallBitVector &windows) {
+  if (operand.kind != Known::Kind::Digits || map.getNumSymbols() != 0)
+    return std::nullopt;
+  // By one reading: in another the dim might not be whole.
+  std::optional<layout::Value> plain = layout::plainValue(scope.universe, operand.value);
+  if (!plain)
+    return std::nullopt;
+  SmallVector<int64_t, 4> dims;
+  for (auto [at, expr] : llvm::enumerate(map.getResults())) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    dims.push_back(dim ? static_cast<int64_t>(dim.getPosition()) : layout::noIterator);
+    if (dim || isa<AffineConstantExpr>(expr))
+      continue;
+    if (!expr.isPureAffine() || !isWholeInOrder(plain->dims[at]))
+      return std::nullopt;
+    for (unsigned iterator = 0; iterator < map.getNumDims(); ++iterator)
+      if (expr.isFunctionOfDim(iterator))
+        windows.set(iterator);
+    plain->dims[at] = constantDim(plain->dims[at].localSize(), "windows");
+  }
+  markUncovered("windows along a dim");
+  operand.value = std::move(*plain);
+  return dims;
+}
+
+/// Windows that overlap (position s + k for s and k of more than one value) along a dim of which ranks have parts, or
+/// which they have in another order than one rank: why that is wrong, whatever the sizes may be on one rank.
+std::optional<std::string> FunctionInference::overlapsWrongly(linalg::LinalgOp op, OpOperand &operand) {
+  const Known &known = get(operand.get());
+  if (known.kind != Known::Kind::Digits || known.value.isChoice || !known.value.floats.empty())
+    return std::nullopt;
+  SmallVector<int64_t, 4> ranges = op.getStaticLoopRanges();
+  for (auto [at, expr] : llvm::enumerate(op.getMatchingIndexingMap(&operand).getResults())) {
+    auto sum = dyn_cast<AffineBinaryOpExpr>(expr);
+    if (!sum || sum.getKind() != AffineExprKind::Add)
+      continue;
+    auto first = dyn_cast<AffineDimExpr>(sum.getLHS()), second = dyn_cast<AffineDimExpr>(sum.getRHS());
+    if (!first || !second || ranges[first.getPosition()] < 2 || ranges[second.getPosition()] < 2)
+      continue;
+    const layout::Dim &dim = known.value.dims[at];
+    for (const layout::Dim &part : dim.isSegmented() ? ArrayRef(dim.segments) : ArrayRef(dim)) {
+      if (part.digits.size() < 2 || layout::hasRanges(scope.universe, part) ||
+          !llvm::all_equal(llvm::map_range(part.digits, [](auto &digit) { return digit.space; })))
+        continue;
+      auto isMesh = [](const layout::Digit &digit) { return digit.isMesh(); };
+      // Digits that a collective put elsewhere; those that a transposition moves are there on one rank, too.
+      if (llvm::none_of(part.digits, isMesh) && !layout::flatten(scope.universe, part))
+        return "windows overlap along a dim that is in another order than on one rank: " + print(scope.universe, dim);
+      // Where the shards are settled, they are of this dim.
+      if (!known.value.isUnsettled && !part.digits.back().isMesh() &&
+          llvm::none_of(part.digits, [&](const layout::Digit &digit) { return isMesh(digit) && digit.isAmbiguous; }))
+        return "windows overlap along a dim of which each rank has its part only: " + print(scope.universe, dim);
+    }
+  }
+  return std::nullopt;
+}
+
 void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   auto unsupported = [&](const std::string &what) {
     Refusal refusal{Refusal::Kind::Unknown, what, "a linalg operation of projected permutations"};
@@ -245,21 +327,32 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
     }
     return dims;
   };
-  llvm::SmallDenseMap<unsigned, unsigned> operandAt; // by argument of the body
+  llvm::SmallDenseMap<unsigned, unsigned> operandAt;                     // by argument of the body
+  llvm::SmallBitVector windows(static_cast<unsigned>(iterators.size())); // iterators of which sums are positions
   auto add = [&](OpOperand &operand) {
     const Known &known = get(operand.get());
     if (!mayCompute(op, operand.get()))
       return false;
     std::optional<SmallVector<int64_t, 4>> dims = dimsOf(operand);
-    if (!dims && known.kind != Known::Kind::Uniform) {
-      unsupported("unsupported indexing map of an operand");
+    if (!dims && known.kind == Known::Kind::Uniform)
+      return true;
+    operandAt[operand.getOperandNumber()] = static_cast<unsigned>(operands.size());
+    operands.push_back(known);
+    if (!dims)
+      dims = dimsOfWindows(op.getMatchingIndexingMap(&operand), operands.back(), windows);
+    if (!dims) {
+      Refusal refusal{Refusal::Kind::Unknown,
+                      "windows of " + (known.kind == Known::Kind::Digits ? print(scope.universe, known.value)
+                                                                         : "parts side by side"),
+                      "a dim that every rank has whole and in the order of one rank, where windows go along it"};
+      if (std::optional<std::string> why = overlapsWrongly(op, operand)) {
+        refusal.kind = Refusal::Kind::Wrong;
+        refusal.message = *why;
+      }
+      reportRefusal(op, refusal, 1106);
       return false;
     }
-    if (dims) {
-      operandAt[operand.getOperandNumber()] = static_cast<unsigned>(operands.size());
-      rule.operands.push_back(*dims);
-      operands.push_back(known);
-    }
+    rule.operands.push_back(*dims);
     return true;
   };
   for (OpOperand *input : op.getDpsInputOperands())
@@ -273,6 +366,16 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   bool readsInit = op.payloadUsesValueFromOperand(&init);
   if (readsInit && !hasReduction && !add(init))
     return; // an update in place: one more operand
+
+  for (auto [known, dims] : llvm::zip(operands, rule.operands))
+    for (auto [dim, iterator] : llvm::enumerate(dims))
+      if (iterator != layout::noIterator && windows.test(static_cast<unsigned>(iterator)) &&
+          known.kind == Known::Kind::Digits && !isWholeInOrder(known.value.dims[dim])) {
+        Refusal refusal{Refusal::Kind::Unknown,
+                        "windows along " + print(scope.universe, known.value.dims[dim]) + ", which is not whole",
+                        "a dim that every rank has whole and in the order of one rank, where windows go along it"};
+        return reportRefusal(op, refusal, 1108);
+      }
 
   // Positions that the body computes are tables that its iterators walk.
   std::string misplaced;

@@ -124,8 +124,8 @@ std::optional<Packed> FunctionInference::takeParts(const Packed &packed, int64_t
         part.floats.push_back(digit);
       }
       const layout::Space &whole = scope.universe.spaces[local.space];
-      layout::Space piece{whole.name + "[" + std::to_string(from) + ":" + std::to_string(to) + "]", Size(to - from),
-                          whole.tag};
+      layout::Space piece{whole.name + "[" + std::to_string(from) + ", +" + std::to_string(to - from) + ") of a rank's",
+                          Size(to - from), whole.tag};
       local.count = to - from;
       local.stride = 1;
       local.home.reset();

@@ -10,8 +10,8 @@ using namespace muster;
 using layout::Refusal;
 using layout::Size;
 
-std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateTermsOf(mlir::Value index,
-                                                                                       mlir::Value own) {
+std::optional<FunctionInference::CoordinateTerms>
+FunctionInference::coordinateTermsOf(mlir::Value index, mlir::Value own, unsigned divisions) {
   CoordinateTerms terms;
   bool hasOwn = false;
   unsigned depth = 0;
@@ -48,6 +48,28 @@ std::optional<FunctionInference::CoordinateTerms> FunctionInference::coordinateT
       return collect(defining->getOperand(0), factor);
     if (isa<arith::AddIOp>(defining))
       return collect(defining->getOperand(0), factor) && collect(defining->getOperand(1), factor);
+    if (isa<arith::DivUIOp, arith::DivSIOp, arith::FloorDivSIOp, arith::RemUIOp, arith::RemSIOp>(defining)) {
+      // Coordinates are no less than zero: of each term, steps of the divisor are the quotient and the others the rest.
+      std::optional<CoordinateTerms> divided = divisions < mostArithmetic
+                                                   ? coordinateTermsOf(defining->getOperand(0), nullptr, divisions + 1)
+                                                   : std::nullopt;
+      std::optional<Size> divisor = sizeOf(defining->getOperand(1));
+      if (!divided || !divisor || !divisor->isConcrete() || divisor->getValue() < 1)
+        return false;
+      int64_t by = divisor->getValue(), most = 0;
+      bool isQuotient = !isa<arith::RemUIOp, arith::RemSIOp>(defining);
+      for (auto [axis, step] : *divided) {
+        const Size &size = scope.universe.axes[axis].size;
+        if (!step.isConcrete() || !size.isConcrete())
+          return false;
+        bool isStep = step.getValue() % by == 0;
+        if (!isStep)
+          most += step.getValue() * (size.getValue() - 1);
+        if (isStep == isQuotient)
+          terms.push_back({axis, factor * (isQuotient ? Size(step.getValue() / by) : step)});
+      }
+      return most < by;
+    }
     if (isa<arith::MulIOp>(defining))
       for (unsigned i : {0u, 1u})
         if (std::optional<Size> size = sizeOf(defining->getOperand(i)); size && !scope.isOfRows(*size))

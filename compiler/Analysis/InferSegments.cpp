@@ -172,6 +172,19 @@ bool FunctionInference::addPieces(const layout::Value &value, unsigned dim, int6
 // Operations
 //===----------------------------------------------------------------------===//
 
+/// Whether a number is made of quotients or remainders, as far as it is read through.
+static bool isOfQuotient(mlir::Value number) {
+  SmallVector<mlir::Value, 4> work{number};
+  for (unsigned i = 0; i < work.size() && i < 16; ++i) {
+    Operation *op = work[i].getDefiningOp();
+    if (op && isa<arith::DivUIOp, arith::DivSIOp, arith::FloorDivSIOp, arith::RemUIOp, arith::RemSIOp>(op))
+      return true;
+    if (op)
+      work.append(op->operand_begin(), op->operand_end());
+  }
+  return work.size() > 16;
+}
+
 /// Whole dims, and whole segments of segmented ones.
 void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   Known known = get(op.getSource());
@@ -196,7 +209,9 @@ void FunctionInference::inferSlice(tensor::ExtractSliceOp op) {
   llvm::SmallBitVector dropped = op.getDroppedDims();
   for (unsigned dim = 0; dim < value.dims.size(); ++dim) {
     // coordinate * size, from the rank's own place on: what muster.slice does.
-    if (auto place = dyn_cast<mlir::Value>(op.getMixedOffsets()[dim]))
+    // A dim that goes with a quotient of coordinates has no place on one rank.
+    if (auto place = dyn_cast<mlir::Value>(op.getMixedOffsets()[dim]);
+        place && !(dropped.test(dim) && isOfQuotient(place)))
       if (std::optional<SmallVector<layout::AxisId, 2>> group =
               groupOfOffset(coordinateTermsOf(place), sizeOf(op.getMixedSizes()[dim]));
           group && !group->empty() && isConstantIntValue(op.getMixedStrides()[dim], 1) &&
@@ -281,6 +296,35 @@ Outcome<layout::Value> FunctionInference::dropDims(layout::Value value, const ll
   return value;
 }
 
+/// One value between constants: what tensor.pad makes.
+bool FunctionInference::padByConcat(tensor::ConcatOp op) {
+  unsigned dim = static_cast<unsigned>(op.getDim());
+  const layout::Value *padded = nullptr;
+  std::vector<layout::Dim> segments;
+  bool isZero = true;
+  for (mlir::Value operand : op.getInputs()) {
+    const Known &known = get(operand);
+    if (known.kind == Known::Kind::Digits && !padded) {
+      padded = &known.value;
+      llvm::append_range(segments, segmentsOf(known.value.dims[dim]));
+      continue;
+    }
+    auto type = cast<RankedTensorType>(operand.getType());
+    if (known.kind != Known::Kind::Uniform || known.isUnwritten || type.isDynamicDim(dim))
+      return false;
+    isZero &= known.isZero;
+    segments.push_back(constantDim(Size(type.getDimSize(dim)), "padding"));
+  }
+  if (!padded || segments.size() == 1 || (!isZero && !padded->isFull()) || !padded->dims[dim].localSize().isConcrete())
+    return false;
+  layout::Value value = *padded;
+  value.dims[dim] = joinSegments(std::move(segments));
+  value.history.reset(); // it tells of the dim that this is a part of
+  markUncovered("a concatenation with constants");
+  set(op.getResult(), std::move(value));
+  return true;
+}
+
 void FunctionInference::inferConcat(tensor::ConcatOp op) {
   unsigned dim = static_cast<unsigned>(op.getDim());
   SmallVector<mlir::Value, 4> operands(op.getInputs());
@@ -305,6 +349,8 @@ void FunctionInference::inferConcat(tensor::ConcatOp op) {
   }
   if (isUniform)
     return set(op.getResult(), Known(get(op.getInputs().front())));
+  if (padByConcat(op))
+    return;
   auto isOneTensor = [&](size_t a, size_t b) { return tensorOf(operands[a]) == tensorOf(operands[b]); };
   // What was cut and is whole again.
   std::vector<layout::Value> cut;

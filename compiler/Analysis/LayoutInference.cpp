@@ -7,6 +7,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace muster;
@@ -44,19 +45,69 @@ void FunctionInference::reportRefusal(Operation *op, const Refusal &refusal, int
   // What routed counts and rows are is known in one reading; rows that are received as they are sent in all.
   bool isOpen = refusal.number != 1213 &&
                 llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return isRouted(get(operand).value); });
-  bool isWrong = refusal.kind == Refusal::Kind::Wrong && !isChoice && !isOpen;
+  // Of values side by side one may be wrong that is sliced away.
+  bool isOfParts =
+      llvm::any_of(op->getOperands(), [&](mlir::Value operand) { return packedOf(get(operand)).has_value(); });
+  const KeptParts *kept = isOfParts && op->getNumResults() == 1 ? keptAt(op) : nullptr;
+  bool mayBeCut = refusal.kind == Refusal::Kind::Wrong && kept && kept->partDim(op->getResult(0));
+  bool isWrong = refusal.kind == Refusal::Kind::Wrong && !isChoice && !isOpen && !mayBeCut;
   finding.kind = isWrong ? LayoutFinding::Kind::Refuted : LayoutFinding::Kind::Unknown;
   finding.number = !isWrong ? 1108 : refusal.number ? refusal.number : number;
-  finding.numberAsChosen = refusal.kind == Refusal::Kind::Wrong && isChoice && !isOpen ? number : 0;
+  finding.numberAsChosen = refusal.kind == Refusal::Kind::Wrong && isChoice && !isOpen && !mayBeCut ? number : 0;
   finding.op = op;
   finding.message = refusal.message;
-  finding.missingFact = isChoice                                         ? choiceFact
-                        : isOpen && refusal.kind == Refusal::Kind::Wrong ? routingFact
-                                                                         : refusal.missingFact;
+  bool isOpenFault = isOpen && refusal.kind == Refusal::Kind::Wrong;
+  finding.missingFact = isChoice ? choiceFact : isOpenFault ? routingFact : mayBeCut ? keptFact : refusal.missingFact;
   if (refusal.number)
     noteMakers(op, finding);
+  if (isWrong && !refusal.number && number == 1105)
+    for (mlir::Value operand : op->getOperands())
+      noteReduction(operand, finding);
+  if (isWrong && !refusal.number && number == 1106)
+    noteOperands(op, finding);
   report.findings.push_back(std::move(finding));
   fail(op);
+}
+
+/// What would give digits to a value that is known place by place.
+static const char *factFor(Operation *made) {
+  return llvm::TypeSwitch<Operation *, const char *>(made)
+      .Case<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ReshapeOp>(
+          [](auto) { return "sizes for which this reshape has its boundaries between digits"; })
+      .Case([](tensor::ExtractSliceOp) {
+        return "a slice at a constant place, or at muster.coordinate times its size, that begins and ends between "
+               "digits";
+      })
+      .Case([](tensor::ConcatOp) { return "parts that are all of one dim in order, or an operation on each of them"; })
+      .Case([](tensor::InsertSliceOp) {
+        return "a place that is constant, or muster.coordinate times the size of what is inserted, of which each rank "
+               "has "
+               "its part";
+      })
+      .Case([](PermuteOp) { return "an exchange or all_to_all instead"; })
+      .Default([](Operation *) { return "what it holds (muster.assert_layout where it is known)"; });
+}
+
+void FunctionInference::reportNoDigits(Operation *op, const Known &known) {
+  Operation *made = known.op ? known.op : op;
+  Refusal refusal{Refusal::Kind::Misaligned, known.reason, factFor(made)};
+  reportRefusal(op, refusal, 1108);
+  if (made == op)
+    return;
+  LayoutFinding &finding = report.findings.back();
+  // In a function that is called the finding stays with the caller, whose layouts are those that matter.
+  if (made->getParentOfType<func::FuncOp>() != op->getParentOfType<func::FuncOp>()) {
+    finding.notes.push_back({made->getLoc(), "it is made here"});
+    return;
+  }
+  bool isTold =
+      llvm::any_of(llvm::drop_begin(ArrayRef(report.findings).drop_back(), firstFinding),
+                   [&](const LayoutFinding &other) { return other.op == made && other.message == finding.message; });
+  if (isTold)
+    return report.findings.pop_back();
+  finding.op = made;
+  finding.notes.push_back(
+      {op->getLoc(), "'" + op->getName().getStringRef().str() + "' needs to know here what each rank holds of it"});
 }
 
 void FunctionInference::setOrReport(Operation *op, mlir::Value result, Outcome<layout::Value> outcome, int number) {
@@ -84,9 +135,7 @@ const layout::Value *FunctionInference::digitsOf(Operation *op, mlir::Value valu
       set(value, std::move(*settled));
       return &get(value).value;
     }
-    Refusal refusal{Refusal::Kind::Misaligned, known.reason,
-                    "sizes for which this reshape has its boundaries between digits"};
-    reportRefusal(op, refusal, 1108);
+    reportNoDigits(op, Known(known));
     return nullptr;
   }
   case Known::Kind::Failed:

@@ -3,7 +3,8 @@
 // Where a wrong value and its declared layout part. The declared layout is followed back through the movement that made
 // the value: each operation is undone. Movement maps places one to one, so that the two never meet again further back;
 // but what tells a reader most is the reshape at which the declared layout would have to be cut where the value has no
-// boundary (or that cannot be undone), and where there is none, the last operation that reorders.
+// boundary (or that cannot be undone), and where there is none, the last operation that reorders. The same for what is
+// not reduced, or too often: where that begins.
 #include "compiler/Analysis/FunctionInference.h"
 #include "compiler/Layout/NormalForm.h"
 
@@ -100,4 +101,98 @@ std::optional<std::pair<Operation *, std::string>> FunctionInference::findPartin
     value = input;
   }
   return reordering;
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+/// The values from which an operation may have passed a reduction on: operands, and what its regions yield.
+static SmallVector<mlir::Value, 4> sourcesOf(mlir::Value value) {
+  SmallVector<mlir::Value, 4> sources;
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()); loop && argument.getArgNumber() > 0)
+      sources.push_back(loop.getInitArgs()[argument.getArgNumber() - 1]);
+    return sources;
+  }
+  Operation *op = value.getDefiningOp();
+  if (isa<scf::ForOp, scf::IfOp>(op)) {
+    unsigned number = cast<OpResult>(value).getResultNumber();
+    for (Region &region : op->getRegions())
+      if (!region.empty() && number < region.front().getTerminator()->getNumOperands())
+        sources.push_back(region.front().getTerminator()->getOperand(number));
+    return sources;
+  }
+  sources.append(op->operand_begin(), op->operand_end());
+  return sources;
+}
+
+void FunctionInference::noteReduction(mlir::Value value, LayoutFinding &finding) {
+  constexpr unsigned most = 10000;
+  // Back to the operation of which no operand is as `holds` says.
+  auto follow = [&](mlir::Value from, llvm::function_ref<bool(const layout::Value &)> holds) {
+    for (unsigned i = 0; i < most; ++i) {
+      SmallVector<mlir::Value, 4> sources = sourcesOf(from);
+      auto *next = llvm::find_if(sources, [&](mlir::Value source) { return holds(get(source).value); });
+      if (next == sources.end())
+        break;
+      from = *next;
+    }
+    return from;
+  };
+  auto note = [&](mlir::Value at, std::string text) {
+    std::pair<Location, std::string> own(at.getLoc(), std::move(text));
+    if (!llvm::is_contained(finding.explanations, own))
+      finding.explanations.push_back(std::move(own));
+  };
+  const layout::Value &known = get(value).value;
+  for (const auto *list : {&known.pending, &known.parts})
+    for (const layout::Pending &pending : *list) {
+      mlir::Value begin = follow(value, [&](const layout::Value &other) {
+        return llvm::any_of(other.pending, [&](const auto &own) { return own.axis == pending.axis; }) ||
+               llvm::any_of(other.parts, [&](const auto &own) { return own.axis == pending.axis; });
+      });
+      const std::string &axis = scope.universe.axes[pending.axis].name;
+      note(begin, isa<BlockArgument>(begin) ? "declared as parts over '" + axis + "' here"
+                                            : "from here on each rank along '" + axis + "' has its part only");
+    }
+  if (known.multiplicity.isOne())
+    return;
+  mlir::Value begin = follow(value, [](const layout::Value &other) { return !other.multiplicity.isOne(); });
+  Operation *again = begin.getDefiningOp();
+  if (!again)
+    return;
+  note(begin, "this reduces what every rank has in full: it is " +
+                  known.multiplicity.numerator.print(scope.universe.symbols.getNames()) + "x too large from here on");
+  // The operation that had reduced it, as far as one operand leads there.
+  ArrayAttr axes = collectiveAxesOf(again);
+  mlir::Value before = again->getNumOperands() > 0 ? again->getOperand(0) : mlir::Value();
+  for (unsigned i = 0; axes && before && i < most; ++i) {
+    Operation *op = before.getDefiningOp();
+    if (!op || op->getNumOperands() == 0)
+      return;
+    if (isa<AllReduceOp, ReduceScatterOp>(op)) {
+      SmallVector<layout::AxisId, 2> own = scope.groupOf(collectiveAxesOf(op)), other = scope.groupOf(axes);
+      if (llvm::any_of(own, [&](layout::AxisId axis) { return llvm::is_contained(other, axis); }))
+        return note(before, "it was reduced here already");
+    }
+    before = op->getOperand(0);
+  }
+}
+
+void FunctionInference::noteOperands(Operation *op, LayoutFinding &finding) {
+  constexpr unsigned most = 4;
+  for (unsigned i = 0; i < op->getNumOperands() && i < most; ++i) {
+    mlir::Value operand = op->getOperand(i);
+    const Known &known = get(operand);
+    if (!isa<RankedTensorType>(operand.getType()) || known.kind == Known::Kind::Uniform)
+      continue;
+    auto argument = dyn_cast<BlockArgument>(operand);
+    bool isOfEntry = argument && argument.getOwner() == &entry.getBody().front();
+    finding.explanations.push_back(
+        {operand.getLoc(),
+         "operand " + std::to_string(i) +
+             (isOfEntry ? " is argument " + std::to_string(argument.getArgNumber()) : std::string(" is made here")) +
+             (known.kind == Known::Kind::Digits ? ", it holds " + print(scope.universe, known.value) : "")});
+  }
 }

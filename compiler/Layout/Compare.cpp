@@ -147,7 +147,7 @@ std::optional<Refusal> disagreement(const Universe &universe, const Dim &a, cons
                    "that both are padded by the same counts"};
   if (!(left->extent == right->extent))
     return Refusal{Refusal::Kind::Wrong,
-                   "one side is a dim of " + text(universe, left->extent) + ", the other of " +
+                   "over all ranks one side has " + text(universe, left->extent) + " positions, the other " +
                        text(universe, right->extent) + ": " + both,
                    ""};
   bool tagsDiffer = left->tags.size() != right->tags.size();

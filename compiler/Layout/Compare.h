@@ -32,7 +32,7 @@ struct FlatDim {
   llvm::SmallVector<std::pair<std::string, Size>, 1> tags;
 };
 
-/// Copies that a broadcast made are positions like others: (2 : 1 @g)(3 : 0) is a dim of 6, as it is on one rank.
+/// Copies that a broadcast made are positions like others: (2 : 1 @g)(3 copies) is a dim of 6, as it is on one rank.
 /// Refuses a dim with a piece that ends in a digit away from home, or in other duplicates.
 Outcome<FlatDim> flatten(const Universe &universe, const Dim &dim);
 

@@ -263,6 +263,22 @@ private:
     return sums;
   }
 
+  /// Sums and differences of values of which different reductions are still to be taken.
+  Refusal refuseMixed(const Value &a, const Value &b) const {
+    auto axisOf = [&](const Value &value) -> std::optional<std::string> {
+      for (const auto *list : {&value.pending, &value.parts})
+        if (llvm::SmallVector<Pending, 2> sums = sumsOf(*list); !sums.empty())
+          return "'" + universe.axes[sums.front().axis].name + "'";
+      return std::nullopt;
+    };
+    std::optional<std::string> first = axisOf(a), second = axisOf(b);
+    if (first && second)
+      return refuseReduction("adds a value that is still to be reduced over " + *first +
+                             " to one that is still to be reduced in another way, over " + *second);
+    return refuseReduction("adds a value that is still to be reduced over " + *(first ? first : second) +
+                           " to one that is not: the latter would count once per rank");
+  }
+
   std::optional<Refusal> checkFullness() {
     std::optional<size_t> extreme;
     for (size_t i = 0; i < operands.size(); ++i) {
@@ -294,12 +310,12 @@ private:
       const Value &first = operands.front(), &other = operands[i];
       if (!isSameReductions(sumsOf(first.pending), sumsOf(other.pending)) ||
           !isSameReductions(sumsOf(first.parts), sumsOf(other.parts)))
-        return refuseReduction(
-            "adds a value that is still to be reduced to one that is not: the latter would count once per rank");
-      if (!(first.multiplicity == other.multiplicity))
-        return refuseReduction("adds a value that is " +
-                               std::string(first.multiplicity.isOne() ? "" : "too large, reduced more than once, ") +
-                               "to one of another multiplicity: one of them was reduced twice");
+        return refuseMixed(first, other);
+      if (!(first.multiplicity == other.multiplicity)) {
+        const Ratio &more = first.multiplicity.isOne() ? other.multiplicity : first.multiplicity;
+        return refuseReduction("adds a value that is " + more.numerator.print(universe.symbols.getNames()) +
+                               "x too large, because it was reduced again, to one that is not");
+      }
     }
     return std::nullopt;
   }

@@ -323,7 +323,7 @@ std::optional<Refusal> disagreement(const Universe &universe, const PackedDim &a
   };
   std::string both = textOf(a) + " and " + textOf(b);
   if (left->extent != right->extent)
-    return Refusal::wrong("one side is a dim of " + std::to_string(left->extent) + ", the other of " +
+    return Refusal::wrong("over all ranks one side has " + std::to_string(left->extent) + " positions, the other " +
                           std::to_string(right->extent) + ": " + both);
   auto names = [](const Digit &x, const Digit &y) { return x.names(y); };
   bool isEqual = left->positions == right->positions;

@@ -11,7 +11,7 @@
 //   | concat [u/sp, h] and [t, h]         | (3 : 5 @u, sp)(5 : 1 @u)      | 1      | u t                |
 //   |                                     | (2 : 1 @t)                    |        |                    |
 //   | all_to_all split 1 concat 0 on sp   | (15 : 1 @u)                   | 3      | u0 t u1 t u2 t     |
-//   |                                     | (3 : 0)(2 : 1 @t)             |        |                    |
+//   |                                     | (3 copies)(2 : 1 @t)          |        |                    |
 //
 // The text is there three times then: its rows are duplicates, and a sum over the dim refuses them. An operation that
 // moves such values moves each part; what hands out the blocks takes them off each part. Sizes along the dim are

@@ -113,6 +113,8 @@ bool isSame(const Value &a, const Value &b) {
 
 std::string print(const Universe &universe, const Digit &digit) {
   llvm::ArrayRef<std::string> names = universe.symbols.getNames();
+  if (digit.stride.isZero() && !digit.isMesh())
+    return "(" + digit.count.print(names) + " copies)";
   std::string text =
       "(" + digit.count.print(names) + " : " + digit.stride.print(names) + " @" + universe.spaces[digit.space].name;
   if (digit.isMesh()) {

@@ -313,7 +313,7 @@ void copyReduction(const Value &from, Value &to);
 /// Whether two values say the same of every element (normal forms; home marks and anchors aside).
 bool isSame(const Value &a, const Value &b);
 
-/// "[(4 : 12 @s, sp)(12 : 1 @s)]" and so on, for messages and tests.
+/// "[(4 : 12 @s, sp)(12 : 1 @s)]" and so on, for messages and tests; docs/layouts.md tells users how to read it.
 std::string print(const Universe &universe, const Digit &digit);
 std::string print(const Universe &universe, const Dim &dim);
 std::string print(const Universe &universe, const Value &value);

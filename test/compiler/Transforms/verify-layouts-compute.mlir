@@ -107,7 +107,7 @@ func.func @negative_whole_heads_repeated(%q: tensor<5x6xf32> {muster.layout = #m
   %e = tensor.empty() : tensor<5x2x3xf32>
   %k1 = linalg.broadcast ins(%k : tensor<5x2xf32>) outs(%e : tensor<5x2x3xf32>) dimensions = [2]
   %k2 = tensor.collapse_shape %k1 [[0], [1, 2]] : tensor<5x2x3xf32> into tensor<5x6xf32>
-  // expected-error @+1 {{E1106 operands do not agree along 'd1': one side is a dim of 12, the other of 6}}
+  // expected-error @+1 {{E1106 operands do not agree along 'd1': over all ranks one side has 12 positions, the other 6}}
   %s = arith.addf %q, %k2 : tensor<5x6xf32>
   return %s : tensor<5x6xf32>
 }

@@ -44,7 +44,7 @@ func.func @negative_layers_without_sum(%x: tensor<5x6xf32> {muster.layout = #mus
     %d = tensor.extract_slice %down[%l, 0, 0] [1, 4, 6] [1, 1, 1] : tensor<7x4x6xf32> to tensor<4x6xf32>
     %a = linalg.matmul ins(%h, %u : tensor<5x6xf32>, tensor<6x4xf32>) outs(%z4 : tensor<5x4xf32>) -> tensor<5x4xf32>
     %b = linalg.matmul ins(%a, %d : tensor<5x4xf32>, tensor<4x6xf32>) outs(%z6 : tensor<5x6xf32>) -> tensor<5x6xf32>
-    // expected-error @+1 {{E1105 adds a value that is still to be reduced to one that is not}}
+    // expected-error @+1 {{E1105 adds a value that is still to be reduced over 'tp' to one that is not}}
     %n = arith.addf %h, %b : tensor<5x6xf32>
     scf.yield %n : tensor<5x6xf32>
   }
@@ -63,9 +63,10 @@ func.func @negative_layers_spread(%x: tensor<5x6xf32> {muster.layout = #muster.l
   %three = arith.constant 3 : index
   %z6 = arith.constant dense<0.0> : tensor<5x6xf32>
   %r = scf.for %l = %zero to %three step %one iter_args(%h = %x) -> tensor<5x6xf32> {
-    %u = tensor.extract_slice %w[%l, 0, 0] [1, 6, 6] [1, 1, 1] : tensor<3x6x6xf32> to tensor<6x6xf32>
     // expected-error @+2 {{E1108 cannot be proved: this slice takes a part of}}
     // expected-note @+1 {{what would settle it}}
+    %u = tensor.extract_slice %w[%l, 0, 0] [1, 6, 6] [1, 1, 1] : tensor<3x6x6xf32> to tensor<6x6xf32>
+    // expected-note @+1 {{needs to know here what each rank holds of it}}
     %a = linalg.matmul ins(%h, %u : tensor<5x6xf32>, tensor<6x6xf32>) outs(%z6 : tensor<5x6xf32>) -> tensor<5x6xf32>
     scf.yield %a : tensor<5x6xf32>
   }

@@ -312,9 +312,10 @@ muster.mesh @node <["sp" = 2]>
 func.func @negative_prime_number_of_each_part(%x: tensor<4x6xf32> {muster.layout = #muster.layout<[s/sp, d]>})
     -> (tensor<23xf32> {muster.layout = #muster.layout<[u/sp]>}) {
   %f = tensor.collapse_shape %x [[0, 1]] : tensor<4x6xf32> into tensor<24xf32>
-  %a = tensor.extract_slice %f[0] [23] [1] : tensor<24xf32> to tensor<23xf32>
   // expected-error @+2 {{E1108 cannot be proved: this slice takes a part of}}
   // expected-note @+1 {{what would settle it}}
+  %a = tensor.extract_slice %f[0] [23] [1] : tensor<24xf32> to tensor<23xf32>
+  // expected-note @+1 {{needs to know here what each rank holds of it}}
   %n = arith.negf %a : tensor<23xf32>
   return %n : tensor<23xf32>
 }
@@ -327,9 +328,10 @@ func.func @negative_slice_of_what_no_rank_has_alone(%a: tensor<8x3xf32> {muster.
     -> (tensor<16x3xf32> {muster.layout = #muster.layout<[r0, r1]>}) {
   %0 = muster.all_gather %a on "sp" dim 0 : tensor<8x3xf32> -> tensor<16x3xf32>
   %1 = muster.all_gather %0 on "sp" dim 1 : tensor<16x3xf32> -> tensor<16x6xf32>
-  %2 = tensor.extract_slice %1[0, 3] [16, 3] [1, 1] : tensor<16x6xf32> to tensor<16x3xf32>
-  // expected-error @+2 {{E1108 cannot be proved: this slice takes a part of [(2 : 0 @r0)(3 : 1 @d)]}}
+  // expected-error @+2 {{E1108 cannot be proved: this slice takes a part of [(2 copies)(3 : 1 @d)]}}
   // expected-note @+1 {{what would settle it}}
+  %2 = tensor.extract_slice %1[0, 3] [16, 3] [1, 1] : tensor<16x6xf32> to tensor<16x3xf32>
+  // expected-note @+1 {{needs to know here what each rank holds of it}}
   %3 = arith.negf %2 : tensor<16x3xf32>
   return %3 : tensor<16x3xf32>
 }

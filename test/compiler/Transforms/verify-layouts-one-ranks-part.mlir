@@ -161,9 +161,10 @@ func.func @negative_gather_of_copies(%x: tensor<3x2xf32> {muster.layout = #muste
   %r = muster.coordinate "sp"
   %c3 = arith.constant 3 : index
   %at = arith.muli %r, %c3 : index
-  %own = tensor.insert_slice %x into %zero[%at, 0] [3, 2] [1, 1] : tensor<3x2xf32> into tensor<6x2xf32>
-  // expected-error @+2 {{E1108}}
+  // expected-error @+2 {{E1108 cannot be proved: this inserts at an unknown place}}
   // expected-note @+1 {{what would settle it}}
+  %own = tensor.insert_slice %x into %zero[%at, 0] [3, 2] [1, 1] : tensor<3x2xf32> into tensor<6x2xf32>
+  // expected-note @+1 {{needs to know here what each rank holds of it}}
   %y = muster.all_reduce %own sum on "sp" : tensor<6x2xf32>
   return %y : tensor<6x2xf32>
 }

@@ -150,7 +150,7 @@ func.func @negative_whole_part_gathered(%a: tensor<5x4xf32> {muster.layout = #mu
   %w = tensor.concat dim(1) %wa, %wb : (tensor<7x4xf32>, tensor<7x2xf32>) -> tensor<7x6xf32>
   %xs = muster.all_gather %x on "sp" dim 1 : tensor<5x6xf32> -> tensor<5x18xf32>
   %ws = muster.all_gather %w on "sp" dim 1 : tensor<7x6xf32> -> tensor<7x18xf32>
-  // expected-error @+1 {{E1106 the rows of [(3 : 0 @t)(2 : 1 @j)] are duplicates}}
+  // expected-error @+1 {{E1106 the rows of [(3 copies)(2 : 1 @j)] are duplicates}}
   %y = nn.matmul %xs, %ws : tensor<5x18xf32>, tensor<7x18xf32> -> tensor<5x7xf32>
   return %y : tensor<5x7xf32>
 }
@@ -181,7 +181,7 @@ func.func @negative_joint_sequence_by_other_positions(%image: tensor<7x5xf32> {m
     -> (tensor<9x5xf32> {muster.layout = #muster.layout<[j, i]>}) {
   %x = tensor.concat dim(0) %image, %text : (tensor<7x5xf32>, tensor<2x5xf32>) -> tensor<9x5xf32>
   %own = muster.slice %x on "sp" dim 0 : tensor<9x5xf32> -> tensor<3x5xf32>
-  // expected-error @+1 {{E1106 operands do not agree along 'd0': one side is a dim of 9, the other of 3}}
+  // expected-error @+1 {{E1106 operands do not agree along 'd0': over all ranks one side has 9 positions, the other 3}}
   %z = arith.addf %own, %bias : tensor<3x5xf32>
   %all = muster.all_gather %z on "sp" dim 0 : tensor<3x5xf32> -> tensor<9x5xf32>
   return %all : tensor<9x5xf32>
@@ -195,7 +195,7 @@ func.func @negative_joint_sequence_not_gathered(%image: tensor<7x5xf32> {muster.
     %text: tensor<2x5xf32> {muster.layout = #muster.layout<[r, i]>})
     -> (tensor<3x5xf32> {muster.layout = #muster.layout<[j, i]>}) {
   %x = tensor.concat dim(0) %image, %text : (tensor<7x5xf32>, tensor<2x5xf32>) -> tensor<9x5xf32>
-  // expected-note @+2 {{one side is a dim of 9, the other of 3}}
+  // expected-note @+2 {{over all ranks one side has 9 positions, the other 3}}
   // expected-note @+1 {{the maps part here}}
   %own = muster.slice %x on "sp" dim 0 : tensor<9x5xf32> -> tensor<3x5xf32>
   // expected-error @+1 {{E1104 result holds the wrong elements}}
@@ -261,7 +261,7 @@ func.func @negative_piece_beside_shards(%x: tensor<5x7xf32> {muster.layout = #mu
   %qk = tensor.concat dim(0) %q, %k : (tensor<8x7xf32>, tensor<2x7xf32>) -> tensor<10x7xf32>
   %y = nn.matmul %x, %qk : tensor<5x7xf32>, tensor<10x7xf32> -> tensor<5x10xf32>
   %piece = tensor.extract_slice %y[0, 0] [5, 5] [1, 1] : tensor<5x10xf32> to tensor<5x5xf32>
-  // expected-error @+1 {{E1106 operands do not agree along 'i': one side is a dim of 5, the other of 15}}
+  // expected-error @+1 {{E1106 operands do not agree along 'i': over all ranks one side has 5 positions, the other 15}}
   %z = nn.matmul %piece, %w : tensor<5x5xf32>, tensor<3x5xf32> -> tensor<5x3xf32>
   %sum = muster.all_reduce %z sum on "tp" : tensor<5x3xf32>
   return %sum : tensor<5x3xf32>

@@ -298,7 +298,7 @@ func.func @negative_bias_on_each_part(%a0: tensor<6x4xf32> {muster.layout = #mus
   %v2 = tensor.expand_shape %v1 [[0, 1], [2]] output_shape [1, 6, 9] : tensor<6x9xf32> into tensor<1x6x9xf32>
   %v3 = muster.all_gather %v2 on "tp" dim 0 : tensor<1x6x9xf32> -> tensor<3x6x9xf32>
   %v4 = tensor.empty() : tensor<3x6x9xf32>
-  // expected-error @below {{E1105 adds a value that is still to be reduced to one that is not: the latter would count once per rank}}
+  // expected-error @below {{E1105 adds a value that is still to be reduced over 'tp' to one that is not: the latter would count once per rank}}
   %v5 = linalg.generic {indexing_maps = [affine_map<(ip, it, io) -> (ip, it, io)>, affine_map<(ip, it, io) -> (it, io)>, affine_map<(ip, it, io) -> (ip, it, io)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v3, %a2 : tensor<3x6x9xf32>, tensor<6x9xf32>) outs(%v4 : tensor<3x6x9xf32>) {
   ^bb0(%i0: f32, %i1: f32, %o: f32):
     %m1 = arith.addf %i0, %i1 : f32
@@ -385,7 +385,7 @@ func.func @negative_gathered_again(%a0: tensor<6x4xf32> {muster.layout = #muster
   %v5 = tensor.empty() : tensor<6x9xf32>
   %c5 = arith.constant 0.0 : f32
   %v6 = linalg.fill ins(%c5 : f32) outs(%v5 : tensor<6x9xf32>) -> tensor<6x9xf32>
-  // expected-error @below {{E1106 the rows of [(2 : 0 @t)(3 : 1 @parts over b)] are duplicates}}
+  // expected-error @below {{E1106 the rows of [(2 copies)(3 : 1 @parts over b)] are duplicates}}
   %v7 = linalg.generic {indexing_maps = [affine_map<(it, io, ip) -> (ip, it, io)>, affine_map<(it, io, ip) -> (it, io)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%v4 : tensor<6x6x9xf32>) outs(%v6 : tensor<6x9xf32>) {
   ^bb0(%i0: f32, %o: f32):
     %r = arith.addf %i0, %o : f32

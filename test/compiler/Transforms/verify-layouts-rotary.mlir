@@ -101,7 +101,7 @@ func.func @negative_positions_restart(%q: tensor<5x2x8xf32> {muster.layout = #mu
   %n = arith.negf %b : tensor<5x2x4xf32>
   %r = tensor.concat dim(2) %n, %a : (tensor<5x2x4xf32>, tensor<5x2x4xf32>) -> tensor<5x2x8xf32>
   %to = tensor.empty() : tensor<5x2x8xf32>
-  // expected-error @+1 {{E1106 operands do not agree along 'd0': one side is a dim of 15, the other of 5}}
+  // expected-error @+1 {{E1106 operands do not agree along 'd0': over all ranks one side has 15 positions, the other 5}}
   %y = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all],
                        iterator_types = ["parallel", "parallel", "parallel"]}
       ins(%q, %r, %cos, %sin : tensor<5x2x8xf32>, tensor<5x2x8xf32>, tensor<5x8xf32>, tensor<5x8xf32>) outs(%to : tensor<5x2x8xf32>) {
@@ -243,7 +243,7 @@ func.func @negative_one_key_head_without_reduction(%x: tensor<6x5xf32> {muster.l
   } -> tensor<6x2x4xf32>
   %l = tensor.collapse_shape %h [[0], [1, 2]] : tensor<6x2x4xf32> into tensor<6x8xf32>
   %j = linalg.matmul ins(%l, %wo : tensor<6x8xf32>, tensor<8x5xf32>) outs(%zx : tensor<6x5xf32>) -> tensor<6x5xf32>
-  // expected-error @+1 {{E1105 adds a value that is still to be reduced to one that is not}}
+  // expected-error @+1 {{E1105 adds a value that is still to be reduced over 'tp' to one that is not}}
   %i = arith.addf %x, %j : tensor<6x5xf32>
   return %i : tensor<6x5xf32>
 }
@@ -294,7 +294,7 @@ func.func @negative_one_key_head_tiled(%x: tensor<6x5xf32> {muster.layout = #mus
   %f = tensor.empty() : tensor<6x2x1x4xf32>
   %g = linalg.broadcast ins(%y : tensor<6x1x4xf32>) outs(%f : tensor<6x2x1x4xf32>) dimensions = [1]
   %m = tensor.collapse_shape %g [[0], [1, 2], [3]] : tensor<6x2x1x4xf32> into tensor<6x2x4xf32>
-  // expected-error @+1 {{E1106 operands do not agree along 'd3': one side is a dim of 4, the other of 8}}
+  // expected-error @+1 {{E1106 operands do not agree along 'd3': over all ranks one side has 4 positions, the other 8}}
   %u = linalg.generic {indexing_maps = [#q, #k, #p], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
       ins(%q, %m : tensor<6x2x4xf32>, tensor<6x2x4xf32>) outs(%zp : tensor<2x6x6xf32>) {
   ^bb0(%0: f32, %1: f32, %2: f32):
@@ -464,7 +464,7 @@ func.func @negative_halves_at_other_positions(%q: tensor<5x2x8xf32> {muster.layo
   %a = tensor.extract_slice %q[0, 0, 0] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
   %b = tensor.extract_slice %q[0, 0, 4] [5, 2, 4] [1, 1, 1] : tensor<5x2x8xf32> to tensor<5x2x4xf32>
   %to = tensor.empty() : tensor<5x2x4xf32>
-  // expected-error @+1 {{E1106 operands do not agree along 'd0': one side is a dim of 15, the other of 5}}
+  // expected-error @+1 {{E1106 operands do not agree along 'd0': over all ranks one side has 15 positions, the other 5}}
   %low = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
       ins(%a, %b, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
   ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):
@@ -473,7 +473,7 @@ func.func @negative_halves_at_other_positions(%q: tensor<5x2x8xf32> {muster.layo
     %2 = arith.subf %0, %1 : f32
     linalg.yield %2 : f32
   } -> tensor<5x2x4xf32>
-  // expected-error @+1 {{E1106 operands do not agree along 'd0': one side is a dim of 15, the other of 5}}
+  // expected-error @+1 {{E1106 operands do not agree along 'd0': over all ranks one side has 15 positions, the other 5}}
   %high = linalg.generic {indexing_maps = [#all, #all, #rows, #rows, #all], iterator_types = ["parallel", "parallel", "parallel"]}
       ins(%b, %a, %cos, %sin : tensor<5x2x4xf32>, tensor<5x2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>) outs(%to : tensor<5x2x4xf32>) {
   ^bb0(%u: f32, %v: f32, %c: f32, %i: f32, %unused: f32):

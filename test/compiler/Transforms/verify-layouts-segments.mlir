@@ -164,7 +164,7 @@ func.func @negative_one_tensor_a_rank(%x: tensor<3x5xf32> {muster.layout = #must
   // expected-note @+2 {{some of its elements are of this value}}
   // expected-note @+1 {{and some of this one}}
   %c = tensor.concat dim(0) %x, %y : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<6x5xf32>
-  // expected-note @+2 {{one side is a dim of 6, the other of 3}}
+  // expected-note @+2 {{over all ranks one side has 6 positions, the other 3}}
   // expected-note @+1 {{the maps part here}}
   %p = muster.slice %c on "sp" dim 0 : tensor<6x5xf32> -> tensor<3x5xf32>
   // expected-error @+1 {{E1104 result holds the wrong elements: expected layout [s, d]}}

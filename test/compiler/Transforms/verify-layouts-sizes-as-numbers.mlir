@@ -126,9 +126,10 @@ muster.mesh @m <["tp" = 2]>
 func.func @unknown_first_part(%y: tensor<6x4xf32> {muster.layout = #muster.layout<[t, i], partial(sum: tp)>})
     -> (tensor<6x4xf32> {muster.layout = #muster.layout<[t, i]>}) {
   %g = muster.all_gather %y on "tp" dim 0 : tensor<6x4xf32> -> tensor<12x4xf32>
-  %s = tensor.extract_slice %g[0, 0] [6, 4] [1, 1] : tensor<12x4xf32> to tensor<6x4xf32>
   // expected-error @+2 {{E1108 cannot be proved: this slice takes a part of [(2 : 1 @parts over tp)(6 : 1 @t)]}}
   // expected-note @+1 {{what would settle it}}
+  %s = tensor.extract_slice %g[0, 0] [6, 4] [1, 1] : tensor<12x4xf32> to tensor<6x4xf32>
+  // expected-note @+1 {{needs to know here what each rank holds of it}}
   %t = math.tanh %s : tensor<6x4xf32>
   return %t : tensor<6x4xf32>
 }

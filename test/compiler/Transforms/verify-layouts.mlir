@@ -93,7 +93,7 @@ muster.mesh @node <["sp" = 2]>
 func.func @negative_sharded_against_whole(%x: tensor<3x5xf32> {muster.layout = #muster.layout<[t/sp, i]>},
                                           %y: tensor<3x5xf32> {muster.layout = #muster.layout<[u, i]>})
     -> (tensor<3x5xf32> {muster.layout = #muster.layout<[t/sp, i]>}) {
-  // expected-error @+1 {{E1106 operands do not agree along 'd0': one side is a dim of 6, the other of 3}}
+  // expected-error @+1 {{E1106 operands do not agree along 'd0': over all ranks one side has 6 positions, the other 3}}
   %z = arith.mulf %x, %y : tensor<3x5xf32>
   return %z : tensor<3x5xf32>
 }

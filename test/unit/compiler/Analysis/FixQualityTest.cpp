@@ -6,7 +6,8 @@
 // Edits of what is declared (layouts) and edits that make another program of the same layouts (an operand, the sizes of
 // a reshape) have no fix that can be known to be the right one, and are left out.
 //
-// MUSTER_FUZZ_PROGRAMS takes so many programs, without ceilings; MUSTER_FUZZ_SHOW_FIXES shows what was missed.
+// MUSTER_FUZZ_PROGRAMS takes so many programs, without ceilings; MUSTER_FUZZ_SHOW_FIXES shows what was missed, and what
+// took longest.
 #include "compiler/Analysis/LayoutExplanation.h"
 #include "test/unit/compiler/Analysis/ProgramEdits.h"
 #include "test/unit/compiler/Analysis/ProgramRunner.h"
@@ -31,6 +32,7 @@ struct FixFigures {
   std::map<std::string, FixCounts> byEdit; ///< by the name of the edit without the number of its operation
   std::vector<double> milliseconds;
   std::vector<std::string> misses;
+  std::pair<double, std::string> slowest;
 
   FixCounts total() const {
     FixCounts sum;
@@ -79,6 +81,9 @@ private:
       checkSeconds += seconds(checking, now());
     });
     figures.milliseconds.push_back((seconds(start, now()) - checkSeconds) * 1e3);
+    if (figures.milliseconds.back() > figures.slowest.first)
+      figures.slowest = {figures.milliseconds.back(),
+                         "seed " + std::to_string(seed) + ", " + edit + "\n" + mutant.text(mutant.mesh)};
     FixCounts &counts = figures.byEdit[kind];
     ++counts.mutants;
     counts.none += right.empty();
@@ -126,6 +131,8 @@ TEST(FixQuality, FirstAndFirstThree) {
     for (const std::string &miss : figures.misses)
       if (++shown <= 200)
         std::printf("%s\n", miss.c_str());
+  if (std::getenv("MUSTER_FUZZ_SHOW_FIXES"))
+    std::printf("slowest: %.2f ms, %s\n", figures.slowest.first, figures.slowest.second.c_str());
   std::printf("%-24s %8s %8s %8s %8s %8s\n", "edit", "mutants", "first", "of three", "wrong", "none");
   auto print = [](const std::string &name, const FixCounts &counts) {
     std::printf("%-24s %8ld %8ld %8ld %8ld %8ld\n", name.c_str(), long(counts.mutants), long(counts.firstRight),
