@@ -141,14 +141,15 @@ void FunctionInference::reportDisagreement(Operation *op, const Known &a, const 
   // Two values of which places are known, and a constant beside a sum, may be right all the same.
   auto isDigits = [](const Known &known) { return known.kind == Known::Kind::Digits; };
   // So may different parts of one dim.
-  // So may one thing that ranks hold, which may be two on one rank, and rows that were padded in two ways.
+  // So may one thing that ranks hold, which may be two on one rank, and rows that were padded in two ways; and where
+  // one lost the place of what its ranks differ in, in a dim of one element.
   auto isPadded = [&](const Known &known) {
     return llvm::any_of(known.value.dims,
                         [&](const layout::Dim &dim) { return layout::paddedRowsOf(scope.universe, dim); });
   };
   bool isWrong = isDigits(a) && isDigits(b) && !(isPadded(a) && isPadded(b)) &&
                  !layout::hasRanges(scope.universe, a.value) && !layout::hasRanges(scope.universe, b.value) &&
-                 !layout::isSame(a.value, b.value);
+                 a.value.floats.size() == b.value.floats.size() && !layout::isSame(a.value, b.value);
   Refusal refusal{isWrong ? Refusal::Kind::Wrong : Refusal::Kind::Unknown, what, isWrong ? "" : "both with one layout"};
   reportRefusal(op, refusal, 1106);
 }
