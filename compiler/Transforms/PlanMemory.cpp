@@ -2,6 +2,9 @@
 //
 // One arena a rank, one variant for each capacity. Within a variant every span has a constant offset; spans whose
 // lifetimes do not meet share bytes. Offsets are equal on all ranks, because nothing here knows a rank.
+//
+// Where a variant's bounds leave a count nothing (`t.a = 0`: a batch that is not split), steps that work on it only
+// have nothing to do on any rank: it has none of them.
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/SizeBounds.h"
 #include "compiler/Transforms/TransferUsers.h"
@@ -110,6 +113,67 @@ LogicalResult placeSpans(plan::VariantOp variant) {
   return success();
 }
 
+/// Whether a span of the arena never has an element; failure where its sizes have no bound.
+FailureOr<bool> isNeverFilled(Value span, DictionaryAttr bounds) {
+  auto own = span.getDefiningOp<plan::SpanOp>();
+  if (!own)
+    return false;
+  for (Value size : own.getSizes()) {
+    FailureOr<int64_t> greatest = SizeBounds(bounds).getGreatest(size);
+    if (failed(greatest))
+      return failure();
+    if (*greatest == 0)
+      return true;
+  }
+  return false;
+}
+
+/// Whether a step writes nothing on any rank. Transfers and products write what their result has room for, kernels the
+/// elements of what they write. States are written by rows of other operands (nn.cache_append).
+FailureOr<bool> isIdle(Operation &step, DictionaryAttr bounds) {
+  if (auto product = dyn_cast<plan::MatmulStepOp>(step))
+    return isNeverFilled(product.getResult(), bounds);
+  if (auto transfer = dyn_cast<plan::TransferStepOp>(step))
+    return isNeverFilled(transfer.getDestination(), bounds);
+  auto launch = dyn_cast<plan::LaunchStepOp>(step);
+  if (!launch || launch.getWrites().empty())
+    return false;
+  bool writesState = llvm::any_of(launch.getWrites(), [&](int64_t position) {
+    return isa_and_nonnull<plan::StateSpanOp>(launch.getSpans()[static_cast<unsigned>(position)].getDefiningOp());
+  });
+  bool hasNone = false;
+  for (auto [position, span] : llvm::enumerate(launch.getSpans())) {
+    bool isWritten = llvm::is_contained(launch.getWrites(), static_cast<int64_t>(position));
+    if (!isWritten && !(writesState && span.getDefiningOp<plan::SpanOp>()))
+      continue;
+    if (isWritten && span.getDefiningOp<plan::StateSpanOp>())
+      continue;
+    FailureOr<bool> isNever = isNeverFilled(span, bounds);
+    if (failed(isNever) || !*isNever)
+      return isNever;
+    hasNone = true;
+  }
+  return hasNone;
+}
+
+LogicalResult dropIdleSteps(plan::VariantOp variant) {
+  auto isZero = [](NamedAttribute bound) { return cast<IntegerAttr>(bound.getValue()).getInt() == 0; };
+  if (llvm::none_of(variant.getBounds(), isZero))
+    return success();
+  Block &block = variant.getBody().front();
+  for (Operation &step : llvm::make_early_inc_range(block)) {
+    FailureOr<bool> idle = isIdle(step, variant.getBounds());
+    if (failed(idle))
+      return failure();
+    if (*idle)
+      step.erase();
+  }
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+    if (auto span = dyn_cast<plan::SpanOp>(op); span && span->use_empty() && !span.getRole())
+      span.erase();
+  return success();
+}
+
 struct PlanMemory : muster::impl::PlanMemoryPassBase<PlanMemory> {
   void runOnOperation() override {
     for (auto entry : getOperation().getOps<plan::EntryOp>()) {
@@ -136,9 +200,9 @@ struct PlanMemory : muster::impl::PlanMemoryPassBase<PlanMemory> {
           if (!most)
             return entry.emitOpError() << "E4033 expected bounds of a variant to be among those of '"
                                        << attribute::bounds << "' but got " << bound.getName();
-          if (!value || value.getInt() < 1 || value.getInt() > most.getInt())
+          if (!value || value.getInt() < 0 || value.getInt() > most.getInt())
             return entry.emitOpError() << "E4033 expected the variant's bound of " << bound.getName()
-                                       << " to be from 1 to " << most.getInt() << " but got " << bound.getValue();
+                                       << " to be from 0 to " << most.getInt() << " but got " << bound.getValue();
           merged.set(bound.getName(), value);
         }
         wanted.push_back(merged.getDictionary(entry.getContext()));
@@ -155,7 +219,7 @@ struct PlanMemory : muster::impl::PlanMemoryPassBase<PlanMemory> {
       auto variant = cast<plan::VariantOp>(builder.clone(*all));
       variant.setName(name.empty() ? "all" : name);
       variant.setBoundsAttr(variantBounds);
-      if (failed(placeSpans(variant)))
+      if (failed(dropIdleSteps(variant)) || failed(placeSpans(variant)))
         return failure();
       ++variantsPlanned;
     }

@@ -56,6 +56,7 @@ private:
   /// Moves what `op` reads, and belongs to no child, to where the next operation is put.
   void placeOperands(Operation *op);
   DictionaryAttr extendBounds(DictionaryAttr bounds) const;
+  DictionaryAttr extendVariant(DictionaryAttr variant, DictionaryAttr bounds) const;
   bool isDependent(Operation *op) const;
   bool isBehindJoins(Operation *user) const {
     Operation *own = block.findAncestorOpInBlock(*user);
@@ -449,15 +450,32 @@ DictionaryAttr BatchSplitter::extendBounds(DictionaryAttr bounds) const {
   return extended.getDictionary(bounds.getContext());
 }
 
+/// A variant for fewer tokens than there may be serves steps that are not split: all of the batch is in the second
+/// child, and the first has nothing. One for all tokens serves any.
+DictionaryAttr BatchSplitter::extendVariant(DictionaryAttr variant, DictionaryAttr bounds) const {
+  NamedAttrList extended(extendBounds(variant));
+  bool isSmaller = llvm::any_of(names, [&](const auto &name) {
+    auto own = variant.getAs<IntegerAttr>(name.getKey()), most = bounds.getAs<IntegerAttr>(name.getKey());
+    return name.second == CountUnit::Tokens && own && most && own.getInt() < most.getInt();
+  });
+  // Of starts a child without sequences has one.
+  for (const auto &name : names)
+    if (isSmaller && name.second != CountUnit::Starts && bounds.contains(name.getKey()))
+      extended.set(nameFor(name.getKey(), 0), IntegerAttr::get(IntegerType::get(variant.getContext(), 64), 0));
+  return extended.getDictionary(variant.getContext());
+}
+
 void BatchSplitter::setAttributes() {
   function->setAttr(attribute::split, split.toAttribute(function.getContext()));
-  if (auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds))
+  auto bounds = function->getAttrOfType<DictionaryAttr>(attribute::bounds);
+  if (bounds)
     function->setAttr(attribute::bounds, extendBounds(bounds));
   constexpr StringLiteral variants = "muster.variants";
   if (auto list = function->getAttrOfType<ArrayAttr>(variants)) {
     SmallVector<Attribute> extended;
     for (Attribute variant : list)
-      extended.push_back(isa<DictionaryAttr>(variant) ? extendBounds(cast<DictionaryAttr>(variant)) : variant);
+      extended.push_back(isa<DictionaryAttr>(variant) && bounds ? extendVariant(cast<DictionaryAttr>(variant), bounds)
+                                                                : variant);
     function->setAttr(variants, ArrayAttr::get(function.getContext(), extended));
   }
 }

@@ -62,8 +62,9 @@ uint32_t greatestHalf(uint32_t tokens) {
   return static_cast<uint32_t>(std::max<uint64_t>(between, (uint64_t(tokens) + 1) / 2));
 }
 
-void splitBatch(const StepBatch &whole, uint32_t pagesPerSequence, StepBatch &first, StepBatch &second) {
-  BatchCut cut = findCut(whole.queryStarts);
+void splitBatch(const StepBatch &whole, uint32_t pagesPerSequence, uint32_t unsplitTokens, StepBatch &first,
+                StepBatch &second) {
+  BatchCut cut = whole.tokens.size() <= unsplitTokens ? BatchCut() : findCut(whole.queryStarts);
   size_t sequences = whole.queryStarts.size() - 1;
   int32_t token = static_cast<int32_t>(cut.token);
   takeRows(whole, pagesPerSequence, 0, token, 0, cut.sequence + cut.cutsSequence, first);

@@ -15,6 +15,9 @@
 //   1 1                    1    1         1, 1
 //   1                      0    1         0, 1
 //
+// A batch that is not worth two halves (few tokens, in a plan that has a variant without the first half's steps) is the
+// second half as a whole.
+//
 // The second half finds keys and values of the first half's tokens in the cache: in each layer the first writes before
 // the second reads.
 
@@ -43,9 +46,10 @@ BatchCut findCut(std::span<const int32_t> queryStarts);
 uint32_t greatestHalf(uint32_t tokens);
 
 /// Writes the halves of `whole` (whose logit rows ascend) to `first` and `second`. Rows and starts count from the
-/// half's first row; a sequence that is cut has its block table in both. Allocates nothing where the halves have
-/// reserved what `whole` may need.
-void splitBatch(const StepBatch &whole, uint32_t pagesPerSequence, StepBatch &first, StepBatch &second);
+/// half's first row; a sequence that is cut has its block table in both. Up to `unsplitTokens` tokens are all in the
+/// second. Allocates nothing where the halves have reserved what `whole` may need.
+void splitBatch(const StepBatch &whole, uint32_t pagesPerSequence, uint32_t unsplitTokens, StepBatch &first,
+                StepBatch &second);
 
 } // namespace muster::session
 

@@ -170,6 +170,30 @@ void PlanStepModel::limitHalves() {
     --stepLimits.stepTokens;
 }
 
+/// The most tokens of each group that a variant without the first half's serves.
+uint32_t PlanStepModel::findUnsplit() const {
+  const count::Program &counts = runner->plan().counts();
+  auto isGreatestOf = [&](uint32_t slot, uint32_t field) {
+    const count::Program::Instruction *maker = &counts.maker(slot);
+    if (maker->op == schema::CountOp::Greatest)
+      maker = &counts.maker(maker->operands[0]);
+    return maker->op == schema::CountOp::Input && maker->operands[0] == field;
+  };
+  int64_t most = 0;
+  for (const auto &variant : runner->plan().root().entries[ports.entry]->variants) {
+    bool isUnsplit = false;
+    int64_t tokens = stepLimits.stepTokens;
+    for (const schema::SlotBound &bound : variant->bounds) {
+      isUnsplit |= bound.maximum() == 0 && isGreatestOf(bound.slot(), ports.parts[0].tokens);
+      if (isGreatestOf(bound.slot(), ports.tokens))
+        tokens = std::min(tokens, bound.maximum());
+    }
+    if (isUnsplit)
+      most = std::max(most, tokens);
+  }
+  return static_cast<uint32_t>(most);
+}
+
 Status PlanStepModel::readLimits() {
   for (uint32_t field : {ports.tokens, ports.rows})
     MUSTER_RETURN_IF_ERROR(checkBound(field));
@@ -192,8 +216,10 @@ Status PlanStepModel::readLimits() {
     stepLimits.sequences = std::min(stepLimits.sequences, boundOf(all.starts) - std::min(boundOf(all.starts), 1u));
   stepLimits.logitRows = boundOf(ports.rows);
   stepLimits.vocabulary = static_cast<uint32_t>(constantDim(*step.results[0]->dims[1]));
-  if (ports.isSplit())
+  if (ports.isSplit()) {
     limitHalves();
+    unsplitTokens = findUnsplit();
+  }
   if (!stepLimits.stepTokens || !stepLimits.sequences || !stepLimits.logitRows)
     return Status::error(2428, "expected a step of at least 1 token, sequence and row of logits but got {}, {} and {}",
                          stepLimits.stepTokens, stepLimits.sequences, stepLimits.logitRows);
@@ -334,7 +360,7 @@ static size_t promptsIn(const StepBatch &batch) {
 Status PlanStepModel::beginGroups(std::span<const StepBatch *const> batches, std::span<GroupLoad> loads) {
   for (uint32_t group = 0; group != halves.size(); ++group)
     if (isOwn(group))
-      splitBatch(*batches[group], stepLimits.pagesPerSequence, halves[group][0], halves[group][1]);
+      splitBatch(*batches[group], stepLimits.pagesPerSequence, unsplitTokens, halves[group][0], halves[group][1]);
   size_t fieldCount = record.size() / runner->ownCount();
   for (uint32_t i = 0; i != runner->ownCount(); ++i) {
     uint32_t group = groupOf[runner->firstOwn() + i];

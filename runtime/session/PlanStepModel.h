@@ -13,7 +13,9 @@
 // runs.
 //
 // Two-batch overlap: the entry may take the batch of each group in two halves, with the inputs of StepPorts.h; they are
-// cut here as BatchSplit.h says. The result has the rows of both, the first half's first.
+// cut here as BatchSplit.h says. The result has the rows of both, the first half's first. Where the plan has variants
+// for steps without a first half, each group leaves a batch that they have room for whole: if all groups do, such a
+// variant fits, and else the others have an empty first half in that step.
 //
 // Sequence parallelism: where t alone is a vector, the rows of one batch are spread over the positions of its axes, as
 // evenly as they go: `evenShare`. Ports have the rank's rows or all of them.
@@ -80,6 +82,7 @@ private:
   Status checkBound(uint32_t field) const;
   Status readLimits();
   void limitHalves();
+  uint32_t findUnsplit() const;
   Status readPages();
   void reserve();
   int64_t boundOfSum(uint32_t field) const;
@@ -97,6 +100,8 @@ private:
   StepLimits stepLimits;
   StepPorts ports;
   uint32_t groupCount = 1;
+  /// Batches of up to as many tokens are not cut.
+  uint32_t unsplitTokens = 0;
   std::vector<std::array<StepBatch, 2>> halves; // by group, where the step takes halves
   std::vector<uint32_t> groupOf;                // by rank
   std::vector<uint32_t> firstRank;              // by group

@@ -73,6 +73,52 @@ plan.entry @variants inputs [] results [] attributes {muster.bounds = {r = 8 : i
 }
 
 // -----
+
+plan.kernel @k(%a: tensor<?xf32>) -> tensor<?xf32> {
+  plan.return %a : tensor<?xf32>
+}
+muster.mesh @mesh <["tp" = 2]>
+muster.weight @w : tensor<16x16xf32> layout <[o, i]>
+muster.state @cache : tensor<?x4x16xf32> layout <[page, slot, d]>
+
+// A variant for none of a count has no steps that work on it only: kernels, products, transfers, and what writes its rows to a state. What joins it with
+// others, or writes to a state what does not depend on it, stays.
+// CHECK-LABEL: plan.entry @nothing_of_a_count
+// CHECK: plan.variant "t64_u0"
+// CHECK-DAG: plan.span(%{{.*}}) offset {{[0-9]+}} role "input" 0
+// CHECK-DAG: plan.span(%{{.*}}) offset {{[0-9]+}} role "input" 1
+// CHECK-NOT: _step
+// CHECK: plan.launch_step @k({{.*}}) sizes(%{{.*}}) writes [2]
+// CHECK-NOT: _step
+// CHECK: plan.launch_step @k({{.*}}) sizes(%{{.*}}) writes [0]
+// CHECK-NOT: _step
+// CHECK: plan.variant "t64_u8"
+// CHECK-COUNT-6: _step
+plan.entry @nothing_of_a_count inputs [] results [] attributes {muster.bounds = {t = 64 : i64, u = 8 : i64}, muster.variants = [{u = 0 : i64}]} {
+  %t = plan.count "t" bound 64
+  %u = plan.count "u" bound 8
+  %c3 = arith.constant 3 : index
+  %rows = arith.muli %u, %c3 : index
+  plan.variant "all" bounds {} arena 0 {
+    %a = plan.span(%u) role "input" 0 : !plan.span<tensor<?x16xf32>>
+    %b = plan.span(%t) role "input" 1 : !plan.span<tensor<?x16xf32>>
+    %w = plan.weight_span @w : !plan.span<tensor<16x16xf32>>
+    %s = plan.state_span @cache : !plan.span<tensor<?x4x16xf32>>
+    %c = plan.span(%rows) : !plan.span<tensor<?x16xf32>>
+    plan.launch_step @k(%b, %a, %c) sizes(%t) writes [2] : !plan.span<tensor<?x16xf32>>, !plan.span<tensor<?x16xf32>>, !plan.span<tensor<?x16xf32>>
+    %d = plan.span(%u) : !plan.span<tensor<?x16xf32>>
+    plan.matmul_step %a, %w -> %d rows %u : <tensor<?x16xf32>>, <tensor<16x16xf32>> -> <tensor<?x16xf32>>
+    plan.launch_step @k(%s, %d) sizes(%u) writes [0] : !plan.span<tensor<?x4x16xf32>>, !plan.span<tensor<?x16xf32>>
+    %e = plan.span(%u) : !plan.span<tensor<?x16xf32>>
+    plan.transfer_step "copy" %d -> %e on [] sizes(%u) box affine_map<(d0, d1)[s0] -> (s0, 16)> from affine_map<(d0, d1)[s0] -> (0)> affine_map<(d0, d1)[s0] -> (16, 1)>
+        to affine_map<(d0, d1)[s0] -> (0)> affine_map<(d0, d1)[s0] -> (16, 1)> : <tensor<?x16xf32>> -> <tensor<?x16xf32>>
+    %f = plan.span(%t) role "result" 0 : !plan.span<tensor<?x16xf32>>
+    plan.launch_step @k(%b, %e, %f) sizes(%t) writes [2] : !plan.span<tensor<?x16xf32>>, !plan.span<tensor<?x16xf32>>, !plan.span<tensor<?x16xf32>>
+    plan.launch_step @k(%s, %b) sizes(%t) writes [0] : !plan.span<tensor<?x4x16xf32>>, !plan.span<tensor<?x16xf32>>
+  }
+}
+
+// -----
 plan.entry @greatest_variant_once inputs [] results [] attributes {muster.bounds = {t = 64 : i64}, muster.variants = [{t = 64 : i64}]} {
   // CHECK-LABEL: plan.entry @greatest_variant_once
   // CHECK-COUNT-1: plan.variant "t64"
@@ -82,15 +128,15 @@ plan.entry @greatest_variant_once inputs [] results [] attributes {muster.bounds
 }
 
 // -----
-// expected-error @+1 {{E4033 expected the variant's bound of "t" to be from 1 to 64 but got 65 : i64}}
+// expected-error @+1 {{E4033 expected the variant's bound of "t" to be from 0 to 64 but got 65 : i64}}
 plan.entry @negative_variant_above_bound inputs [] results [] attributes {muster.bounds = {t = 64 : i64}, muster.variants = [{t = 65 : i64}]} {
   plan.variant "all" bounds {} arena 0 {
   }
 }
 
 // -----
-// expected-error @+1 {{E4033 expected the variant's bound of "t" to be from 1 to 64 but got 0 : i64}}
-plan.entry @negative_variant_of_nothing inputs [] results [] attributes {muster.bounds = {t = 64 : i64}, muster.variants = [{t = 0 : i64}]} {
+// expected-error @+1 {{E4033 expected the variant's bound of "t" to be from 0 to 64 but got -1 : i64}}
+plan.entry @negative_variant_of_nothing inputs [] results [] attributes {muster.bounds = {t = 64 : i64}, muster.variants = [{t = -1 : i64}]} {
   plan.variant "all" bounds {} arena 0 {
   }
 }

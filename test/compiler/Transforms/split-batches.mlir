@@ -1,7 +1,7 @@
 // RUN: muster-opt %s --muster-split-batches --split-input-file | FileCheck %s -enable-var-scope
 // RUN: muster-opt %s --muster-split-batches --muster-materialize-token-counts --muster-verify-counts --muster-verify-collectives --split-input-file | FileCheck %s --check-prefix=COUNTED -enable-var-scope
 
-// Each field in two, stages in turn, and what is asked for once.
+// Each field in two, stages in turn, and what is asked for once. A variant for fewer tokens is for steps that are not split.
 muster.mesh @mesh <["dp" = 3]>
 muster.weight @norm : tensor<6xf32> layout <[i]>
 muster.weight @head : tensor<12x6xf32> layout <[v/dp, i]>
@@ -14,7 +14,7 @@ muster.weight @head : tensor<12x6xf32> layout <[v/dp, i]>
 // CHECK-SAME:    -> (tensor<?x12xf32> {muster.layout = #muster.layout<[r/dp : rows @step, v]>})
 // CHECK-SAME:    muster.bounds = {r = 4 : i64, r.a = 4 : i64, r.b = 4 : i64, t = 8 : i64, t.a = 8 : i64, t.a.total = 12 : i64, t.b = 8 : i64, t.b.total = 12 : i64, t.total = 12 : i64}
 // CHECK-SAME:    muster.split = {first = @step.a, parent = @step, second = @step.b}
-// CHECK-SAME:    muster.variants = [{r = 1 : i64, r.a = 1 : i64, r.b = 1 : i64}]
+// CHECK-SAME:    muster.variants = [{r = 1 : i64, r.a = 1 : i64, r.b = 1 : i64}, {r.a = 0 : i64, t = 2 : i64, t.a = 0 : i64, t.b = 2 : i64}]
 // CHECK-DAG:     %[[CA:.*]] = ub.poison : !muster.counts<[dp], rows, @step.a>
 // CHECK-DAG:     %[[CB:.*]] = ub.poison : !muster.counts<[dp], rows, @step.b>
 // CHECK-DAG:     %[[C:.*]] = ub.poison : !muster.counts<[dp], rows, @step>
@@ -62,7 +62,7 @@ func.func @asked_rows(
     %rows: tensor<?xi32> {muster.name = "rows", muster.layout = #muster.layout<[r/dp : rows @step]>},
     %shift: tensor<6xf32> {muster.layout = #muster.layout<[i]>})
     -> (tensor<?x12xf32> {muster.layout = #muster.layout<[r/dp : rows @step, v]>})
-    attributes {muster.bounds = {t = 8 : i64, "t.total" = 12 : i64, r = 4 : i64}, muster.variants = [{r = 1 : i64}]} {
+    attributes {muster.bounds = {t = 8 : i64, "t.total" = 12 : i64, r = 4 : i64}, muster.variants = [{r = 1 : i64}, {t = 2 : i64}]} {
   %w = muster.load @norm : tensor<6xf32>
   %n = nn.rms_norm %x, %w epsilon 1.0e-5 : tensor<?x6xf32>, tensor<6xf32>
   %g = muster.redistribute %n from <[t/dp : tokens @step, i]> to <[t, i]> : tensor<?x6xf32> -> tensor<?x6xf32>

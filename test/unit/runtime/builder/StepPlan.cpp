@@ -71,6 +71,7 @@ private:
   PlanBuilder builder;
   schema::EntryT *entry = nullptr;
   schema::VariantT *variant = nullptr;
+  std::vector<schema::SlotBound> wholeBounds; // of steps without a first half
   uint64_t end = 0;
   /// Columns of the logits on a rank.
   int64_t columns = stepPlanVocabulary / (options.dividesColumns ? options.ranks : 1);
@@ -181,6 +182,8 @@ void StepPlanMaker::addHalves(const Rows &t, const Rows &r) {
       builder.instruction(schema::CountOp::Subtract, static_cast<int32_t>(ta.own), static_cast<int32_t>(t.own));
   builder.check(builder.instruction(schema::CountOp::Greatest, static_cast<int32_t>(more)), 0,
                 "tokens of a first half above the whole");
+  wholeBounds = {{0, builder.instruction(schema::CountOp::Greatest, static_cast<int32_t>(ta.own))},
+                 {options.wholeTokens, builder.instruction(schema::CountOp::Greatest, static_cast<int32_t>(t.own))}};
   Part a = addPart(".a", ta, oneMore(sa), sa, ra, {});
   uint32_t computed = a.last; // the second half reads what it wrote
   addGather(a);
@@ -228,6 +231,12 @@ PlanBuilder StepPlanMaker::make() {
   else
     addWhole(t, r, starts, s);
   variant->arena_bytes = end;
+  if (options.halves && options.wholeTokens) {
+    auto whole = std::make_unique<schema::VariantT>(*variant);
+    whole->name = "whole";
+    whole->bounds = wholeBounds;
+    entry->variants.insert(entry->variants.begin(), std::move(whole));
+  }
   return std::move(builder);
 }
 

@@ -23,6 +23,8 @@ struct StepPlanOptions {
   /// Of a plan with groups: the batch goes in as two halves (tokens.a, tokens.b and so on). What the first sends goes
   /// in stream 1 beside the second's kernel, and the rows of both are joined at the end.
   bool halves = false;
+  /// Where not 0: a variant in front of the other for steps of up to as many tokens a group, none in the first half.
+  uint32_t wholeTokens = 0;
   uint32_t stepTokens = 32, sequences = 4, logitRows = 4;
   uint32_t pageSlots = 8, pagesPerSequence = 16;
   /// Carry the tokenizer of TinyTokenizer.h; the vocabulary is its.

@@ -104,7 +104,7 @@ TEST(BatchSplit, HalvesTileTheWhole) {
   uint32_t cuts = 0, empty = 0;
   for (int round = 0; round != 2000; ++round) {
     StepBatch whole = randomBatch(random, pages);
-    splitBatch(whole, pages, halves[0], halves[1]);
+    splitBatch(whole, pages, 0, halves[0], halves[1]);
     std::vector<int32_t> rows;
     int32_t row = 0;
     size_t sequences = 0;

@@ -226,6 +226,47 @@ TEST(PlanStepModel, ABadBatchOfHalvesIsRefused) {
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), opened.model->logits(0)));
 }
 
+// A batch that a variant without the first half has room for is not cut; whoever cuts, all ranks take the same variant.
+TEST(PlanStepModel, SmallBatchesStayWhole) {
+  StepPlanOptions options = groupsOf(2, 2);
+  options.halves = true;
+  options.wholeTokens = 4;
+  Opened opened = open(write(options, "whole"), {});
+  ASSERT_TRUE(opened.model) << opened.status.text();
+  std::vector<GroupLoad> loads(2);
+  const auto &inputs = opened.executor->plan().root().entries[0]->inputs;
+  auto isFirst = [](const auto &port) { return port->name == "tokens.a"; };
+  auto first = static_cast<uint32_t>(std::find_if(inputs.begin(), inputs.end(), isFirst) - inputs.begin());
+  for (auto [a, b, variant] : {std::tuple{4, 1, 0u}, {0, 4, 0u}, {5, 1, 1u}, {4, 4, 0u}, {3, 13, 1u}}) {
+    StepBatch batches[2];
+    for (auto [batch, tokens] : {std::pair{&batches[0], a}, {&batches[1], b}}) {
+      batch->queryStarts = {0};
+      for (int32_t i = 0; i != tokens; ++i) {
+        batch->tokens.push_back(3 + i);
+        batch->positions.push_back(i);
+        batch->writeSlots.push_back(i);
+      }
+      if (tokens == 0)
+        continue;
+      batch->queryStarts.push_back(tokens);
+      for (uint32_t page = 0; page != options.pagesPerSequence; ++page)
+        batch->blockTable.push_back(static_cast<int32_t>(page));
+      batch->logitRows.push_back(tokens - 1);
+    }
+    std::vector<const StepBatch *> both{&batches[0], &batches[1]};
+    Result<uint64_t> done = opened.model->run(both, loads);
+    ASSERT_TRUE(done.isOk()) << done.status().text();
+    EXPECT_EQ(opened.executor->variant(), variant) << a << ", " << b;
+    for (uint32_t group = 0; group != 2; ++group) {
+      const StepBatch &batch = batches[group];
+      int64_t tokens = static_cast<int64_t>(batch.tokens.size());
+      EXPECT_EQ(opened.executor->inputPartDim(first, group * options.ranks, 0), tokens <= 4 ? 0 : tokens / 2);
+      std::vector<float> expected = tokens ? stepPlanLogits(batch.tokens) : std::vector<float>();
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), opened.model->logits(group)));
+    }
+  }
+}
+
 // A plan that asks is told how many sequences of a batch, or of a half, have more than one token.
 TEST(PlanStepModel, PromptsOfAStepAreCounted) {
   for (bool halves : {false, true}) {
