@@ -367,12 +367,17 @@ void FunctionInference::inferLinalg(linalg::LinalgOp op) {
   if (readsInit && !hasReduction && !add(init))
     return; // an update in place: one more operand
 
+  // A dim of one element may be a shard of more: a tap of each rank.
+  auto isWhole = [&](const layout::Value &value, size_t dim) {
+    return value.floats.empty() && !value.isUnsettled && isWholeInOrder(value.dims[dim]);
+  };
   for (auto [known, dims] : llvm::zip(operands, rule.operands))
     for (auto [dim, iterator] : llvm::enumerate(dims))
       if (iterator != layout::noIterator && windows.test(static_cast<unsigned>(iterator)) &&
-          known.kind == Known::Kind::Digits && !isWholeInOrder(known.value.dims[dim])) {
+          known.kind == Known::Kind::Digits && !isWhole(known.value, dim)) {
         Refusal refusal{Refusal::Kind::Unknown,
-                        "windows along " + print(scope.universe, known.value.dims[dim]) + ", which is not whole",
+                        "windows along dim " + std::to_string(dim) + " of " + print(scope.universe, known.value) +
+                            ", which is not whole",
                         "a dim that every rank has whole and in the order of one rank, where windows go along it"};
         return reportRefusal(op, refusal, 1108);
       }

@@ -127,7 +127,7 @@ func.func @negative_taps_of_each_rank(%a0: tensor<6x4xf32> {muster.layout = #mus
   %v1 = arith.constant dense<0.0> : tensor<1x4xf32>
   %v2 = tensor.concat dim(0) %v1, %a0 : (tensor<1x4xf32>, tensor<6x4xf32>) -> tensor<7x4xf32>
   %v3 = arith.constant dense<0.0> : tensor<6x4xf32>
-  // expected-error @+2 {{E1108 cannot be proved: windows along [(3 : 2 @k, tp)(2 : 1 @k)], which is not whole}}
+  // expected-error @+2 {{E1108 cannot be proved: windows along dim 0 of [(3 : 2 @k, tp)(2 : 1 @k)] [(4 : 1 @d)], which is not whole}}
   // expected-note @+1 {{what would settle it: a dim that every rank has whole and in the order of one rank, where windows go along it}}
   %v4 = linalg.generic {indexing_maps = [#window, #taps, #rows], iterator_types = ["parallel", "parallel", "reduction"]}
       ins(%v2, %a1 : tensor<7x4xf32>, tensor<2x4xf32>) outs(%v3 : tensor<6x4xf32>) {
@@ -164,4 +164,29 @@ func.func @rows_transposed_first(%a0: tensor<6x4xf32> {muster.layout = #muster.l
     linalg.yield %r : f32
   } -> tensor<6x4xf32>
   return %v8 : tensor<6x4xf32>
+}
+
+// -----
+
+// One tap a rank: the dim of one element is a shard, and each rank would take the same row with its own tap.
+#window = affine_map<(s, d, k) -> (s + k, d)>
+#taps = affine_map<(s, d, k) -> (k, d)>
+#rows = affine_map<(s, d, k) -> (s, d)>
+muster.mesh @node <["tp" = 3]>
+func.func @negative_one_tap_of_each_rank(%x: tensor<8x4xf32> {muster.layout = #muster.layout<[s, d]>},
+    %w: tensor<1x4xf32> {muster.layout = #muster.layout<[k/tp, d]>})
+    -> (tensor<6x4xf32> {muster.layout = #muster.layout<[o, d]>}) {
+  %rows = tensor.extract_slice %x[0, 0] [6, 4] [1, 1] : tensor<8x4xf32> to tensor<6x4xf32>
+  %zero = arith.constant dense<0.0> : tensor<6x4xf32>
+  // expected-error @+2 {{E1108 cannot be proved: windows along dim 0 of [] [(4 : 1 @d)] float(3 : 1 @k, tp), which is not whole}}
+  // expected-note @+1 {{what would settle it: a dim that every rank has whole and in the order of one rank, where windows go along it}}
+  %parts = linalg.generic {indexing_maps = [#window, #taps, #rows], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%rows, %w : tensor<6x4xf32>, tensor<1x4xf32>) outs(%zero : tensor<6x4xf32>) {
+  ^bb0(%e: f32, %t: f32, %sum: f32):
+    %m = arith.mulf %e, %t : f32
+    %r = arith.addf %m, %sum : f32
+    linalg.yield %r : f32
+  } -> tensor<6x4xf32>
+  %y = muster.all_reduce %parts sum on "tp" : tensor<6x4xf32>
+  return %y : tensor<6x4xf32>
 }
