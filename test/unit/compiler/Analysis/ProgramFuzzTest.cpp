@@ -38,7 +38,7 @@ struct Block {
 constexpr Block blocks[] = {
     {1, 12000, Ceilings{0, 0, 0, 268, 2549, 12, 31}},         {12001, 12000, Ceilings{0, 1, 0, 277, 2616, 9, 22}},
     {24001, 12000, Ceilings{0, 1, 0, 285, 2577, 9, 19}},      {36001, 12000, Ceilings{0, 2, 0, 289, 2633, 16, 22}},
-    {48001, 12000, Ceilings{2, 0, 0, 604, 2893, 6, 6}, true},
+    {48001, 12000, Ceilings{0, 2, 0, 583, 2934, 6, 6}, true},
 };
 
 FuzzCounts fuzz(uint64_t first, uint64_t programs, bool isWide) {
