@@ -4,10 +4,9 @@
 //
 // Five blocks of programs, the same on every machine; for each there is a ceiling on every sort of fault, which is what
 // there is now. Each should be 0. Lower a ceiling where its faults are mended; none may rise. The last block has
-// operations of nn, masks, positions, parts side by side, loops, branches and calls as well (WideSteps.cpp); its one
-// wrong edit that is proved (seed 53761) is an exchange of parts side by side, of which no history is kept. Unknown are
-// there, too, edits of which the fault may be sliced away or not matter to a sum (240 of all blocks; 52 of them are equal
-// on one rank): they are for a run to refute.
+// operations of nn, masks, positions, parts side by side, loops, branches and calls as well (WideSteps.cpp). Unknown are
+// there, too, edits of which the fault may be sliced away or not matter to a sum, and branches of which one lost a dim
+// of one element: they are for a run to refute.
 //
 // MUSTER_FUZZ_PROGRAMS (with MUSTER_FUZZ_SEED, 1 where it is not given) fuzzes so many other programs, without
 // ceilings; MUSTER_FUZZ_WIDE makes them like those of the last block. MUSTER_FUZZ_SHOW_UNKNOWN and
