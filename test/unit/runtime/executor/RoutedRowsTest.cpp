@@ -130,8 +130,9 @@ TEST(RoutedRows, OnTransferThreads) {
     ASSERT_TRUE(begin(*executor, counts, x, false).isOk());
     Status status = executor->run();
     ASSERT_EQ(status.number(), seed % 3 == 2 ? 2445 : 0) << status.text();
-    if (status.isOk())
+    if (status.isOk()) {
       EXPECT_EQ(check(*executor, counts, x, ranks * rows), 0) << seed;
+    }
   }
 }
 
@@ -203,8 +204,9 @@ TEST(RoutedRows, WrongNumbersEndTheStep) {
         continue;
       Status status = run(wrong.numbers);
       EXPECT_EQ(status.number(), 2445) << status.text();
-      if (!wrong.text.empty())
+      if (!wrong.text.empty()) {
         EXPECT_NE(status.text().find(wrong.text), std::string::npos) << status.text();
+      }
       std::vector<float> y(executor->resultBytes(0) / 4);
       EXPECT_EQ(executor->readResult(0, y.data(), y.size() * 4).number(), 2414);
       status = run(fine);
